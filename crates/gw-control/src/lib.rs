@@ -1,0 +1,1 @@
+//! Makes changes: reads sources, executes plans, keeps the journal.

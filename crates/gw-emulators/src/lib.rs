@@ -1,0 +1,1 @@
+//! Parts of the world that run on this machine, for `gatewright dev`.

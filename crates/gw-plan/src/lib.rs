@@ -1,0 +1,1 @@
+//! What must change? Compares, explains, and never changes anything.

@@ -1,0 +1,3 @@
+//! May it happen? Decides from plain data; never does I/O, never reads a clock.
+
+pub mod principal;

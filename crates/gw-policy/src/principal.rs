@@ -1,0 +1,28 @@
+//! Who asks, once it is proved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gw_model::id::IdentityName;
+use serde::{Deserialize, Serialize};
+
+/// Claim name to the set of texts it holds, whatever its form in the token was.
+pub type ClaimSet = BTreeMap<String, BTreeSet<String>>;
+
+/// A caller as one declared identity proves it. A caller is issuer and subject, never subject alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Principal {
+    pub identity: IdentityName,
+    pub issuer: String,
+    pub subject: String,
+    pub claims: ClaimSet,
+    /// Unix seconds after which the proof is worth nothing.
+    pub expires_at: Option<i64>,
+}
+
+/// Everything that one request proved: a token may satisfy several identities of one issuer, and a
+/// client certificate may come beside it. Empty: nobody in particular.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    pub principals: Vec<Principal>,
+}

@@ -1,0 +1,1 @@
+//! The built-in gateway: from a request to a decision to the upstream.

@@ -1,0 +1,1 @@
+//! What only tests need: real servers started and stopped, clocks, attacks.

@@ -1,0 +1,3 @@
+//! `gatewright`, the one binary.
+
+fn main() {}
