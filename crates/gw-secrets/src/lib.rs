@@ -1,1 +1,5 @@
-//! Where secrets are kept: one file per store.
+//! Secret stores, one file each. They read on demand and keep nothing.
+
+pub mod environment;
+pub mod files;
+pub mod stores;
