@@ -1,1 +1,10 @@
-//! What only tests need: real servers started and stopped, clocks, attacks.
+//! What only tests need: real servers started and stopped, clocks, folders, attacks.
+//!
+//! Nothing here is shipped. A part whose set-up fails stops the test that asked for it.
+#![expect(clippy::expect_used, reason = "a set-up that fails must stop the test that asked for it")]
+
+pub mod backend;
+pub mod clock;
+pub mod oidc_provider;
+pub mod wire;
+pub mod workspace;

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Fetches the programs that only tests need into .cache/, each pinned by its lock file in tests/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+for lock in tests/*/package-lock.json; do
+  from=$(dirname "$lock")
+  to=.cache/$(basename "$from")
+  mkdir -p "$to"
+  want=$(sha256sum "$from/package-lock.json" | cut -d' ' -f1)
+  if [ "$(cat "$to/.fetched" 2>/dev/null || true)" != "$want" ]; then
+    echo "fetching $(basename "$from")"
+    cp "$from/package.json" "$from/package-lock.json" "$to/"
+    (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    echo "$want" >"$to/.fetched"
+  fi
+  # The scripts beside the lock file run from where their packages are.
+  find "$from" -maxdepth 1 -name '*.mjs' -exec cp {} "$to/" \;
+done
