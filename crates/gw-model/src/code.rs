@@ -47,13 +47,62 @@ codes! {
 
     // GW13xx: rules, Cedar files and access.
 
+    SamePath = 1301 Error "two APIs answer one path",
+        "Two declarations would answer the same calls, so which of them answers would depend on an \
+         order that nobody wrote down. Give one of them another `listen.host` or `listen.path`, or \
+         take the path out of one OpenAPI document.";
+    UnroutablePath = 1302 Error "a path that no call can have",
+        "A path of the OpenAPI document, or `listen.path`, is not in the one normal form in which \
+         the gateway compares paths: it begins with `/`, has no empty segment, no `.` or `..`, and \
+         no encoded `/` or `\\`. A call in another form is refused, so such a path could never be \
+         reached.";
+    PolicySyntax = 1303 Error "Cedar text that cannot be read",
+        "A `.cedar` file or a `when` condition is not Cedar. Nothing is applied while a policy \
+         cannot be read, because leaving it out could open a door.";
+    PermitInPolicy = 1304 Error "`permit` in a policy file",
+        "A policy file can only take access away. Who may call an API is written under `access` in \
+         that API's own file, and who may change an environment under its `changes`, so nothing \
+         attached elsewhere can open a door.";
+    PolicyInvalid = 1305 Error "a policy that does not fit the schema",
+        "The Cedar text names an entity, attribute, tag or action that does not exist, or uses a \
+         value as something that it is not. It would fail when it is evaluated, and then every call \
+         it touches would be refused. A claim is a tag that may be missing: ask \
+         `principal.hasTag(\"groups\")` before `principal.getTag(\"groups\")`.";
+    PolicyIdTwice = 1306 Error "two policies with one `@id`",
+        "Decisions name the policy that refused. Two policies of one name could not be told apart.";
+
     // GW14xx: what is allowed and worth a warning.
+
+    RuleNeverMatches = 1410 Warning "a rule that can never match",
+        "No call of a listed operation can satisfy this rule: its methods or operations do not occur \
+         in the OpenAPI document, or a claim has no accepted value. It grants nothing; remove it or \
+         correct it.";
+    NobodyMayCall = 1411 Warning "an operation that nobody may call",
+        "The OpenAPI document lists the operation and no rule under `access` grants it, so every \
+         call is refused. That is safe, and often an oversight.";
+    ShadowedRoute = 1412 Warning "a route that shadows another",
+        "Some calls fit two paths of different APIs. The more exact path answers, and the other API \
+         never sees those calls.";
+    RuleEnded = 1413 Warning "a rule that has ended",
+        "The date under `until` is past, so the rule grants nothing any more. Remove it, or give it \
+         a new date if the need is still there.";
+    RuleEndsSoon = 1414 Warning "a rule that ends soon",
+        "The date under `until` is at most 14 days away. Callers who are let in by this rule alone \
+         will be refused from the next day on.";
+    PolicyNeverMatches = 1415 Warning "a policy that can never match",
+        "The policy names an API, an operation, an identity or an environment that does not exist \
+         here, so it takes nothing away. Where the name is misspelt, a door is open that was meant \
+         to be shut.";
 
     // GW15xx: secrets.
 
     // GW16xx: the workspace as a whole, its files and its id.
 
     // GW2xxx: what a target can and cannot do.
+
+    VersionsUnavailable = 2401 Error "versions side by side are not available on this target yet",
+        "`version` lets several versions of one API live side by side. This target cannot choose \
+         between them yet. Leave `version` out and give each version a `listen.path` of its own.";
 
     // GW3xxx: changes and the state of targets.
 

@@ -1,6 +1,9 @@
 //! What is told to the person who wrote something wrong: code, words, place, cure.
 
-use crate::{code::Code, source::Span};
+use crate::{
+    code::Code,
+    source::{Origin, Position, Sources, Span},
+};
 
 /// One thing to tell. Texts begin with a small letter, end without a full stop, and put back-ticks
 /// round what the reader wrote.
@@ -10,6 +13,8 @@ pub struct Diagnostic {
     pub message: String,
     /// The first one is the place itself, the others explain it.
     pub labels: Vec<Label>,
+    /// Places that are known by path: what was resolved has no [`Span`] any more.
+    pub marks: Vec<Mark>,
     pub notes: Vec<String>,
     /// Ways out, the best first.
     pub help: Vec<String>,
@@ -28,14 +33,53 @@ pub struct Label {
     pub text: String,
 }
 
+/// A place by the path of its file. Where `start` is `end`, the whole line is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub file: String,
+    pub start: Position,
+    pub end: Position,
+    pub text: String,
+}
+
 impl Diagnostic {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), labels: vec![], notes: vec![], help: vec![] }
+        let (labels, marks, notes, help) = (vec![], vec![], vec![], vec![]);
+        Self { code, message: message.into(), labels, marks, notes, help }
     }
 
     #[must_use]
     pub fn at(mut self, span: Span, text: impl Into<String>) -> Self {
         self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Marks the whole line of an origin.
+    #[must_use]
+    pub fn on(mut self, origin: &Origin, text: impl Into<String>) -> Self {
+        let start = Position { line: origin.line, column: 1 };
+        self.marks.push(Mark { file: origin.file.clone(), start, end: start, text: text.into() });
+        self
+    }
+
+    #[must_use]
+    pub fn mark(mut self, mark: Mark) -> Self {
+        self.marks.push(mark);
+        self
+    }
+
+    /// Turns marks into labels, as far as their files are among these.
+    #[must_use]
+    pub fn resolve(mut self, sources: &Sources) -> Self {
+        let (mut labels, mut rest) = (vec![], vec![]);
+        for mark in std::mem::take(&mut self.marks) {
+            match sources.span(&mark.file, mark.start, mark.end) {
+                Some(span) => labels.push(Label { span, text: mark.text }),
+                None => rest.push(mark),
+            }
+        }
+        self.labels.append(&mut labels);
+        self.marks = rest;
         self
     }
 

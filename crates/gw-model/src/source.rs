@@ -57,6 +57,20 @@ impl Sources {
         self.files.iter().zip(0u32..).map(|(file, number)| (FileId(number), file))
     }
 
+    /// The place between two positions of the file of that path; of the whole line if they are one.
+    pub fn span(&self, path: &str, start: Position, end: Position) -> Option<Span> {
+        let (file, source) = self.files().find(|(_, source)| source.path == path)?;
+        if start != end {
+            return Some(Span { file, start, end });
+        }
+        let line = source.text.lines().nth(usize::try_from(start.line.checked_sub(1)?).ok()?)?;
+        let column = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
+        let begin = line.chars().take_while(|sign| sign.is_whitespace()).count();
+        let at = |column| Position { line: start.line, column };
+        let end = column(line.trim_end().chars().count());
+        Some(Span { file, start: at(column(begin).min(end)), end: at(end) })
+    }
+
     pub fn origin(&self, span: Span) -> Origin {
         let file = self.get(span.file).map(|file| file.path.clone()).unwrap_or_default();
         Origin { file, line: span.start.line }
