@@ -39,6 +39,33 @@ macro_rules! codes {
 codes! {
     // GW10xx: the bytes of a document. GW11xx: its fields.
 
+    NotText = 1001 Error "not plain text",
+        "Declarations are UTF-8 text. Control characters, a byte order mark inside the text, and \
+         signs that turn the direction of text are refused, because a reviewer would see something \
+         else than the program reads. Save the file as UTF-8 without them.";
+    Syntax = 1002 Error "not YAML",
+        "The file cannot be read as YAML 1.2 (JSON is YAML as well). The label says what the parser \
+         expected. Frequent causes: a tab used for indentation, a text with `: ` or `#` in it that \
+         needs quotes, a line that is indented by one space too many.";
+    TooLarge = 1003 Error "too large",
+        "Files are read as untrusted input, so their size, depth, number of documents and number of \
+         values are limited. Values are counted after aliases are followed and before anything is \
+         copied: a small file that unfolds into a huge one is refused by count. Split the file.";
+    DuplicateKey = 1004 Error "duplicate key",
+        "A map holds the same key twice. Programs disagree about which one wins, so neither does.";
+    MergeKey = 1005 Error "merge key",
+        "`<<` merges one map into another. It belonged to YAML 1.1 and hides what holds at a place. \
+         Anchors and aliases for whole values are read; merge keys are not.";
+    Tag = 1006 Error "tag",
+        "Tags such as `!!str` or `!include` change what a value means. None are read.";
+    Directive = 1007 Error "directive",
+        "A line that begins with `%` in front of a document instructs the parser. Only `%YAML` with \
+         a known version is accepted, and it is not needed.";
+    EndlessAlias = 1008 Error "endless alias",
+        "An alias stands inside the value that its anchor names, so the value would hold itself.";
+    KeyIsNoText = 1009 Error "key is not text",
+        "Keys of a map are plain words. A list, a map, an alias or nothing cannot be a key.";
+
     UnknownField = 1101 Error "unknown field",
         "A field that the format does not have. Nothing is ever dropped in silence, so a misspelt \
          field is refused rather than ignored. The message suggests the nearest known name.";
