@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod environment;
 pub mod id;
+pub mod load;
 pub mod openapi;
 pub mod scalar;
 pub mod secret;

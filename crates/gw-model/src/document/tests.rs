@@ -59,7 +59,7 @@ fn check(text: &str) -> String {
 
 #[test]
 fn reads_the_core_schema_of_yaml_1_2() {
-    assert_snapshot!(check("[no, yes, on, off, 0777, 0o17, 0x1F, 1e3, 1., .., ., +1, true, ~, 12:30, 1_000]"), @r#"["no" "yes" "on" "off" #0777 #0o17 #0x1F #1e3 #1. ".." "." #+1 true null "12:30" "1_000" ]"#);
+    assert_snapshot!(check("[no, yes, on, off, 0777, 0o17, 0x1F, 1e3, 1., .5, ., +1, true, ~, 12:30, 1_000]"), @r#"["no" "yes" "on" "off" #0777 #0o17 #0x1F #1e3 #1. #.5 "." #+1 true null "12:30" "1_000" ]"#);
     assert_snapshot!(check("a: 1\n'b': '1'\n200: x\nc:\n"), @r#"{a: #1 b: "1" 200: "x" c: null }"#);
 }
 
