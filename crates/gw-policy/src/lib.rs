@@ -1,8 +1,5 @@
 //! May it happen? Decides from plain data; never does I/O, never reads a clock.
 
-mod claims;
-mod json;
-mod jws;
-pub mod keys;
+pub mod access;
+pub mod limit;
 pub mod principal;
-pub mod token;
