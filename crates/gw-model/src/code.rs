@@ -72,6 +72,46 @@ codes! {
 
     // GW12xx: OpenAPI documents and what refers to them.
 
+    NoSuchOpenapi = 1201 Error "no such OpenAPI file",
+        "The file that `openapi` names is not in the workspace. Paths are written from the root of \
+         the workspace, with `/` and without `..`, so that they mean the same in Git and in a \
+         cluster.";
+    UnsupportedOpenapi = 1202 Error "not an OpenAPI 3.0 or 3.1 document",
+        "The paths of an API come from its OpenAPI document, version 3.0 or 3.1, as YAML or JSON. \
+         Swagger 2.0 is older and means other things by the same words; convert the document once \
+         and keep the result.";
+    UnknownOperation = 1203 Error "no such operation",
+        "A rule, a limit or a health check names an operation that the OpenAPI document of this API \
+         does not have. Operations are called by their `operationId`; one without is called \
+         `METHOD path`, for example `GET /orders`.";
+    RemoteReference = 1204 Error "a reference that leaves the workspace",
+        "A `$ref` names something outside the workspace: an address, a path of one machine, or a \
+         folder above the root. Nothing is fetched while declarations are read, because what was \
+         reviewed would then depend on what another server answers. Keep a copy in the workspace.";
+    ReferenceCycle = 1205 Error "references that go round in a circle",
+        "A `$ref` leads to another `$ref`, and at last back to the first, so nothing is described. \
+         A schema that contains itself is legal; a reference that is nothing but itself is not.";
+    DanglingReference = 1206 Error "a reference that leads nowhere",
+        "A `$ref` names a file that is not in the workspace, or a place that its file does not have. \
+         In the part behind `#`, `/` inside a key is written `~1`, and `~` is written `~0`.";
+    InvalidPath = 1207 Error "not a path",
+        "A key of `paths` is what callers send: it begins with `/`, has parameters in braces, no \
+         query, no fragment, no empty segment and no `.` or `..`. A path in another form could never \
+         be reached, so it is refused rather than ignored.";
+    AmbiguousPath = 1208 Error "two paths that answer the same calls",
+        "Two paths of one document differ in the names of their parameters only, such as \
+         `/orders/{id}` and `/orders/{number}`, and both describe the same method. No gateway can \
+         tell which one a call means, and different ones choose differently.";
+    DuplicateOperation = 1209 Error "two operations of one name",
+        "`operationId` names an operation for rules and limits, so every name may be used only once \
+         in a document.";
+    UndeclaredParameter = 1210 Error "path and parameters differ",
+        "Each name in braces needs a parameter with `in: path`, at the operation or at its path, and \
+         each such parameter needs its braces. Some targets refuse a document in which they differ.";
+    MalformedOpenapi = 1211 Error "not what OpenAPI wants here",
+        "A field has the wrong kind of value, or a key of a path is neither a method nor a known \
+         field. A misspelt method would otherwise be an operation that silently does not exist.";
+
     // GW13xx: rules, Cedar files and access.
 
     SamePath = 1301 Error "two APIs answer one path",
@@ -99,6 +139,18 @@ codes! {
         "Decisions name the policy that refused. Two policies of one name could not be told apart.";
 
     // GW14xx: what is allowed and worth a warning.
+
+    LoginDisagrees = 1402 Warning "OpenAPI and access disagree about login",
+        "The `security` of the OpenAPI document and the rules under `access` say different things \
+         about one operation: one wants a login, the other does not. The access rule decides. \
+         Correct the document, or readers of it will be misled.";
+    NoOperations = 1403 Warning "a document without operations",
+        "The OpenAPI document describes no operation below `paths`, so nothing of this API can be \
+         called.";
+    BaseIgnored = 1404 Note "`servers` has a path",
+        "The public address of an operation is the host of the target and the path in the OpenAPI \
+         document. A path in `servers` is not put in front of it. Where callers use that path today, \
+         say so with `listen.path`.";
 
     RuleNeverMatches = 1410 Warning "a rule that can never match",
         "No call of a listed operation can satisfy this rule: its methods or operations do not occur \
