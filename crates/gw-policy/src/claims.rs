@@ -3,6 +3,9 @@
 //! A list becomes its elements, a text one element, `scope` and `scp` are split at spaces, numbers
 //! and true or false become their text. An object has no such form; `rename` reaches into it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{

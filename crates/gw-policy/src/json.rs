@@ -4,6 +4,9 @@
 //! member named twice at any depth, anything after the value, more than the caller's limits. A
 //! number keeps the text it was written with, so no two different numbers become the same claim.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 /// How much of it is read before it is refused.

@@ -4,6 +4,9 @@
 //! declared; the header only names which of them the sender means. `jku`, `x5u`, `x5c` and `jwk`
 //! are never looked at: no key and no address is ever taken from a token.
 
+#[cfg(test)]
+mod tests;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gw_model::workspace::Algorithm;
 
@@ -42,7 +45,9 @@ impl<'a> Jws<'a> {
         }
         let (signed, signature) = text.rsplit_once('.').ok_or(TokenRefusal::NotCompact)?;
         let (header, payload) = signed.split_once('.').ok_or(TokenRefusal::NotCompact)?;
-        let header = Object::parse(&decoded(header)?, HEADER_LIMITS)
+        let (header, payload, signature) =
+            (decoded(header)?, decoded(payload)?, decoded(signature)?);
+        let header = Object::parse(&header, HEADER_LIMITS)
             .map_err(|fault| TokenRefusal::Unreadable { part: Part::Header, fault })?;
         // Both change what the other parts mean; understanding neither, only refusing is safe.
         if header.has("crit") || header.has("b64") {
@@ -52,9 +57,9 @@ impl<'a> Jws<'a> {
             algorithm: algorithm(&header)?,
             key_id: key_id(&header)?,
             media_type: media_type(&header)?,
-            payload: decoded(payload)?,
+            payload,
             signed,
-            signature: decoded(signature)?,
+            signature,
         })
     }
 

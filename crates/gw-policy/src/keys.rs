@@ -3,6 +3,9 @@
 //! A set comes from the network, so a key that could weaken verification is left out and named, and
 //! the rest is used. Keys are taken apart here, once, so that verifying with them is cheap.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, fmt};
 
 use aws_lc_rs::signature::{

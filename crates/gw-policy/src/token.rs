@@ -4,6 +4,8 @@
 //! understand; a refusal says why in words that never repeat a byte of the token.
 
 mod refusal;
+#[cfg(test)]
+pub(crate) mod tests;
 use std::collections::BTreeMap;
 
 use gw_model::{
