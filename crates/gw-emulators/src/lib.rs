@@ -1,1 +1,10 @@
 //! Parts of the world that run on this machine, for `gatewright dev`.
+//!
+//! They listen on loopback only and hold nothing worth stealing: their keys live as long as the
+//! process does.
+
+pub mod backend;
+pub mod issuer;
+mod serving;
+
+pub use serving::StartError;
