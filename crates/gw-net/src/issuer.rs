@@ -1,0 +1,335 @@
+//! The keys of issuers: found by discovery, read again in time, kept while the issuer is away.
+//!
+//! What a key is, nobody here knows: bytes become keys by a function of the caller. One task per
+//! issuer does all reading, so however many requests want newer keys, one of them is asked for. The
+//! document of the issuer says where its keys are and nothing else; in particular not which
+//! algorithms to accept.
+
+mod discovery;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
+
+use self::discovery::Discovered;
+pub use self::discovery::ReadError;
+use crate::client::Client;
+
+/// Makes keys of the bytes that an issuer publishes, or says in words why not.
+pub type Parse<K> = fn(&[u8]) -> Result<K, String>;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How often keys are read again.
+    pub refresh: Duration,
+    /// For how long keys are used while the issuer does not answer.
+    pub stale: Duration,
+    /// The least time between two readings that requests ask for.
+    pub spacing: Duration,
+    /// The first wait after a failure; doubled each time, up to `spacing`.
+    pub retry: Duration,
+    /// The longest that a request waits for newer keys.
+    pub wait: Duration,
+}
+
+/// The issuers whose tokens are accepted now.
+pub struct Issuers<K> {
+    client: Client,
+    parse: Parse<K>,
+    timing: Timing,
+    all: ArcSwap<BTreeMap<String, Issuer<K>>>,
+}
+
+/// One issuer and the task that reads its keys; the task ends with the last clone.
+pub struct Issuer<K> {
+    shared: Arc<Shared<K>>,
+    _task: Arc<Task>,
+}
+
+/// Keys and the number of their reading.
+#[derive(Debug)]
+pub struct Held<K> {
+    pub keys: Arc<K>,
+    /// No other keys in this process have this number. What was verified with keys of another
+    /// number must be verified again.
+    pub generation: u64,
+    /// When the issuer last said that these are its keys.
+    pub read_at: Instant,
+}
+
+/// For `/readyz` and `doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub url: String,
+    pub state: State,
+    /// Since the keys were last read.
+    pub age: Option<Duration>,
+    /// The last failure, unless keys have been read since, and how long ago it was.
+    pub failure: Option<(String, Duration)>,
+    pub attempts: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Keys are here, and the issuer answers.
+    Fresh,
+    /// Keys are here, and the issuer does not answer.
+    Stale,
+    /// There are no keys, or they are too old: its tokens are refused.
+    Missing,
+}
+
+struct Shared<K> {
+    url: String,
+    parse: Parse<K>,
+    timing: Timing,
+    held: ArcSwapOption<Held<K>>,
+    failure: Mutex<Option<(ReadError, Instant)>>,
+    wanted: Notify,
+    progress: watch::Sender<Progress>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    started: u64,
+    finished: u64,
+    last_start: Option<Instant>,
+}
+
+struct Task(JoinHandle<()>);
+
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            refresh: Duration::from_secs(5 * 60),
+            stale: Duration::from_secs(24 * 60 * 60),
+            spacing: Duration::from_secs(30),
+            retry: Duration::from_secs(1),
+            wait: Duration::from_secs(10),
+        }
+    }
+}
+
+impl<K: PartialEq + Send + Sync + 'static> Issuers<K> {
+    /// No issuers yet; [`Issuers::set`] starts them.
+    pub fn new(client: Client, parse: Parse<K>, timing: Timing) -> Self {
+        Self { client, parse, timing, all: ArcSwap::default() }
+    }
+
+    /// From now on these are the issuers. One that stays keeps its keys. Must be called inside a
+    /// Tokio runtime that lives as long as the issuers are needed.
+    pub fn set<'a>(&self, urls: impl IntoIterator<Item = &'a str>) {
+        let before = self.all.load();
+        let issuer = |url: &str| {
+            before.get(url).cloned().unwrap_or_else(|| {
+                Issuer::start(url.to_owned(), self.client.clone(), self.parse, self.timing)
+            })
+        };
+        let now = urls.into_iter().map(|url| (url.to_owned(), issuer(url))).collect();
+        self.all.store(Arc::new(now));
+    }
+
+    pub fn get(&self, url: &str) -> Option<Issuer<K>> {
+        self.all.load().get(url).cloned()
+    }
+
+    /// Of every issuer, by URL.
+    pub fn health(&self) -> Vec<Health> {
+        self.all.load().values().map(Issuer::health).collect()
+    }
+}
+
+impl<K: PartialEq + Send + Sync + 'static> Issuer<K> {
+    /// Begins to read the keys at once.
+    pub fn start(url: String, client: Client, parse: Parse<K>, timing: Timing) -> Self {
+        let shared = Arc::new(Shared {
+            url,
+            parse,
+            timing,
+            held: ArcSwapOption::empty(),
+            failure: Mutex::new(None),
+            wanted: Notify::new(),
+            progress: watch::Sender::new(Progress::default()),
+        });
+        let task = tokio::spawn(keep_reading(Arc::clone(&shared), client));
+        Self { shared, _task: Arc::new(Task(task)) }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.shared.url
+    }
+
+    /// The keys as they were last read, unless that is too long ago.
+    pub fn held(&self) -> Option<Arc<Held<K>>> {
+        let held = self.shared.held.load_full()?;
+        (held.read_at.elapsed() < self.shared.timing.stale).then_some(held)
+    }
+
+    /// The number of the keys in use, to compare with that of a remembered verification.
+    pub fn generation(&self) -> Option<u64> {
+        let held = self.shared.held.load();
+        let held = held.as_ref().filter(|held| held.read_at.elapsed() < self.shared.timing.stale);
+        held.map(|held| held.generation)
+    }
+
+    /// Keys other than those of that generation, for a token whose key is not among them (or for any
+    /// token while there are none). Waits for a reading that is under way or due; answers at once
+    /// when the issuer was asked a moment ago, so that made-up key names cost it nothing.
+    pub async fn newer(&self, seen: Option<u64>) -> Option<Arc<Held<K>>> {
+        let other = || self.held().filter(|held| Some(held.generation) != seen);
+        if let Some(held) = other() {
+            return Some(held);
+        }
+        let mut progress = self.shared.progress.subscribe();
+        let before = *progress.borrow_and_update();
+        if before.started == before.finished {
+            let spacing = self.shared.timing.spacing;
+            if before.last_start.is_some_and(|start| start.elapsed() < spacing) {
+                return other();
+            }
+            self.shared.wanted.notify_one();
+        }
+        let finished = progress.wait_for(|now| now.finished > before.finished);
+        let _ended = timeout(self.shared.timing.wait, finished).await;
+        other()
+    }
+
+    pub fn health(&self) -> Health {
+        let failure = self.shared.failure.lock().clone();
+        let state = match (self.held(), &failure) {
+            (Some(_), None) => State::Fresh,
+            (Some(_), Some(_)) => State::Stale,
+            (None, _) => State::Missing,
+        };
+        Health {
+            url: self.shared.url.clone(),
+            state,
+            age: self.shared.held.load().as_ref().map(|held| held.read_at.elapsed()),
+            failure: failure.map(|(error, at)| (error.to_string(), at.elapsed())),
+            attempts: self.shared.progress.borrow().started,
+        }
+    }
+}
+
+impl<K> Clone for Issuer<K> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), _task: Arc::clone(&self._task) }
+    }
+}
+
+impl<K> fmt::Debug for Issuer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer").field("url", &self.shared.url).finish_non_exhaustive()
+    }
+}
+
+impl<K> fmt::Debug for Issuers<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.all.load();
+        f.debug_struct("Issuers").field("all", &all.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Reads when it is time and when it is asked for, never twice at once.
+async fn keep_reading<K: PartialEq>(shared: Arc<Shared<K>>, client: Client) {
+    let Timing { refresh, spacing, retry, .. } = shared.timing;
+    let mut discovered = None;
+    let mut failures = 0_u32;
+    loop {
+        let start = Instant::now();
+        shared.progress.send_modify(|progress| {
+            progress.started += 1;
+            progress.last_start = Some(start);
+        });
+        let read = read(&shared, &client, &mut discovered).await;
+        failures = if read.is_ok() { 0 } else { failures.saturating_add(1) };
+        shared.finish(read);
+        let pause = match failures {
+            0 => refresh,
+            // An issuer that is away is asked again soon while there are no keys at all.
+            _ if shared.held.load().is_none() => {
+                retry.saturating_mul(1 << failures.min(16).saturating_sub(1)).min(spacing)
+            }
+            _ => spacing,
+        };
+        let due = Instant::now() + pause;
+        tokio::select! {
+            () = sleep_until(due) => {}
+            () = asked(&shared, start + spacing) => {}
+        }
+    }
+}
+
+/// Until a request asks for newer keys at a time when it may.
+async fn asked<K>(shared: &Shared<K>, from: Instant) {
+    loop {
+        shared.wanted.notified().await;
+        if Instant::now() >= from {
+            return;
+        }
+    }
+}
+
+async fn read<K>(
+    shared: &Shared<K>,
+    client: &Client,
+    discovered: &mut Option<(Discovered, Instant)>,
+) -> Result<K, ReadError> {
+    let refresh = shared.timing.refresh;
+    // Taken out, so that a failure asks for the document again.
+    let known = discovered.take().filter(|(_, read_at)| read_at.elapsed() < refresh);
+    let (found, read_at) = match known {
+        Some(known) => known,
+        None => (discovery::discover(&shared.url, client).await?, Instant::now()),
+    };
+    let bytes = found.keys(client).await?;
+    let keys = (shared.parse)(&bytes).map_err(ReadError::Keys)?;
+    *discovered = Some((found, read_at));
+    Ok(keys)
+}
+
+impl<K: PartialEq> Shared<K> {
+    /// Takes over what was read. A failure changes nothing but the record of it.
+    fn finish(&self, read: Result<K, ReadError>) {
+        let read_at = Instant::now();
+        match read {
+            Ok(keys) => {
+                let same = self.held.load_full().filter(|held| *held.keys == keys);
+                let held = match same {
+                    Some(held) => {
+                        Held { keys: Arc::clone(&held.keys), generation: held.generation, read_at }
+                    }
+                    None => {
+                        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+                        Held { keys: Arc::new(keys), generation, read_at }
+                    }
+                };
+                self.held.store(Some(Arc::new(held)));
+                *self.failure.lock() = None;
+            }
+            Err(error) => *self.failure.lock() = Some((error, read_at)),
+        }
+        self.progress.send_modify(|progress| progress.finished = progress.started);
+    }
+}
