@@ -1,6 +1,17 @@
 //! May it happen? Decides from plain data; never does I/O, never reads a clock.
 
 pub mod access;
+pub mod authorize;
+pub mod cedar;
+mod claims;
+pub mod decision;
+pub mod denial;
 pub mod hours;
+mod json;
+mod jws;
+pub mod keys;
 pub mod limit;
 pub mod principal;
+pub mod route;
+pub mod snapshot;
+pub mod token;

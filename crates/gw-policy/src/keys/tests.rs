@@ -14,7 +14,8 @@ fn good() -> serde_json::Value {
 
 /// What becomes of one key beside a good one.
 fn skip(jwk: serde_json::Value) -> SkipReason {
-    let set = parse(&json!({"keys": [jwk, good()]})).unwrap();
+    let keys = vec![jwk, good()];
+    let set = parse(&json!({ "keys": keys })).unwrap();
     assert_eq!(set.len(), 1, "the good key stays");
     assert_eq!(set.skipped().len(), 1);
     set.skipped()[0].reason

@@ -1,0 +1,279 @@
+//! Policy files and conditions: from text to a policy that fits the schema, or to findings with the
+//! place in the file.
+
+use cedar_policy::{
+    ActionConstraint, Effect, EntityUid, Expression, Policy, PolicyId, PolicySet,
+    ResourceConstraint, ValidationMode, Validator,
+};
+use gw_model::{
+    code::Code,
+    desired::PolicyFile,
+    diagnostic::{Diagnostic, Mark},
+    environment::ChangeAction,
+    source::{Origin, Position},
+};
+
+use super::Vocabulary;
+use crate::denial::PolicyHit;
+
+/// The scope of a condition on calls.
+pub(crate) const CALL: &str = "action == Gatewright::Action::\"call\"";
+
+/// A `forbid` of a policy file.
+#[derive(Clone, Debug)]
+pub struct Forbid {
+    /// Its `@id`, else `file:line`.
+    pub id: String,
+    pub source: Origin,
+    /// Its `@reason`.
+    pub reason: Option<String>,
+    /// As written, from its first annotation to its `;`.
+    pub text: String,
+    policy: Policy,
+}
+
+impl Forbid {
+    pub(crate) fn hit(&self, error: Option<String>) -> PolicyHit {
+        let Self { id, source, reason, .. } = self;
+        PolicyHit { id: id.clone(), source: source.clone(), reason: reason.clone(), error }
+    }
+
+    /// Under a number as its id, so that a response leads back here.
+    pub(crate) fn numbered(&self, number: usize) -> Policy {
+        self.policy.new_id(PolicyId::new(number.to_string()))
+    }
+
+    /// The text without comments and layout, the same for policies that say the same.
+    pub fn canonical(&self) -> String {
+        self.policy.to_cedar().unwrap_or_else(|| self.text.clone())
+    }
+
+    pub(crate) fn resource(&self) -> ResourceConstraint {
+        self.policy.resource_constraint()
+    }
+
+    pub fn judges_calls(&self) -> bool {
+        self.judges("call")
+    }
+
+    pub fn judges_changes(&self) -> bool {
+        ChangeAction::ALL.iter().any(|action| self.judges(action.as_str()))
+    }
+
+    pub(crate) fn judges(&self, action: &str) -> bool {
+        let named = |uid: &EntityUid| uid.id().unescaped() == action;
+        match self.policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(uid) => named(&uid),
+            ActionConstraint::In(uids) => uids.iter().any(named),
+        }
+    }
+}
+
+/// Reads every policy of these files; what is wrong goes to the findings.
+pub(crate) fn read_files(
+    files: &[PolicyFile],
+    words: &Vocabulary,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<Forbid> {
+    let validator = Validator::new(words.schema.clone());
+    let mut forbids: Vec<Forbid> = vec![];
+    for file in files {
+        for piece in split(&file.text) {
+            match read_policy(file, &piece, &validator) {
+                Ok(forbid) => forbids.push(forbid),
+                Err(mut found) => findings.append(&mut found),
+            }
+        }
+    }
+    forbids.sort_by(|one, two| (&one.source, &one.text).cmp(&(&two.source, &two.text)));
+    let mut known = std::collections::BTreeMap::new();
+    for forbid in &forbids {
+        if let Some(first) = known.insert(forbid.id.clone(), forbid.source.clone()) {
+            let message = format!("two policies have the `@id` `{}`", forbid.id);
+            let finding = Diagnostic::new(Code::PolicyIdTwice, message);
+            findings.push(finding.on(&forbid.source, "this one").on(&first, "and this one"));
+        }
+    }
+    forbids
+}
+
+fn read_policy(
+    file: &PolicyFile,
+    piece: &Piece<'_>,
+    validator: &Validator,
+) -> Result<Forbid, Vec<Diagnostic>> {
+    let place = Place { file, offset: piece.offset };
+    let policy = Policy::parse(None, piece.text).map_err(|errors| {
+        let told = errors.iter().map(|error| {
+            let message = format!("this is not a Cedar policy: {error}");
+            describe(Diagnostic::new(Code::PolicySyntax, message), error, &place)
+        });
+        told.collect::<Vec<_>>()
+    })?;
+    let start = position(&file.text, piece.offset);
+    let source = Origin { file: file.path.clone(), line: start.line };
+    if policy.effect() == Effect::Permit {
+        let found = Diagnostic::new(Code::PermitInPolicy, "a policy file cannot permit anything");
+        let mark = place.mark(0, "permit".len(), piece.text.find("permit").unwrap_or(0));
+        return Err(vec![
+            found
+                .mark(mark)
+                .help("say who may call under `access` in the API's file")
+                .help("say who may change under `changes` in the environment's file"),
+        ]);
+    }
+    validate(&policy, validator, &place)?;
+    let annotation = |name| policy.annotation(name).map(str::to_owned).filter(|it| !it.is_empty());
+    Ok(Forbid {
+        id: annotation("id").unwrap_or_else(|| source.to_string()),
+        reason: annotation("reason"),
+        source,
+        text: piece.text.to_owned(),
+        policy,
+    })
+}
+
+fn validate(
+    policy: &Policy,
+    validator: &Validator,
+    place: &Place<'_>,
+) -> Result<(), Vec<Diagnostic>> {
+    let Ok(set) = PolicySet::from_policies([policy.clone()]) else {
+        return Err(vec![Diagnostic::new(Code::PolicyInvalid, "the policy cannot stand alone")]);
+    };
+    let result = validator.validate(&set, ValidationMode::Strict);
+    let found: Vec<_> = result
+        .validation_errors()
+        .map(|error| {
+            // The internal id of the policy says nothing to a reader.
+            let text = error.to_string().replace("for policy `policy0`, ", "");
+            describe(Diagnostic::new(Code::PolicyInvalid, text), error, place)
+        })
+        .collect();
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+/// Reads a `when` of a rule: one expression, which stands under the given scope.
+pub(crate) fn read_condition(
+    text: &str,
+    at: &Origin,
+    scope: &str,
+    words: &Vocabulary,
+) -> Result<PolicySet, Box<Diagnostic>> {
+    let refuse = |code, message: String| {
+        Box::new(Diagnostic::new(code, message).on(at, "the `when` of this rule"))
+    };
+    let syntax = |error: &dyn std::fmt::Display| {
+        refuse(Code::PolicySyntax, format!("the condition `{text}` is not Cedar: {error}"))
+    };
+    // Read alone first: so nothing in it can close the braces that are put round it.
+    text.parse::<Expression>().map_err(|error| syntax(&error))?;
+    let permit = format!("permit (principal, {scope}, resource) when {{\n{text}\n}};");
+    let policy = Policy::parse(None, permit).map_err(|error| syntax(&error))?;
+    let policies = PolicySet::from_policies([policy]).map_err(|error| syntax(&error))?;
+    let validator = Validator::new(words.schema.clone());
+    let result = validator.validate(&policies, ValidationMode::Strict);
+    if let Some(error) = result.validation_errors().next() {
+        let error = error.to_string().replace("for policy `policy0`, ", "");
+        let message = format!("the condition `{text}` does not fit the schema: {error}");
+        return Err(refuse(Code::PolicyInvalid, message));
+    }
+    Ok(policies)
+}
+
+/// One policy of a file, from its first word to its `;`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece<'t> {
+    offset: usize,
+    text: &'t str,
+}
+
+/// Cuts a file at the `;` that end policies. A piece at the end without one is kept: it is an error
+/// that the parser names.
+fn split(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = vec![];
+    let mut start = None;
+    let mut signs = text.char_indices().peekable();
+    while let Some((offset, sign)) = signs.next() {
+        match sign {
+            '/' if signs.peek().is_some_and(|(_, next)| *next == '/') => {
+                while signs.next_if(|(_, sign)| *sign != '\n').is_some() {}
+            }
+            _ if sign.is_whitespace() => {}
+            ';' => {
+                let begin = start.take().unwrap_or(offset);
+                pieces.extend(piece(text, begin, offset + 1));
+            }
+            _ => {
+                start.get_or_insert(offset);
+                if sign == '"' {
+                    skip_text(&mut signs);
+                }
+            }
+        }
+    }
+    pieces.extend(start.and_then(|begin| piece(text, begin, text.len())));
+    pieces
+}
+
+/// Moves behind the closing quote.
+fn skip_text(signs: &mut impl Iterator<Item = (usize, char)>) {
+    while let Some((_, sign)) = signs.next() {
+        match sign {
+            '\\' => {
+                signs.next();
+            }
+            '"' => return,
+            _ => {}
+        }
+    }
+}
+
+fn piece(text: &str, begin: usize, end: usize) -> Option<Piece<'_>> {
+    Some(Piece { offset: begin, text: text.get(begin..end)? })
+}
+
+/// Where the text that Cedar was given begins in its file.
+struct Place<'t> {
+    file: &'t PolicyFile,
+    offset: usize,
+}
+
+impl Place<'_> {
+    /// The place `length` bytes long, `start` bytes behind the beginning.
+    fn mark(&self, start: usize, length: usize, more: usize) -> Mark {
+        let begin = self.offset + start + more;
+        Mark {
+            file: self.file.path.clone(),
+            start: position(&self.file.text, begin),
+            end: position(&self.file.text, begin + length.max(1)),
+            text: String::new(),
+        }
+    }
+}
+
+/// Adds place and help of a Cedar error.
+fn describe(
+    mut finding: Diagnostic,
+    error: &dyn miette::Diagnostic,
+    place: &Place<'_>,
+) -> Diagnostic {
+    let label = error.labels().and_then(|mut labels| labels.next());
+    let (start, length) = label.map_or((0, 1), |label| (label.offset(), label.len()));
+    finding = finding.mark(place.mark(start, length, 0));
+    match error.help() {
+        Some(help) => finding.help(help.to_string()),
+        None => finding,
+    }
+}
+
+fn position(text: &str, offset: usize) -> Position {
+    let before = text.get(..offset).unwrap_or(text);
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Position { line: count(before.matches('\n').count()), column: count(line.chars().count()) }
+}
+
+#[cfg(test)]
+mod tests;

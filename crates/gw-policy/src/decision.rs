@@ -1,0 +1,397 @@
+//! What is remembered about a call, what the caller is told, and what `explain` prints.
+
+use std::{fmt, net::IpAddr};
+
+use gw_model::{
+    id::{ApiName, EnvironmentName, IdentityName, TargetName},
+    source::Origin,
+};
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, macros::format_description};
+
+use crate::{
+    denial::{Candidate, PolicyHit},
+    principal::Principal,
+};
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal $status:literal $title:literal;)+) => {
+        /// Why a call ended as it did. The codes are stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ #[serde(rename = $code)] $name,)+
+        }
+
+        impl Reason {
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The stable word, `not_granted`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code),+ }
+            }
+
+            /// The status that a caller sees; 0 where the upstream's own is passed on.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status),+ }
+            }
+
+            /// What a caller may know, in two or three words.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A rule grants it, and it was sent on. A 404 with this reason is the upstream's own.
+    Granted = "granted" 0 "Granted";
+    /// A browser asked what it may ask; `cors` answers that.
+    Preflight = "preflight" 204 "Preflight";
+
+    /// The request is not one that every server reads in the same way.
+    RequestRefused = "request_refused" 400 "Bad request";
+    /// The path is not in normal form.
+    PathRefused = "path_refused" 400 "Bad path";
+    /// The request head is larger than the gateway reads.
+    HeadTooLarge = "head_too_large" 431 "Request head too large";
+    /// The caller took too long.
+    RequestTimeout = "request_timeout" 408 "Request took too long";
+    /// A host that this gateway does not answer for.
+    Misdirected = "misdirected" 421 "Wrong host";
+
+    /// No API lists this path.
+    NoRoute = "no_route" 404 "Not found";
+    /// The path is listed, this method is not. Callers see the same as for `no_route`.
+    MethodNotListed = "method_not_listed" 404 "Not found";
+
+    /// Nobody in particular asks, and the operation is not public.
+    NotSignedIn = "not_signed_in" 401 "Not signed in";
+    /// The token was good once.
+    TokenExpired = "token_expired" 401 "Token expired";
+    /// The token says that it holds only later.
+    TokenNotYetValid = "token_not_yet_valid" 401 "Token not valid yet";
+    /// Not a token, or one with a wrong signature, type, algorithm or header.
+    TokenRefused = "token_refused" 401 "Token refused";
+    /// Signed by an issuer that this gateway does not trust.
+    TokenIssuer = "token_issuer" 401 "Token refused";
+    /// Meant for somebody else.
+    TokenAudience = "token_audience" 401 "Token refused";
+    /// The issuer's keys cannot be had, so nothing can be verified.
+    KeysUnavailable = "keys_unavailable" 503 "Cannot verify tokens now";
+    /// Not a certificate of the authorities that the identity names.
+    CertificateRefused = "certificate_refused" 401 "Certificate refused";
+
+    /// No rule grants it to this caller.
+    NotGranted = "not_granted" 403 "Not allowed";
+    /// A policy takes it away.
+    ForbiddenByPolicy = "forbidden_by_policy" 403 "Not allowed";
+    /// A policy or condition could not be evaluated, so the call is refused.
+    PolicyError = "policy_error" 403 "Not allowed";
+    /// The gateway has nothing valid to decide by.
+    NoSnapshot = "no_snapshot" 503 "Not ready";
+
+    /// More calls than the limit lets through.
+    Limit = "limit" 429 "Too many requests";
+    /// More bytes than `maxBody`.
+    BodyTooLarge = "body_too_large" 413 "Body too large";
+    /// The body is of a kind that the operation does not take.
+    MediaTypeRefused = "media_type_refused" 415 "Unsupported media type";
+    /// The request is not what the OpenAPI document says.
+    InvalidRequest = "invalid_request" 400 "Invalid request";
+
+    /// No connection to the upstream.
+    UpstreamUnreachable = "upstream_unreachable" 502 "Backend cannot be reached";
+    /// No answer within the time of `upstream.timeout`.
+    UpstreamTimeout = "upstream_timeout" 504 "Backend took too long";
+    /// The upstream's answer is not one that may be passed on.
+    UpstreamInvalid = "upstream_invalid" 502 "Backend answered badly";
+    /// The secret for the upstream cannot be had.
+    SecretUnavailable = "secret_unavailable" 503 "Backend credential missing";
+
+    /// The caller went away before the answer.
+    CallerGone = "caller_gone" 499 "Caller gone";
+    /// The gateway is going away.
+    ShuttingDown = "shutting_down" 503 "Shutting down";
+    /// A mistake in the gateway itself.
+    Internal = "internal" 500 "Internal error";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// The id of one decision, `d-` and 18 characters: the time first, so that ids sort by it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DecisionId(String);
+
+/// A text is not the id of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotADecision;
+
+/// Crockford's base 32: no letter that can be read as another.
+const SIGNS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+const TIME_SIGNS: u32 = 10;
+const RANDOM_SIGNS: u32 = 8;
+
+impl DecisionId {
+    /// 48 bits of time and 40 of chance.
+    pub fn new(unix_ms: u64, random: [u8; 5]) -> Self {
+        let chance = random.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+        let mut text = String::with_capacity(20);
+        text.push_str("d-");
+        push_base32(&mut text, unix_ms, TIME_SIGNS);
+        push_base32(&mut text, chance, RANDOM_SIGNS);
+        Self(text)
+    }
+
+    pub fn parse(text: &str) -> Result<Self, NotADecision> {
+        let rest = text.strip_prefix("d-").ok_or(NotADecision)?;
+        let length = usize::try_from(TIME_SIGNS + RANDOM_SIGNS).map_err(|_| NotADecision)?;
+        if rest.len() == length && rest.bytes().all(|byte| SIGNS.contains(&byte)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotADecision)
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn push_base32(text: &mut String, number: u64, signs: u32) {
+    for place in (0..signs).rev() {
+        let index = usize::try_from((number >> (5 * place)) & 31).unwrap_or_default();
+        text.push(char::from(SIGNS.get(index).copied().unwrap_or(b'0')));
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for NotADecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the id of a decision: `d-` and 18 letters or digits")
+    }
+}
+
+impl std::error::Error for NotADecision {}
+
+impl TryFrom<String> for DecisionId {
+    type Error = NotADecision;
+    fn try_from(text: String) -> Result<Self, NotADecision> {
+        Self::parse(&text)
+    }
+}
+
+impl From<DecisionId> for String {
+    fn from(id: DecisionId) -> Self {
+        id.0
+    }
+}
+
+/// One call, as the decision log keeps it. No query, no header, no body, no token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    pub id: DecisionId,
+    pub at_ms: u64,
+    pub environment: EnvironmentName,
+    pub target: TargetName,
+    /// Which generation decided.
+    pub generation: Option<u64>,
+    pub client: Option<IpAddr>,
+    pub method: String,
+    pub host: String,
+    /// In normal form where it has one.
+    pub path: String,
+    pub reason: Reason,
+    /// What the caller was answered.
+    pub status: u16,
+    /// More about the reason, in the operator's words.
+    pub detail: Option<String>,
+    pub who: Vec<Asker>,
+    pub operation: Option<Asked>,
+    /// The rule that granted.
+    pub grant: Option<Origin>,
+    pub candidates: Vec<Candidate>,
+    pub policies: Vec<PolicyHit>,
+    pub cure: Option<String>,
+    /// What the upstream answered.
+    pub upstream_status: Option<u16>,
+    pub took_us: u64,
+    /// How many equal calls this record stands for, where the log groups them.
+    pub count: u64,
+}
+
+/// Who asked, without claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asker {
+    pub identity: IdentityName,
+    pub issuer: String,
+    pub subject: String,
+    /// Unix seconds.
+    pub expires_at: Option<i64>,
+}
+
+/// What was asked for, where the path is one that an API lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    pub api: ApiName,
+    pub operation: String,
+    pub owner: Option<String>,
+}
+
+impl From<&Principal> for Asker {
+    fn from(principal: &Principal) -> Self {
+        let Principal { identity, issuer, subject, claims: _, expires_at } = principal.clone();
+        Self { identity, issuer, subject, expires_at }
+    }
+}
+
+/// What a refused caller is told: the body of an answer of type `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub title: String,
+    pub status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
+    pub decision: DecisionId,
+}
+
+impl Problem {
+    pub const CONTENT_TYPE: &str = "application/problem+json";
+
+    pub fn new(reason: Reason, decision: DecisionId) -> Self {
+        let (title, status) = (reason.title().to_owned(), reason.status());
+        Self { title, status, why: None, needs: None, decision }
+    }
+}
+
+/// The text of `explain`.
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.reason {
+            Reason::Granted | Reason::Preflight => "ALLOWED",
+            Reason::NoRoute | Reason::MethodNotListed => "NOT FOUND",
+            _ if self.is_refusal() => "DENIED ",
+            _ => "FAILED ",
+        };
+        let (status, environment) = (self.status, &self.environment);
+        let at = clock_text(self.at_ms);
+        writeln!(f, "{outcome} {} {} → {status} · {environment} · {at}", self.method, self.path)?;
+        self.write_who(f)?;
+        if let Some(Asked { api, operation, owner }) = &self.operation {
+            let owner = owner.as_ref().map(|owner| format!(" (owner {owner})")).unwrap_or_default();
+            writeln!(f, "  asked     call {api}/{operation}{owner}")?;
+        }
+        self.write_why(f)?;
+        write_candidates(f, &self.candidates)?;
+        if let Some(cure) = &self.cure {
+            writeln!(f, "  cure      {cure}")?;
+        }
+        if self.count > 1 {
+            writeln!(f, "  count     {} equal calls", self.count)?;
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    /// Whether the gateway itself said no, rather than failed.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.status, 400..=498)
+    }
+
+    fn write_who(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.who.is_empty() {
+            writeln!(f, "  who       nobody signed in")?;
+        }
+        for Asker { identity, issuer, subject, expires_at } in &self.who {
+            write!(f, "  who       {subject} by identity \"{identity}\" ({issuer})")?;
+            match expires_at.and_then(|at| u64::try_from(at).ok()) {
+                Some(at) => writeln!(f, ", token good until {}", clock_text(at * 1000))?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blocked = match self.reason {
+            Reason::Granted => {
+                if let Some(grant) = &self.grant {
+                    writeln!(f, "  granted   by {grant}")?;
+                }
+                if let Some(status) = self.upstream_status {
+                    writeln!(f, "  answered  {status} by the upstream itself")?;
+                }
+                return Ok(());
+            }
+            Reason::Preflight => return writeln!(f, "  granted   a preflight, answered by `cors`"),
+            Reason::NoRoute => "no API lists this path",
+            Reason::MethodNotListed => "the path is listed, this method is not",
+            Reason::NotSignedIn => "nobody is signed in, and the operation is not public",
+            Reason::NotGranted => "no rule grants it",
+            Reason::ForbiddenByPolicy => "a policy takes it away",
+            Reason::PolicyError => "a policy could not be evaluated, so the call is refused",
+            Reason::Limit => "more calls than the limit lets through",
+            other => other.title(),
+        };
+        let detail = self.detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+        writeln!(f, "  blocked   {blocked}{detail}")?;
+        write_policies(f, &self.policies)
+    }
+}
+
+pub(crate) fn write_policies(f: &mut fmt::Formatter<'_>, policies: &[PolicyHit]) -> fmt::Result {
+    for PolicyHit { id, source, reason, error } in policies {
+        writeln!(f, "  ✘ policy  {source}   {id}")?;
+        if let Some(reason) = reason {
+            writeln!(f, "            \"{reason}\"")?;
+        }
+        if let Some(error) = error {
+            writeln!(f, "            could not be evaluated: {error}")?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn write_candidates(
+    f: &mut fmt::Formatter<'_>,
+    candidates: &[Candidate],
+) -> fmt::Result {
+    let rules: Vec<_> = candidates.iter().map(|candidate| candidate.rule.to_string()).collect();
+    let width = rules.iter().map(|rule| rule.chars().count()).max().unwrap_or_default();
+    for (index, (rule, candidate)) in rules.iter().zip(candidates).enumerate() {
+        let head = if index == 0 { "nearest" } else { "" };
+        writeln!(f, "  {head:<9} {rule:<width$}   {candidate}")?;
+    }
+    Ok(())
+}
+
+/// `09:58:03Z` of that day; ids and JSON carry the full time.
+fn clock_text(unix_ms: u64) -> String {
+    let seconds = i64::try_from(unix_ms / 1000).unwrap_or_default();
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|at| {
+            at.format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z")).ok()
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
