@@ -9,15 +9,16 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Query, State},
     http::StatusCode,
-    routing::{get, post},
+    routing::get,
 };
 use gw_model::clock::Clock;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::Duration;
+use url::Url;
 
 use crate::{
     issuer::key::{Algorithm, Key},
@@ -28,7 +29,7 @@ use crate::{
 const LIFE: Duration = Duration::hours(1);
 
 /// The path at which the running issuer makes tokens.
-pub const TOKENS: &str = "/demo/tokens";
+const TOKENS: &str = "/demo/tokens";
 
 /// Runs until it is dropped.
 #[derive(Debug)]
@@ -50,7 +51,17 @@ pub struct Wanted {
     pub algorithm: Algorithm,
 }
 
-/// What the running issuer answers at [`TOKENS`].
+impl Wanted {
+    /// The address at which a running issuer answers with such a token as [`Minted`].
+    pub fn address(&self, issuer: &Url) -> Option<Url> {
+        let mut address = issuer.join(TOKENS).ok()?;
+        let wanted = serde_json::to_string(self).ok()?;
+        address.query_pairs_mut().append_pair("wanted", &wanted);
+        Some(address)
+    }
+}
+
+/// What the running issuer answers when a token is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Minted {
     pub token: String,
@@ -75,7 +86,7 @@ impl Issuer {
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/jwks", get(key_set))
-            .route(TOKENS, post(token))
+            .route(TOKENS, get(token))
             .with_state(Arc::clone(&state));
         Ok(Self { serving: Serving::start(listener, routes)?, state })
     }
@@ -145,10 +156,17 @@ async fn key_set(State(state): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({ "keys": keys }))
 }
 
+/// [`Wanted`] as JSON.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    wanted: String,
+}
+
 async fn token(
     State(state): State<Arc<Shared>>,
-    Json(wanted): Json<Wanted>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Minted>, StatusCode> {
+    let wanted = serde_json::from_str(&asked.wanted).map_err(|_| StatusCode::BAD_REQUEST)?;
     let token = state.mint(&wanted).ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(Json(Minted { token }))
 }

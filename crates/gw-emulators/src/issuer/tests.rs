@@ -16,10 +16,9 @@ async fn issuer() -> Issuer {
     Issuer::start(0, clock).await.expect("a port is free")
 }
 
-async fn send(issuer: &Issuer, method: &'static str, target: &'static str, body: String) -> Reply {
-    let address = issuer.address();
-    let headers = [("content-type", "application/json")];
-    let sent = move || request(address, method, target, &headers, body.as_bytes());
+async fn get(issuer: &Issuer, target: &str) -> Reply {
+    let (address, target) = (issuer.address(), target.to_owned());
+    let sent = move || request(address, "GET", &target, &[], b"");
     tokio::task::spawn_blocking(sent).await.expect("the thread ends").expect("the issuer answers")
 }
 
@@ -54,13 +53,15 @@ fn verify(token: &str, keys: &Value) -> Option<Value> {
 #[tokio::test]
 async fn discovery_leads_to_keys_that_verify_what_is_minted() {
     let issuer = issuer().await;
-    let found = send(&issuer, "GET", "/.well-known/openid-configuration", String::new()).await;
+    let found = get(&issuer, "/.well-known/openid-configuration").await;
     assert_eq!(found.json()["issuer"], issuer.url());
     assert_eq!(found.json()["jwks_uri"], format!("{}/jwks", issuer.url()));
-    let keys = send(&issuer, "GET", "/jwks", String::new()).await.json();
+    let keys = get(&issuer, "/jwks").await.json();
     for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
-        let body = serde_json::to_string(&wanted(algorithm)).expect("it is plain data");
-        let reply = send(&issuer, "POST", TOKENS, body).await.json();
+        let name = Url::parse(issuer.url()).expect("the issuer has a URL");
+        let asked = wanted(algorithm).address(&name).expect("it can be asked for");
+        let target = format!("{}?{}", asked.path(), asked.query().expect("it says what is wanted"));
+        let reply = get(&issuer, &target).await.json();
         let payload = verify(reply["token"].as_str().expect("a token"), &keys);
         let payload = payload.expect("the signature holds");
         assert_eq!(
@@ -79,7 +80,7 @@ async fn a_token_outlives_one_rotation_and_not_two() {
     let old = issuer.mint(&wanted(Algorithm::Rs256)).expect("it signs");
     for holds in [true, false] {
         assert!(issuer.rotate());
-        let keys = send(&issuer, "GET", "/jwks", String::new()).await.json();
+        let keys = get(&issuer, "/jwks").await.json();
         assert_eq!(verify(&old, &keys).is_some(), holds);
         let fresh = issuer.mint(&wanted(Algorithm::Es256)).expect("it signs");
         assert!(verify(&fresh, &keys).is_some());
