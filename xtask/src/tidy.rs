@@ -1,6 +1,7 @@
-//! What no compiler checks: who may know whom, how long a file may be, names, words.
+//! What no compiler checks: who may know whom, how long a file may be, names, words, links.
 
 mod edges;
+mod links;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub(crate) fn run(repository: &Repository) -> Result<Vec<Finding>, String> {
         let Some(text) = repository.text(path)? else { continue };
         findings.extend(shape::file(path, &text));
         findings.extend(words::file(path, &text));
+        findings.extend(links::file(path, &text, &paths));
     }
     findings.extend(shape::gone(&paths));
     findings.sort();

@@ -1,4 +1,4 @@
-use super::{edges, shape, words};
+use super::{edges, links, shape, words};
 use crate::{
     metadata::{Dependency, Kind, Package},
     repository::Repository,
@@ -101,4 +101,16 @@ fn unfinished_work_and_places_of_one_machine_are_found() {
     assert_eq!(found("a.md", concat!("see /ro", "ot/x")), 1);
     assert_eq!(found("a.md", concat!("see app/wo", "rk/x and $HOME/wo", "rk/x")), 0);
     assert_eq!(found("package-lock.json", concat!("https://registry.npm", "js.org/a")), 1);
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let paths = ["README.md", "docs/a.md", "docs/decisions/0001.md"].map(str::to_owned);
+    let wrong = |path: &str, text: &str| {
+        links::file(path, text, &paths).into_iter().map(|found| found.wrong).collect::<Vec<_>>()
+    };
+    let good = "[a](docs/a.md#x) [b](docs/decisions/) [c](https://example.org) [d](#here)";
+    assert_eq!(wrong("README.md", good), [""; 0]);
+    assert_eq!(wrong("docs/a.md", "[up](../README.md) [near](decisions/0001.md)"), [""; 0]);
+    assert_eq!(wrong("docs/a.md", "[gone](b.md)"), ["links to `b.md`, which does not exist"]);
 }
