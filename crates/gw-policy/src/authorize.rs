@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use crate::{
     cedar::{Call, Hits, NotEvaluated},
     decision::Reason,
-    denial::{Aspect, Candidate, Denial, Part, PolicyHit, Verdict, sort_nearest},
+    denial::{Aspect, Candidate, Denial, Part, Verdict, sort_nearest},
     principal::{Caller, Principal},
     snapshot::{Operation, Rule},
 };
@@ -73,20 +73,6 @@ impl<'s> Operation<'s> {
             }
         }
         Err(Box::new(asking.deny(hits)))
-    }
-}
-
-impl Hits {
-    fn add(&mut self, other: Self) {
-        let add = |known: &mut Vec<PolicyHit>, more: Vec<PolicyHit>| {
-            for hit in more {
-                if !known.contains(&hit) {
-                    known.push(hit);
-                }
-            }
-        };
-        add(&mut self.forbidden, other.forbidden);
-        add(&mut self.failed, other.failed);
     }
 }
 

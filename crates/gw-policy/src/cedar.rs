@@ -30,6 +30,7 @@ pub const SCHEMA: &str = include_str!("../../../schemas/gatewright.cedarschema")
 pub(crate) struct Vocabulary {
     pub(crate) schema: Schema,
     action: EntityTypeName,
+    actor: EntityTypeName,
     api: EntityTypeName,
     caller: EntityTypeName,
     environment: EntityTypeName,
@@ -43,6 +44,7 @@ static VOCABULARY: LazyLock<Result<Vocabulary, String>> = LazyLock::new(Vocabula
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Action,
+    Actor,
     Api,
     Caller,
     Environment,
@@ -65,6 +67,7 @@ impl Vocabulary {
         Ok(Self {
             schema,
             action: name("Action")?,
+            actor: name("Actor")?,
             api: name("Api")?,
             caller: name("Caller")?,
             environment: name("Environment")?,
@@ -80,6 +83,7 @@ impl Vocabulary {
     pub(crate) fn type_name(&self, kind: Kind) -> &EntityTypeName {
         match kind {
             Kind::Action => &self.action,
+            Kind::Actor => &self.actor,
             Kind::Api => &self.api,
             Kind::Caller => &self.caller,
             Kind::Environment => &self.environment,
@@ -113,6 +117,18 @@ pub(crate) struct Hits {
 impl Hits {
     pub(crate) fn is_empty(&self) -> bool {
         self.forbidden.is_empty() && self.failed.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        let add = |known: &mut Vec<PolicyHit>, more: Vec<PolicyHit>| {
+            for hit in more {
+                if !known.contains(&hit) {
+                    known.push(hit);
+                }
+            }
+        };
+        add(&mut self.forbidden, other.forbidden);
+        add(&mut self.failed, other.failed);
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod authorize;
 pub mod cedar;
+pub mod change;
 mod claims;
 pub mod decision;
 pub mod denial;
