@@ -18,6 +18,7 @@ use std::{
 use gw_model::{
     api::{AccessRule, Claims, Who},
     desired::{Api, Desired},
+    diagnostic::Diagnostic,
     id::{ApiName, IdentityName},
     openapi::Operation,
     scalar::Method,
@@ -27,6 +28,7 @@ use gw_model::{
 use time::Date;
 
 pub use self::class::Class;
+use crate::cedar::{Guards, policy};
 
 /// Smallest tokens that are looked at for one rule. A rule with more (five claims of ten values)
 /// is compared claim by claim, which may report a change where two old rules together cover it.
@@ -132,6 +134,23 @@ impl Access {
             }
         }
         Self { operations }
+    }
+
+    /// The same, with the policies of the environment itself.
+    pub fn compile(desired: &Desired, today: Date) -> Result<Self, Vec<Diagnostic>> {
+        let mut findings = vec![];
+        let Some(guards) = Guards::compile(desired, &[], &mut findings) else {
+            return Err(findings);
+        };
+        Ok(Self::describe(desired, today, |api, operation| {
+            let numbers = guards.numbers(api, &operation.id);
+            let forbids = numbers.into_iter().filter_map(|number| guards.forbids.get(number));
+            let named = |forbid: &policy::Forbid| {
+                let (id, at) = (forbid.id.clone(), forbid.source.clone());
+                Forbid { id, text: forbid.canonical(), at }
+            };
+            forbids.map(named).collect()
+        }))
     }
 
     /// Every class of callers that gains or loses something between two descriptions, by address.

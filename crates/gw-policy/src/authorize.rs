@@ -88,16 +88,12 @@ struct Asking<'s, 'c> {
 impl<'s, 'c> Asking<'s, 'c> {
     /// Those whom a rule grants the call. A public rule grants it to nobody in particular too.
     fn granted(self, rule: &'s Rule) -> impl Iterator<Item = Option<&'c Principal>> {
-        let running = self.runs(rule);
+        let running = rule.runs(self.now);
         let public = matches!(rule.declared.who, Who::Public);
         let anyone = (running && public && self.caller.principals.is_empty()).then_some(None);
         let principals = self.caller.principals.iter().filter(move |_| running);
         let granted = principals.filter(move |principal| self.grants(rule, principal));
         granted.map(Some).chain(anyone)
-    }
-
-    fn runs(self, rule: &Rule) -> bool {
-        rule.ends_at.is_none_or(|end| self.now.unix_timestamp() < end)
     }
 
     fn grants(self, rule: &Rule, principal: &Principal) -> bool {
@@ -192,7 +188,7 @@ impl<'s, 'c> Asking<'s, 'c> {
         }
         parts.append(&mut self.look_at_who(rule));
         if let Some(until) = rule.declared.until {
-            parts.push(if self.runs(rule) {
+            parts.push(if rule.runs(self.now) {
                 Part::held(Aspect::Until, format!("until {until}"))
             } else {
                 Part::lacked(Aspect::Until, format!("rule ended {until}"))
@@ -308,7 +304,7 @@ impl<'s, 'c> Asking<'s, 'c> {
     /// `POST needs group orders-team; the token has sales`.
     fn first_lack(self, rule: &Rule, method: Method) -> Option<String> {
         let Who::Proven { identities, claims, .. } = &rule.declared.who else { return None };
-        if !self.runs(rule) {
+        if !rule.runs(self.now) {
             return Some(format!("what allowed {method} has ended"));
         }
         let mut own = self.caller.principals.iter().filter(|it| identities.contains(&it.identity));

@@ -5,6 +5,7 @@
 //! evaluation fails; here such a failure is reported to the caller, who denies.
 
 pub mod policy;
+pub mod printed;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, sync::LazyLock};
 
@@ -208,13 +209,7 @@ impl Guards {
         if self.forbids.is_empty() {
             return None;
         }
-        let mut touching = self.everywhere.clone();
-        if !self.some.is_empty() {
-            let of = |id: &str| self.some.get(id).into_iter().flatten().copied();
-            touching.extend(of(api.as_str()));
-            touching.extend(of(&operation_id(api, operation)));
-            touching.sort_unstable();
-        }
+        let touching = self.numbers(api, operation);
         if touching.is_empty() {
             return None;
         }
@@ -229,6 +224,18 @@ impl Guards {
         self.sets.push((touching.clone(), set));
         self.set_of.insert(touching, index);
         Some(index)
+    }
+
+    /// The places of the forbids that can touch an operation.
+    pub(crate) fn numbers(&self, api: &ApiName, operation: &str) -> Vec<usize> {
+        let mut touching = self.everywhere.clone();
+        if !self.some.is_empty() {
+            let of = |id: &str| self.some.get(id).into_iter().flatten().copied();
+            touching.extend(of(api.as_str()));
+            touching.extend(of(&operation_id(api, operation)));
+            touching.sort_unstable();
+        }
+        touching
     }
 
     /// The forbids that can touch an operation.

@@ -2,8 +2,10 @@
 
 pub mod access;
 pub mod authorize;
+pub mod can;
 pub mod cedar;
 pub mod change;
+pub mod check;
 mod claims;
 pub mod decision;
 pub mod denial;

@@ -16,7 +16,7 @@ use gw_model::{
     source::Origin,
     workspace::Identity,
 };
-use time::{Time, UtcDateTime};
+use time::{OffsetDateTime, Time, UtcDateTime};
 
 use crate::{
     cedar::{self, Guards, policy::Forbid},
@@ -61,7 +61,7 @@ pub struct Rule {
     pub declared: AccessRule,
     methods: Methods,
     /// Unix seconds from which it no longer holds: the end of its last day, UTC.
-    pub(crate) ends_at: Option<i64>,
+    ends_at: Option<i64>,
     /// Its Cedar condition among the snapshot's.
     pub(crate) when: Option<usize>,
 }
@@ -290,6 +290,11 @@ impl Rule {
         let ends_at = last_day.map(|day| UtcDateTime::new(day, Time::MIDNIGHT).unix_timestamp());
         let methods = Methods::of(&declared.methods);
         Self { declared: declared.clone(), methods, ends_at, when }
+    }
+
+    /// Whether its last day is not past.
+    pub(crate) fn runs(&self, now: OffsetDateTime) -> bool {
+        self.ends_at.is_none_or(|end| now.unix_timestamp() < end)
     }
 
     /// Whether it speaks of this operation at all.

@@ -43,9 +43,19 @@ impl Forbid {
         self.policy.new_id(PolicyId::new(number.to_string()))
     }
 
-    /// The text without comments and layout, the same for policies that say the same.
+    /// What it forbids, without annotations, comments and layout: equal for policies that forbid the
+    /// same in the same words.
     pub fn canonical(&self) -> String {
-        self.policy.to_cedar().unwrap_or_else(|| self.text.clone())
+        let Ok(mut json) = self.policy.to_json() else { return self.text.clone() };
+        if let Some(members) = json.as_object_mut() {
+            members.remove("annotations");
+        }
+        json.to_string()
+    }
+
+    /// Every entity that it names.
+    pub(crate) fn names(&self) -> Vec<EntityUid> {
+        self.policy.entity_literals()
     }
 
     pub(crate) fn resource(&self) -> ResourceConstraint {
