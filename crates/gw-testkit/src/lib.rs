@@ -5,6 +5,8 @@
 
 pub mod backend;
 pub mod clock;
+pub mod issuer;
 pub mod oidc_provider;
+pub mod signer;
 pub mod wire;
 pub mod workspace;

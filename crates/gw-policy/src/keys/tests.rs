@@ -2,14 +2,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::token::tests::Signer;
+use crate::token::tests::{es256, es256_other, named, rs256};
 
 fn parse(set: &serde_json::Value) -> Result<KeySet, KeySetRefusal> {
     KeySet::parse(set.to_string().as_bytes())
 }
 
 fn good() -> serde_json::Value {
-    Signer::es256().jwk("good")
+    named(es256(), "good")
 }
 
 /// What becomes of one key beside a good one.
@@ -37,8 +37,8 @@ fn rsa_of(bits: usize, exponent: &[u8]) -> serde_json::Value {
 
 #[test]
 fn each_kind_of_hostile_key_is_left_out_by_name() {
-    let other = || Signer::es256_other().jwk("other");
-    let rsa = || Signer::rs256().jwk("rsa");
+    let other = || named(es256_other(), "other");
+    let rsa = || named(rs256(), "rsa");
     let text = |value: &str| serde_json::Value::from(value);
     assert_eq!(skip(json!({"kty": "oct", "k": "c2VjcmV0", "kid": "x"})), SkipReason::Symmetric);
     assert_eq!(skip(with(rsa(), "k", text("c2VjcmV0"))), SkipReason::Symmetric);
@@ -71,7 +71,7 @@ fn rsa_keys_are_of_a_sane_size_with_a_sane_exponent() {
 
 #[test]
 fn two_keys_of_one_name_are_both_left_out() {
-    let (one, two) = (Signer::es256().jwk("same"), Signer::es256_other().jwk("same"));
+    let (one, two) = (named(es256(), "same"), named(es256_other(), "same"));
     let set = parse(&json!({"keys": [one, two, good()]})).unwrap();
     assert_eq!(
         set.skipped().iter().map(|key| key.reason).collect::<Vec<_>>(),
@@ -97,14 +97,14 @@ fn a_set_that_is_too_large_or_useless_is_refused_whole() {
 
 #[test]
 fn a_token_without_a_key_name_needs_a_set_with_one_fitting_key() {
-    let rsa = Signer::rs256().jwk("rsa");
+    let rsa = named(rs256(), "rsa");
     let set = parse(&json!({"keys": [good(), rsa]})).unwrap();
     assert!(set.choose(None, Algorithm::Es256).is_ok());
     assert!(set.choose(None, Algorithm::Rs256).is_ok());
     assert_eq!(set.choose(None, Algorithm::EdDsa).unwrap_err(), NoKey::NotOne);
     assert_eq!(set.choose(Some("good"), Algorithm::Rs256).unwrap_err(), NoKey::OtherAlgorithm);
     assert_eq!(set.choose(Some("GOOD"), Algorithm::Es256).unwrap_err(), NoKey::Unknown);
-    let two = parse(&json!({"keys": [good(), Signer::es256_other().jwk("two")]})).unwrap();
+    let two = parse(&json!({"keys": [good(), named(es256_other(), "two")]})).unwrap();
     assert_eq!(two.choose(None, Algorithm::Es256).unwrap_err(), NoKey::NotOne);
 }
 
@@ -112,8 +112,8 @@ fn a_token_without_a_key_name_needs_a_set_with_one_fitting_key() {
 fn sets_are_equal_by_their_keys() {
     let one = parse(&json!({"keys": [good()], "x": 1})).unwrap();
     assert_eq!(one, parse(&json!({"keys": [good(), {"kty": "oct", "k": ""}]})).unwrap());
-    assert_ne!(one, parse(&json!({"keys": [Signer::es256_other().jwk("good")]})).unwrap());
-    assert_ne!(one, parse(&json!({"keys": [Signer::es256().jwk("bad")]})).unwrap());
+    assert_ne!(one, parse(&json!({"keys": [named(es256_other(), "good")]})).unwrap());
+    assert_ne!(one, parse(&json!({"keys": [named(es256(), "bad")]})).unwrap());
 }
 
 #[test]
@@ -138,7 +138,7 @@ proptest! {
         member in "kty|crv|x|y|n|e|use|key_ops|alg|kid|k|d",
         value in "[a-zA-Z0-9_-]{0,8}",
     ) {
-        for jwk in [good(), Signer::rs256().jwk("r")] {
+        for jwk in [good(), named(rs256(), "r")] {
             let _set = parse(&json!({"keys": [with(jwk, &member, value.clone().into())]}));
         }
     }

@@ -1,104 +1,39 @@
 use std::sync::LazyLock;
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    rsa,
-    signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair},
-};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gw_model::scalar::Period;
+use gw_testkit::signer::Signer;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
 
-/// Makes tokens, good ones and others.
-#[derive(Debug)]
-pub(crate) enum Signer {
-    Es256(EcdsaKeyPair),
-    Rs256(RsaKeyPair),
-    EdDsa(Ed25519KeyPair),
+/// The signers of these tests; every one names its key `k1` unless it says otherwise.
+pub(crate) fn es256() -> &'static Signer {
+    static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::es256("k1"));
+    &SIGNER
 }
 
-impl Signer {
-    fn new_es256() -> Self {
-        let scheme = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-        Self::Es256(EcdsaKeyPair::generate(scheme).unwrap())
-    }
+/// Another key with the same name.
+pub(crate) fn es256_other() -> &'static Signer {
+    static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::es256("k1"));
+    &SIGNER
+}
 
-    pub(crate) fn es256() -> &'static Self {
-        static KEY: LazyLock<Signer> = LazyLock::new(Signer::new_es256);
-        &KEY
-    }
+pub(crate) fn rs256() -> &'static Signer {
+    static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::rs256("k1"));
+    &SIGNER
+}
 
-    pub(crate) fn es256_other() -> &'static Self {
-        static KEY: LazyLock<Signer> = LazyLock::new(Signer::new_es256);
-        &KEY
-    }
+fn eddsa() -> &'static Signer {
+    static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::eddsa("k1"));
+    &SIGNER
+}
 
-    pub(crate) fn rs256() -> &'static Self {
-        static KEY: LazyLock<Signer> =
-            LazyLock::new(|| Signer::Rs256(RsaKeyPair::generate(rsa::KeySize::Rsa2048).unwrap()));
-        &KEY
-    }
-
-    fn eddsa() -> &'static Self {
-        static KEY: LazyLock<Signer> =
-            LazyLock::new(|| Signer::EdDsa(Ed25519KeyPair::generate().unwrap()));
-        &KEY
-    }
-
-    pub(crate) fn jwk(&self, id: &str) -> Json {
-        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        match self {
-            Self::Es256(pair) => {
-                let point = pair.public_key().as_ref();
-                json!({"kty": "EC", "crv": "P-256", "kid": id,
-                    "x": text(&point[1..33]), "y": text(&point[33..])})
-            }
-            Self::Rs256(pair) => {
-                // DER of a 2048-bit key: nine bytes, the modulus, two bytes, the exponent.
-                let der = pair.public_key().as_ref();
-                json!({"kty": "RSA", "kid": id, "n": text(&der[9..265]), "e": text(&der[267..])})
-            }
-            Self::EdDsa(pair) => {
-                json!({"kty": "OKP", "crv": "Ed25519", "kid": id,
-                    "x": text(pair.public_key().as_ref())})
-            }
-        }
-    }
-
-    fn algorithm(&self) -> &'static str {
-        match self {
-            Self::Es256(_) => "ES256",
-            Self::Rs256(_) => "RS256",
-            Self::EdDsa(_) => "EdDSA",
-        }
-    }
-
-    fn sign(&self, text: &str) -> Vec<u8> {
-        let (random, text) = (SystemRandom::new(), text.as_bytes());
-        match self {
-            Self::Es256(pair) => pair.sign(&random, text).unwrap().as_ref().to_vec(),
-            Self::Rs256(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&signature::RSA_PKCS1_SHA256, &random, text, &mut signature).unwrap();
-                signature
-            }
-            Self::EdDsa(pair) => pair.sign(text).as_ref().to_vec(),
-        }
-    }
-
-    /// Signs header and claims as they are written.
-    fn write(&self, header: &str, claims: &str) -> String {
-        let text = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        let signed = format!("{}.{}", text(header), text(claims));
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(self.sign(&signed)))
-    }
-
-    fn token(&self, claims: &Json) -> String {
-        self.write(&json!({"alg": self.algorithm(), "kid": "k1"}).to_string(), &claims.to_string())
-    }
+/// The public half under another name.
+pub(crate) fn named(signer: &Signer, id: &str) -> Json {
+    let mut jwk = signer.jwk();
+    jwk["kid"] = id.into();
+    jwk
 }
 
 const NOW: i64 = 1_800_000_000;
@@ -155,7 +90,7 @@ fn check_at(
 }
 
 fn check(text: &str) -> Result<Vec<Principal>, TokenRefusal> {
-    check_at(text, &[("staff", oidc())], &keys(&[Signer::es256().jwk("k1")]), NOW)
+    check_at(text, &[("staff", oidc())], &keys(&[es256().jwk()]), NOW)
 }
 
 fn refused(text: &str) -> &'static str {
@@ -163,16 +98,16 @@ fn refused(text: &str) -> &'static str {
 }
 
 fn claims_refused(claims: &Json) -> &'static str {
-    refused(&Signer::es256().token(claims))
+    refused(&es256().token(claims))
 }
 
 fn header_refused(header: &Json) -> &'static str {
-    refused(&Signer::es256().write(&header.to_string(), &claims().to_string()))
+    refused(&es256().write(&header.to_string(), &claims().to_string()))
 }
 
 #[test]
 fn a_good_token_proves_one_principal() {
-    let principals = check(&Signer::es256().token(&with("groups", json!(["a", "b"])))).unwrap();
+    let principals = check(&es256().token(&with("groups", json!(["a", "b"])))).unwrap();
     insta::assert_json_snapshot!(principals, @r#"
     [
       {
@@ -208,12 +143,12 @@ fn a_good_token_proves_one_principal() {
 
 #[test]
 fn each_kind_of_key_verifies_its_own_tokens_only() {
-    let signers = [Signer::es256(), Signer::rs256(), Signer::eddsa()];
+    let signers = [es256(), rs256(), eddsa()];
     let all =
         Oidc { algorithms: vec![Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa], ..oidc() };
     for signer in signers {
         for keyed in signers {
-            let set = keys(&[keyed.jwk("k1")]);
+            let set = keys(&[keyed.jwk()]);
             let held = check_at(&signer.token(&claims()), &[("a", all.clone())], &set, NOW).is_ok();
             assert_eq!(held, std::ptr::eq(signer, keyed), "{signer:?} {keyed:?}");
         }
@@ -230,7 +165,7 @@ fn an_unsigned_token_is_refused_in_every_spelling() {
         assert_eq!(header_refused(&json!({"alg": alg, "kid": "k1"})), "token-algorithm-unknown");
     }
     assert_eq!(header_refused(&json!({"kid": "k1"})), "token-algorithm-unknown");
-    let good = Signer::es256().token(&claims());
+    let good = es256().token(&claims());
     let (signed, _) = good.rsplit_once('.').unwrap();
     assert_eq!(refused(&format!("{signed}.")), "token-signature");
     assert_eq!(refused(signed), "token-malformed");
@@ -238,8 +173,8 @@ fn an_unsigned_token_is_refused_in_every_spelling() {
 
 #[test]
 fn the_algorithm_comes_from_the_declaration() {
-    let set = keys(&[Signer::es256().jwk("e"), Signer::rs256().jwk("k1")]);
-    let token = Signer::rs256().token(&claims());
+    let set = keys(&[named(es256(), "e"), rs256().jwk()]);
+    let token = rs256().token(&claims());
     let refusal = check_at(&token, &[("staff", oidc())], &set, NOW).unwrap_err();
     insta::assert_snapshot!(refusal.operator(), @"the token is signed with an algorithm that is not accepted here: it uses RS256, declared are ES256");
     let rs = Oidc { algorithms: vec![Algorithm::Rs256], ..oidc() };
@@ -264,22 +199,22 @@ fn a_key_is_chosen_by_exact_name() {
     ] {
         assert_eq!(header_refused(&json!({"alg": "ES256", "kid": id})), reason, "{id}");
     }
-    assert!(check(&Signer::es256().write(r#"{"alg":"ES256"}"#, &claims().to_string())).is_ok());
+    assert!(check(&es256().write(r#"{"alg":"ES256"}"#, &claims().to_string())).is_ok());
 }
 
 #[test]
 fn a_key_inside_the_token_is_never_used() {
-    let other = Signer::es256_other();
+    let other = es256_other();
     for kid in ["k1", "other"] {
         let header = json!({
-            "alg": "ES256", "kid": kid, "jwk": other.jwk(kid), "x5c": ["MIIB"],
+            "alg": "ES256", "kid": kid, "jwk": named(other, kid), "x5c": ["MIIB"],
             "jku": "https://attacker.example/keys", "x5u": "https://attacker.example/cert",
         });
         let token = other.write(&header.to_string(), &claims().to_string());
         assert!(["token-signature", "token-key-unknown"].contains(&refused(&token)));
         let mut honest = header.clone();
         honest["kid"] = json!("k1");
-        let token = Signer::es256().write(&honest.to_string(), &claims().to_string());
+        let token = es256().write(&honest.to_string(), &claims().to_string());
         assert!(check(&token).is_ok(), "such members are ignored");
     }
 }
@@ -288,7 +223,7 @@ fn a_key_inside_the_token_is_never_used() {
 fn a_member_named_twice_is_refused_in_both_parts() {
     let good = claims().to_string();
     let twice = good.replacen('{', r#"{"sub":"admin","#, 1);
-    let signer = Signer::es256();
+    let signer = es256();
     let header = r#"{"alg":"ES256","kid":"k1"}"#;
     assert_eq!(refused(&signer.write(header, &twice)), "token-duplicate-member");
     for header in [
@@ -310,7 +245,7 @@ fn huge_and_deep_tokens_are_refused_before_work() {
     let wide = format!("{{\"a\":[{}0]}}", "0,".repeat(4000));
     let header = r#"{"alg":"ES256","kid":"k1"}"#;
     for claims in [deep, wide] {
-        assert_eq!(refused(&Signer::es256().write(header, &claims)), "token-unreadable");
+        assert_eq!(refused(&es256().write(header, &claims)), "token-unreadable");
     }
 }
 
@@ -335,7 +270,7 @@ fn what_is_not_a_compact_signed_token_is_refused() {
 
 #[test]
 fn dates_are_whole_seconds_with_the_declared_skew() {
-    let at = |member: &str, value: Json| check(&Signer::es256().token(&with(member, value)));
+    let at = |member: &str, value: Json| check(&es256().token(&with(member, value)));
     let hold = [("exp", NOW - 59), ("nbf", NOW + 60), ("iat", NOW + 60), ("nbf", 0)];
     for (member, date) in hold {
         assert!(at(member, json!(date)).is_ok(), "{member} {date}");
@@ -349,7 +284,7 @@ fn dates_are_whole_seconds_with_the_declared_skew() {
         assert_eq!(at(member, json!(date)).unwrap_err().reason(), reason, "{member} {date}");
     }
     assert_eq!(claims_refused(&without("exp")), "token-expiry-missing");
-    assert!(check(&Signer::es256().token(&without("iat"))).is_ok());
+    assert!(check(&es256().token(&without("iat"))).is_ok());
     let header = r#"{"alg":"ES256","kid":"k1"}"#;
     for member in ["exp", "nbf", "iat"] {
         for date in [
@@ -367,7 +302,7 @@ fn dates_are_whole_seconds_with_the_declared_skew() {
         ] {
             let claims = without(member).to_string();
             let claims = claims.replacen('{', &format!("{{\"{member}\":{date},"), 1);
-            let token = Signer::es256().write(header, &claims);
+            let token = es256().write(header, &claims);
             assert_eq!(refused(&token), "token-date-malformed", "{member} {date}");
         }
     }
@@ -389,7 +324,7 @@ fn the_audience_is_an_exact_member() {
         assert_eq!(claims_refused(&with("aud", audience.clone())), "token-audience", "{audience}");
     }
     assert_eq!(claims_refused(&without("aud")), "token-audience");
-    assert!(check(&Signer::es256().token(&with("aud", json!(["x", "api://orders"])))).is_ok());
+    assert!(check(&es256().token(&with("aud", json!(["x", "api://orders"])))).is_ok());
 }
 
 #[test]
@@ -409,13 +344,13 @@ fn the_issuer_is_exact_and_binds_the_keys() {
     assert_eq!(claims_refused(&with("iss", json!([ISSUER]))), "token-issuer-missing");
     // The keys of one issuer never verify a token of another, though both name a key `k1`.
     let other = Oidc { issuer: "https://other.example".to_owned(), ..oidc() };
-    let token = Signer::es256().token(&with("iss", json!("https://other.example")));
-    let set = keys(&[Signer::es256_other().jwk("k1")]);
+    let token = es256().token(&with("iss", json!("https://other.example")));
+    let set = keys(&[es256_other().jwk()]);
     let refusal = check_at(&token, &[("a", oidc()), ("b", other.clone())], &set, NOW).unwrap_err();
     assert_eq!(refusal, TokenRefusal::Signature);
     let token = Unverified::parse(&token).unwrap();
     let issuers = trusted(&[("a", oidc()), ("b", other)]);
-    let set = keys(&[Signer::es256().jwk("k1")]);
+    let set = keys(&[es256().jwk()]);
     let wrong = verify(&token, issuers.get(ISSUER).unwrap(), &set, NOW);
     assert_eq!(wrong, Err(TokenRefusal::UnknownIssuer));
 }
@@ -424,7 +359,7 @@ fn the_issuer_is_exact_and_binds_the_keys() {
 fn a_token_for_another_purpose_is_refused() {
     for kind in ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "application/jwt"] {
         let header = json!({"alg": "ES256", "kid": "k1", "typ": kind}).to_string();
-        assert!(check(&Signer::es256().write(&header, &claims().to_string())).is_ok(), "{kind}");
+        assert!(check(&es256().write(&header, &claims().to_string())).is_ok(), "{kind}");
     }
     for kind in [
         json!("dpop+jwt"),
@@ -455,10 +390,10 @@ fn a_token_for_another_purpose_is_refused() {
     ] {
         assert_eq!(claims_refused(&with(member, value)), reason, "{member}");
     }
-    assert!(check(&Signer::es256().token(&with("typ", json!("Bearer")))).is_ok());
+    assert!(check(&es256().token(&with("typ", json!("Bearer")))).is_ok());
     let typed = json!({"alg": "ES256", "kid": "k1", "typ": "at+jwt"}).to_string();
     let claims = with("nonce", json!("n")).to_string();
-    assert!(check(&Signer::es256().write(&typed, &claims)).is_ok(), "the type says what it is");
+    assert!(check(&es256().write(&typed, &claims)).is_ok(), "the type says what it is");
 }
 
 #[test]
@@ -471,8 +406,8 @@ fn the_subject_is_the_declared_claim() {
         rename: BTreeMap::from([("id".to_owned(), "user.oid".to_owned())]),
         ..oidc()
     };
-    let set = keys(&[Signer::es256().jwk("k1")]);
-    let token = Signer::es256().token(&with("user", json!({"oid": "o-1"})));
+    let set = keys(&[es256().jwk()]);
+    let token = es256().token(&with("user", json!({"oid": "o-1"})));
     let principals = check_at(&token, &[("staff", oid)], &set, NOW).unwrap();
     assert_eq!(principals[0].subject, "o-1");
 }
@@ -488,9 +423,9 @@ fn one_token_may_prove_several_identities_of_one_issuer() {
         ("late", late),
         ("strict", strict),
     ];
-    let set = keys(&[Signer::es256().jwk("k1")]);
+    let set = keys(&[es256().jwk()]);
     let proved = |claims: &Json| {
-        let token = Signer::es256().token(claims);
+        let token = es256().token(claims);
         check_at(&token, &identities, &set, NOW).map(|principals| {
             principals.iter().map(|one| one.identity.to_string()).collect::<Vec<_>>().join(" ")
         })
@@ -509,7 +444,7 @@ fn one_token_may_prove_several_identities_of_one_issuer() {
 
 #[test]
 fn refusals_are_told_in_words() {
-    let token = |claims: &Json| check(&Signer::es256().token(claims)).unwrap_err();
+    let token = |claims: &Json| check(&es256().token(claims)).unwrap_err();
     let told = [
         token(&with("exp", json!(NOW - 200))),
         token(&with("exp", json!(NOW - 90_000))),
@@ -532,7 +467,7 @@ fn refusals_are_told_in_words() {
 proptest! {
     #[test]
     fn any_one_bit_change_of_a_good_token_is_refused(place in any::<prop::sample::Index>(), bit in 0..8_u8) {
-        let mut bytes = Signer::es256().token(&claims()).into_bytes();
+        let mut bytes = es256().token(&claims()).into_bytes();
         let place = place.index(bytes.len());
         bytes[place] ^= 1 << bit;
         if let Ok(text) = String::from_utf8(bytes) {
@@ -547,17 +482,17 @@ proptest! {
 
     #[test]
     fn never_panics_on_any_parts(header in any::<String>(), claims in any::<String>()) {
-        prop_assert!(check(&Signer::es256().write(&header, &claims)).is_err());
+        prop_assert!(check(&es256().write(&header, &claims)).is_err());
     }
 
     /// Whatever the dates are, a token holds exactly inside its time.
     #[test]
     fn a_token_holds_exactly_inside_its_time(exp in 0..4_000_i64, nbf in 0..4_000_i64, iat in 0..4_000_i64) {
         let now = 2_000;
-        let token = Signer::es256().token(&json!({
+        let token = es256().token(&json!({
             "iss": ISSUER, "aud": "api://orders", "sub": "bob", "exp": exp, "nbf": nbf, "iat": iat,
         }));
-        let set = keys(&[Signer::es256().jwk("k1")]);
+        let set = keys(&[es256().jwk()]);
         let result = check_at(&token, &[("staff", oidc())], &set, now);
         let expected = exp + 60 > now && nbf - 60 <= now && iat - 60 <= now;
         prop_assert_eq!(result.is_ok(), expected);
