@@ -4,6 +4,9 @@
 //! Link-local addresses and those where clouds answer with credentials are never reached, whoever
 //! lists them.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},

@@ -3,6 +3,9 @@
 //! No redirect is followed and no proxy of the environment is used: either would lead elsewhere than
 //! where the declaration says.
 
+#[cfg(test)]
+mod tests;
+
 use std::{error::Error, fmt, time::Duration};
 
 use reqwest::{

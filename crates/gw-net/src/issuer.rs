@@ -6,6 +6,8 @@
 //! algorithms to accept.
 
 mod discovery;
+#[cfg(test)]
+mod tests;
 use std::{
     collections::BTreeMap,
     fmt,

@@ -1,0 +1,84 @@
+use gw_testkit::{
+    backend::Backend,
+    issuer::{DISCOVERY, Document, Issuer, KEYS},
+};
+
+use super::*;
+
+fn client(loopback: LoopbackReach) -> Client {
+    let timeout = Duration::from_millis(500);
+    Client::new(&ClientSettings { loopback, timeout, ..ClientSettings::default() })
+}
+
+async fn get(url: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
+    client(LoopbackReach::Listed).get(&Url::parse(url).unwrap(), limit).await
+}
+
+#[tokio::test]
+async fn a_document_of_this_machine_is_read_over_http() {
+    let issuer = Issuer::start(&[]);
+    let bytes = get(&format!("{}{DISCOVERY}", issuer.url()), 1024).await.unwrap();
+    assert_eq!(bytes, issuer.discovery().to_string().as_bytes());
+    let named = issuer.url().replace("127.0.0.1", "localhost");
+    assert!(get(&format!("{named}{DISCOVERY}"), 1024).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_long_or_short_answer_is_refused() {
+    let issuer = Issuer::start(&[]);
+    let url = format!("{}{KEYS}", issuer.url());
+    issuer.set(KEYS, Document::Answer(200, vec![b'x'; 100]));
+    assert_eq!(get(&url, 99).await, Err(FetchError::TooLong { limit: 99 }));
+    assert!(get(&url, 100).await.is_ok());
+    issuer.set(KEYS, Document::Answer(500, vec![]));
+    assert_eq!(get(&url, 100).await, Err(FetchError::Status(500)));
+    issuer.set(KEYS, Document::Truncated(b"{\"keys\":[]}".to_vec()));
+    assert!(matches!(get(&url, 100).await, Err(FetchError::Connection(_))));
+    issuer.set(KEYS, Document::Silent);
+    assert_eq!(get(&url, 100).await, Err(FetchError::Timeout));
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_not_a_way() {
+    let (issuer, elsewhere) = (Issuer::start(&[]), Backend::start());
+    issuer.set(KEYS, Document::Redirect(elsewhere.url()));
+    let answer = get(&format!("{}{KEYS}", issuer.url()), 100).await;
+    assert_eq!(answer, Err(FetchError::Status(302)));
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn nothing_but_safe_addresses_is_connected_to() {
+    let backend = Backend::start();
+    let port = backend.address().port();
+    for host in ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "127.1"] {
+        let refusal = get(&format!("https://{host}:{port}/"), 100).await.unwrap_err();
+        assert!(matches!(refusal, FetchError::Unreachable(_)), "{host}: {refusal:?}");
+    }
+    for url in [
+        "http://example.com/",
+        "http://10.0.0.1/",
+        "http://169.254.169.254/",
+        "ftp://127.0.0.1/",
+        "file:///etc/passwd",
+        "http://0/",
+        "http://[::]/",
+    ] {
+        let refusal = get(url, 100).await.unwrap_err();
+        assert_eq!(refusal, FetchError::Insecure, "{url}");
+    }
+    assert_eq!(backend.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    // A server that is there and does not speak TLS is told apart from one that is not there.
+    let backend = Backend::start();
+    let free = client(LoopbackReach::Free);
+    let url = Url::parse(&format!("https://{}/", backend.address())).unwrap();
+    assert!(matches!(
+        free.get(&url, 100).await,
+        Err(FetchError::Connection(_) | FetchError::NoClient(_) | FetchError::Timeout)
+    ));
+    assert_eq!(backend.requests().len(), 0);
+}
