@@ -17,3 +17,5 @@ for lock in tests/*/package-lock.json; do
   # The scripts beside the lock file run from where their packages are.
   find "$from" -maxdepth 1 -name '*.mjs' -exec cp {} "$to/" \;
 done
+
+scripts/openapi-documents.sh

@@ -16,6 +16,7 @@ need curl curl
 need node nodejs
 need npm npm
 need python3 python3
+need pip3 python3-pip
 
 if ! command -v rustup >/dev/null 2>&1 && ! command -v cargo >/dev/null 2>&1; then
   echo "Rust is missing. Install rustup as its makers say (rustup.rs), then run this again." >&2

@@ -16,10 +16,10 @@ use crate::{
     source::{FileId, Position, Sources, Span},
 };
 
-/// Published documents are generated and large. The largest that are known to be used hold under
-/// 800,000 values in 20 MB.
+/// Published documents are generated and large: GitHub's has 500,000 values and keys in 13 MB, the
+/// largest known one, Microsoft Graph's, 1,400,000 in 20 MB.
 pub const LIMITS: Limits =
-    Limits { bytes: 32 << 20, depth: 128, nodes: 1_000_000, documents: 1, scalar_bytes: 1 << 20 };
+    Limits { bytes: 32 << 20, depth: 128, nodes: 2_000_000, documents: 1, scalar_bytes: 1 << 20 };
 
 /// How many diagnostics of one code a document may cause before the rest is only counted.
 const SHOWN_PER_CODE: usize = 10;

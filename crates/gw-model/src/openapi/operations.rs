@@ -108,11 +108,11 @@ impl<'a> Reading<'a> {
         let template = match Template::parse(&entry.key) {
             Ok(template) => template,
             Err(flaw) => {
-                let message = format!("`{}` is not a path: {flaw}", entry.key);
-                self.diagnostics.push(
-                    Diagnostic::new(Code::InvalidPath, message)
-                        .at(entry.key_span, "callers could not send this"),
-                );
+                let message = format!("`{}` is not a path", entry.key);
+                let mut diagnostic = Diagnostic::new(Code::InvalidPath, message)
+                    .at(entry.key_span, flaw.to_string());
+                diagnostic.help.extend(flaw.cure().map(str::to_owned));
+                self.diagnostics.push(diagnostic);
                 return None;
             }
         };
@@ -220,7 +220,8 @@ impl<'a> Reading<'a> {
         match id.as_text() {
             Some(text) if !text.is_empty() => Some((text.to_owned(), id.span)),
             _ => {
-                let message = format!("the `operationId` of `{otherwise}` is {}", kind(&id.value));
+                let what = if id.as_text().is_some() { "empty" } else { kind(&id.value) };
+                let message = format!("the `operationId` of `{otherwise}` is {what}");
                 self.diagnostics.push(
                     Diagnostic::new(Code::MalformedOpenapi, message)
                         .at(id.span, "a text is wanted here"),

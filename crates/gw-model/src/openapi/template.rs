@@ -17,7 +17,7 @@ pub enum Piece {
     Parameter(String),
 }
 
-/// Why a text is not a path template, as the end of the sentence "`x` is not a path: ...".
+/// Why a text is not a path template, as the reason behind "`x` is not a path".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
     NoLeadingSlash,
@@ -160,6 +160,31 @@ fn check_segments(text: &str) -> Result<(), Flaw> {
         }
     }
     Ok(())
+}
+
+impl Flaw {
+    /// What to write instead, where that is clear.
+    pub const fn cure(&self) -> Option<&'static str> {
+        match self {
+            Self::NoLeadingSlash => Some("write a `/` in front of it"),
+            Self::Query => Some("describe what stands behind `?` as parameters with `in: query`"),
+            Self::Fragment => Some("give each operation a path of its own"),
+            Self::BadCharacter(_) => {
+                Some("write a space as `%20`, and other characters the same way")
+            }
+            Self::NotClosed
+            | Self::NotOpened
+            | Self::Unnamed
+            | Self::BadName(_)
+            | Self::Repeated(_)
+            | Self::Adjacent
+            | Self::DotSegment
+            | Self::EmptySegment
+            | Self::BadEscape
+            | Self::HiddenSlash
+            | Self::PathParameter => None,
+        }
+    }
 }
 
 impl fmt::Display for Flaw {

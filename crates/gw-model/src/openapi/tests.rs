@@ -264,8 +264,9 @@ fn paths_that_are_refused() {
     one: GET /a/{x} Unsaid openapi.yaml#/paths/~1a~1{x}/get
     GET /c/{id}: GET /c/{id} Unsaid openapi.yaml#/paths/~1c~1{id}/get
     GET /d: GET /d Unsaid openapi.yaml#/paths/~1d/get
-    GW1207 `orders` is not a path: it does not begin with `/`
-      openapi.yaml:4:3 callers could not send this
+    GW1207 `orders` is not a path
+      openapi.yaml:4:3 it does not begin with `/`
+      help: write a `/` in front of it
     GW1208 `/a/{y}` and `/a/{x}` answer the same calls of GET
       openapi.yaml:6:13 GET of `/a/{y}`
       openapi.yaml:5:13 GET of `/a/{x}`
@@ -410,5 +411,5 @@ fn many_alike_are_counted() {
     let wrong: String = (0..25).map(|number| format!("  /#{number}: {{ get: {{}} }}\n")).collect();
     let said = paths(&wrong);
     assert_eq!(said.matches("GW1207").count(), 10);
-    assert!(said.ends_with("= 15 more like this in the document"), "{said}");
+    assert!(said.contains("= 15 more like this in the document"), "{said}");
 }

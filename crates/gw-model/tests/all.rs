@@ -1,0 +1,6 @@
+//! The declarations seen from outside the crate.
+
+#[cfg(test)]
+mod all {
+    mod published;
+}
