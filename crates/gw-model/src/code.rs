@@ -183,7 +183,49 @@ codes! {
         "`version` lets several versions of one API live side by side. This target cannot choose \
          between them yet. Leave `version` out and give each version a `listen.path` of its own.";
 
+    UnavailableHere = 2001 Error "not available on this target yet",
+        "The declaration asks for something whose engine this kind of target does not have yet. It \
+         is refused rather than left out, because a gateway that serves half of what is declared is \
+         worse than one that stays as it was. Take the field out, or send the API to a target that \
+         can do it.";
+    TargetKindUnavailable = 2002 Error "this kind of target cannot be managed yet",
+        "The declarations may name this kind of gateway, and they are checked in full, but no driver \
+         for it exists in this version. Nothing is written. A `builtin` target works today.";
+
     // GW3xxx: changes and the state of targets.
+
+    EffectMoved = 3102 Error "the plan no longer does what it showed",
+        "Since the plan was made, something moved: the declarations, the rules or the target. It was \
+         planned again, and the new plan would do something else than the one that was shown, so \
+         nothing was written. Look at a new plan and apply that one.";
+    TargetMoved = 3104 Error "the target is no longer as in the plan",
+        "Between planning and writing, something else changed the target. Each write asks for the \
+         version that was planned against, so nothing was overwritten. Make a new plan.";
+    PlanAltered = 3105 Error "the plan file was altered",
+        "A plan file carries the digest of its content, and this content has another one. A plan is \
+         applied as it was made or not at all; make a new one with `gatewright plan --out`.";
+    TargetUnreachable = 3201 Error "the target does not answer",
+        "Nobody answers at the target. For a builtin target it means that no gateway runs: what was \
+         written is served as soon as `gatewright gateway` or `gatewright dev` starts, but it cannot \
+         be called verified before that.";
+    TargetBusy = 3202 Error "the target is busy",
+        "The target asked to be left alone for a while. The same command continues later.";
+    TargetRefused = 3203 Error "the target refused what it was given",
+        "The target did not take the new state and still serves the former one. The message carries \
+         its own words.";
+    ReadBackDiffers = 3204 Error "the target serves something else than was written",
+        "After writing, the target was asked what it serves, and the answer is not what was written. \
+         The change is recorded as not verified.";
+    ProbeFailed = 3205 Error "a probe was answered wrongly",
+        "After writing, the target was called as a stranger would call it, and it answered in a way \
+         that the declarations do not allow. The change is recorded as not verified.";
+    TargetBroken = 3206 Error "the state of the target cannot be used",
+        "What the target holds cannot be read, or cannot be written: its folder, its files or its \
+         signatures are not as they must be. Nothing was changed.";
+    TargetOfAnother = 3301 Error "the target belongs to another workspace",
+        "Every target carries the random id of the workspace that manages it, and this one carries \
+         another id. Two workspaces that write to one gateway would undo each other, so the second \
+         is refused.";
 
     // GW4xxx: identities.
 

@@ -79,6 +79,9 @@ const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Period {
+    /// Longer than anything that happens: never.
+    pub const MAX: Self = Self { ms: u64::MAX };
+
     pub const fn from_ms(ms: u64) -> Option<Self> {
         if ms == 0 { None } else { Some(Self { ms }) }
     }

@@ -9,6 +9,8 @@ pub mod check;
 mod claims;
 pub mod decision;
 pub mod denial;
+pub mod gateway;
+pub mod generation;
 pub mod hours;
 mod json;
 mod jws;

@@ -1,0 +1,111 @@
+use gw_model::desired::Desired;
+use serde_json::json;
+
+use super::*;
+use crate::driver::{
+    Actor, Condition, Lowered, Object, Observed, Pending, Probe, Probed, Stamp, Step,
+};
+
+/// Says of origins that they do not count, and nothing else.
+#[derive(Debug)]
+struct Plain;
+
+impl Driver for Plain {
+    fn kind(&self) -> &'static str {
+        "plain"
+    }
+    fn place(&self) -> String {
+        "plain".to_owned()
+    }
+    fn lower(&self, _: &Desired) -> Lowered {
+        Lowered::default()
+    }
+    fn canonical(&self, object: &Object) -> Object {
+        Object { body: without_origins(&object.body), ..object.clone() }
+    }
+    fn steps(&self, _: &[Object], _: &[Difference]) -> Vec<Step> {
+        vec![]
+    }
+    fn probes(&self, _: &Desired) -> Vec<Probe> {
+        vec![]
+    }
+    fn observe(&self) -> Pending<'_, Observed> {
+        Box::pin(async { Ok(Observed::nothing(time::OffsetDateTime::UNIX_EPOCH)) })
+    }
+    fn step<'a>(&'a self, _: &'a Step, _: &'a Stamp, _: &'a Condition) -> Pending<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+    fn probe<'a>(&'a self, _: &'a Probe) -> Pending<'a, Probed> {
+        Box::pin(async { Ok(Probed { status: 404 }) })
+    }
+    fn actor<'a>(&'a self, _: &'a Difference) -> Pending<'a, Option<Actor>> {
+        Box::pin(async { Ok(None) })
+    }
+    fn import(&self) -> Pending<'_, Vec<Object>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+}
+
+fn object(name: &str, body: Value) -> Object {
+    Object { kind: "api".to_owned(), name: name.to_owned(), body }
+}
+
+/// One object, seen from three sides: what is done, and what is drift.
+fn sides(declared: Option<i64>, written: Option<i64>, live: Option<i64>) -> String {
+    let side = |value: Option<i64>| value.map(|value| object("a", json!(value))).into_iter();
+    let [declared, written, live] =
+        [declared, written, live].map(|value| side(value).collect::<Vec<_>>());
+    let differences = compare(&Plain, &declared, &written, &live);
+    differences.iter().map(|it| format!("{:?}, drift {:?}", it.action, it.drift)).collect()
+}
+
+#[test]
+fn every_combination_of_three_sides_has_one_answer() {
+    let rows = [
+        (None, None, None),
+        (Some(1), None, None),
+        (Some(1), Some(1), Some(1)),
+        (Some(2), Some(1), Some(1)),
+        (Some(1), Some(1), Some(2)),
+        (Some(2), Some(1), Some(2)),
+        (Some(2), Some(1), Some(3)),
+        (Some(1), Some(1), None),
+        (Some(1), None, Some(1)),
+        (Some(1), None, Some(2)),
+        (None, Some(1), Some(1)),
+        (None, Some(1), Some(2)),
+        (None, Some(1), None),
+        (None, None, Some(1)),
+    ];
+    let text = |side: Option<i64>| side.map_or_else(|| "-".to_owned(), |side| side.to_string());
+    let table: Vec<String> = rows
+        .into_iter()
+        .map(|(declared, written, live)| {
+            let answer = sides(declared, written, live);
+            format!("{} {} {}  {answer}", text(declared), text(written), text(live))
+        })
+        .collect();
+    insta::assert_snapshot!(table.join("\n"));
+}
+
+#[test]
+fn the_place_of_a_line_is_no_difference() {
+    let at = |line: u32| json!({"rules": [{"at": {"file": "a.yaml", "line": line}, "x": 1}]});
+    let (old, new) = ([object("a", at(3))], [object("a", at(9))]);
+    assert_eq!(compare(&Plain, &new, &old, &old), vec![]);
+}
+
+#[test]
+fn leaves_name_the_places_that_differ() {
+    let before = json!({"a": [1, 2], "b": {"c": 1}, "same": [1]});
+    let after = json!({"a": [1, 3, 4], "b": {}, "same": [1]});
+    let found: Vec<String> = leaves(&before, &after)
+        .into_iter()
+        .map(|leaf| format!("{} {:?} {:?}", leaf.path, leaf.before, leaf.after))
+        .collect();
+    insta::assert_snapshot!(found.join("\n"), @r"
+    a[1] Some(Number(2)) Some(Number(3))
+    a[2] None Some(Number(4))
+    b.c Some(Number(1)) None
+    ");
+}

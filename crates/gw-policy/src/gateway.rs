@@ -1,0 +1,72 @@
+//! What a running gateway and its driver say to each other over the Unix socket.
+//!
+//! HTTP/1 with JSON bodies: `GET /v1/status`, `GET /v1/generation`, `GET /v1/decisions/{id|last}`
+//! (a [`crate::decision::Record`]). The socket only answers; it changes nothing.
+
+use std::net::SocketAddr;
+
+use gw_model::id::{EnvironmentName, TargetName, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+use crate::generation::{Generation, Object};
+
+/// The name of the socket in the folder of a target.
+pub const SOCKET: &str = "gateway.sock";
+
+/// The paths of the requests.
+pub const STATUS: &str = "/v1/status";
+pub const GENERATION: &str = "/v1/generation";
+pub const DECISIONS: &str = "/v1/decisions/";
+
+/// How a gateway is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    pub workspace_id: WorkspaceId,
+    pub environment: EnvironmentName,
+    pub target: TargetName,
+    /// The address that callers use.
+    pub listen: SocketAddr,
+    /// What it serves; none: it denies everything.
+    pub serving: Option<Serving>,
+    /// The newest generation that it was given and did not take.
+    pub refused: Option<Refused>,
+}
+
+/// Which generation is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Serving {
+    pub number: u64,
+    pub change: Option<u64>,
+    /// The effect digest of the change.
+    pub effect: String,
+}
+
+/// A generation that the gateway did not take; the former one stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// The number that `current` named, where it named one.
+    pub number: Option<u64>,
+    pub because: String,
+}
+
+/// The objects that it serves at this moment: what a read-back compares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Served {
+    pub workspace_id: WorkspaceId,
+    pub serving: Serving,
+    pub objects: Vec<Object>,
+}
+
+impl From<&Generation> for Serving {
+    fn from(generation: &Generation) -> Self {
+        Self {
+            number: generation.number,
+            change: generation.change,
+            effect: generation.effect.clone(),
+        }
+    }
+}
