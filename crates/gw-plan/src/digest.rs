@@ -57,7 +57,7 @@ impl Digest {
     }
 
     /// The first bits as letters and digits that cannot be taken for one another.
-    pub(crate) fn short(&self) -> String {
+    pub fn short(&self) -> String {
         const SIGNS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
         let hex = self.0.get(PREFIX.len()..PREFIX.len() + 8).unwrap_or_default();
         let bits = u32::from_str_radix(hex, 16).unwrap_or_default();

@@ -4,7 +4,7 @@
 //! half (`lower`, `canonical`, `steps`, `probes`) works offline. What an error leads to is decided
 //! by its class, never by whoever called.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, pin::Pin};
 
 use gw_model::{
     code::Code,

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 
 pub use self::{
     key::{KeyRefusal, PublicKey, SigningKey},
-    part::{ApiPart, GatewayPart, Part, PartRefusal, desired},
+    part::{GatewayPart, Part, PartRefusal, desired},
 };
 
 /// One thing on a target, by kind and name. What `body` means is between the driver that lowers it
@@ -70,15 +70,25 @@ pub struct Expected<'a> {
 /// Why a generation is not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    NotAGeneration { because: String },
+    NotAGeneration {
+        because: String,
+    },
     /// Written by a version of the tool that uses another form.
-    OtherForm { schema: String },
+    OtherForm {
+        schema: String,
+    },
     /// The bytes are not those that were signed, or another key signed them.
     Forged,
     /// Signed, but made for another workspace, environment or target.
-    Elsewhere { what: &'static str, found: String },
+    Elsewhere {
+        what: &'static str,
+        found: String,
+    },
     /// Older than what was already served.
-    Older { number: u64, last_seen: u64 },
+    Older {
+        number: u64,
+        last_seen: u64,
+    },
 }
 
 /// The first line of the file; the signed bytes are all that follows it.

@@ -2,9 +2,7 @@ use gw_model::desired::Desired;
 use serde_json::json;
 
 use super::*;
-use crate::driver::{
-    Actor, Condition, Lowered, Object, Observed, Pending, Probe, Probed, Stamp, Step,
-};
+use crate::driver::{Actor, Condition, Lowered, Observed, Pending, Probe, Probed, Stamp, Step};
 
 /// Says of origins that they do not count, and nothing else.
 #[derive(Debug)]

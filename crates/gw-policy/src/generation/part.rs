@@ -3,16 +3,13 @@
 use std::{collections::BTreeMap, fmt};
 
 use gw_model::{
-    api::ApiSpec,
     desired::{Api, Desired, PolicyFile},
     environment::{
         Builtin, DeletionMode, Deletions, Drift, DriftThen, EnvironmentSpec, HostPattern, Secrets,
         Target,
     },
     id::{ApiName, IdentityName, WorkspaceName},
-    openapi::Operation,
     scalar::Period,
-    source::Origin,
     workspace::{Identity, Source},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -25,7 +22,7 @@ pub enum Part {
     Gateway(GatewayPart),
     Identity { name: IdentityName, identity: Identity },
     Policy(PolicyFile),
-    Api { name: ApiName, api: ApiPart },
+    Api { name: ApiName, api: Box<Api> },
 }
 
 /// What belongs to the gateway as a whole.
@@ -39,22 +36,21 @@ pub struct GatewayPart {
     pub secrets: Option<Secrets>,
 }
 
-/// One API as this gateway serves it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApiPart {
-    pub at: Origin,
-    pub spec: ApiSpec,
-    pub operations: Vec<Operation>,
-}
-
 /// Why the objects of a generation do not make a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartRefusal {
-    UnknownKind { kind: String },
-    Unreadable { kind: String, name: String, because: String },
+    UnknownKind {
+        kind: String,
+    },
+    Unreadable {
+        kind: String,
+        name: String,
+        because: String,
+    },
     /// The one object of kind `gateway` is missing, or is there twice.
-    NotOneGateway { found: usize },
+    NotOneGateway {
+        found: usize,
+    },
 }
 
 impl Part {
@@ -124,14 +120,13 @@ pub fn desired(generation: &Generation) -> Result<Desired, PartRefusal> {
             }
             Part::Policy(file) => policies.push(file),
             Part::Api { name, api } => {
-                let ApiPart { at, spec, operations } = api;
-                apis.insert(name, Api { at, spec, operations });
+                apis.insert(name, *api);
             }
         }
     }
     let found = gateways.len();
-    let [gateway] = <[GatewayPart; 1]>::try_from(gateways)
-        .map_err(|_| PartRefusal::NotOneGateway { found })?;
+    let [gateway] =
+        <[GatewayPart; 1]>::try_from(gateways).map_err(|_| PartRefusal::NotOneGateway { found })?;
     let GatewayPart { workspace, source, settings, egress, secrets } = gateway;
     let targets = BTreeMap::from([(generation.target.clone(), Target::Builtin(settings))]);
     Ok(Desired {
