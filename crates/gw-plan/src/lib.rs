@@ -3,3 +3,6 @@
 pub mod difference;
 pub mod digest;
 pub mod driver;
+pub mod notice;
+pub mod plan;
+pub mod render;

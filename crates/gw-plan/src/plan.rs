@@ -1,0 +1,447 @@
+//! A plan: what an apply would do, to whom, and whether it may be done.
+//!
+//! It is decided here, once. Whoever executes it finds the steps, the conditions and the probes in
+//! it and decides nothing.
+
+mod effect;
+mod file;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use gw_model::{
+    code::Code,
+    desired::Desired,
+    diagnostic::{Diagnostic, Severity},
+    id::{ApiName, EnvironmentName, TargetName, WorkspaceId, WorkspaceName},
+    source::Origin,
+};
+use gw_policy::{
+    change::{self, Asked, ChangeDenial, ChangePermit, PlanFacts, RuleOutcome},
+    generation::Part,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+
+pub use self::{
+    effect::Effects,
+    file::{FileRefusal, from_file, to_file},
+};
+use crate::{
+    difference::{Action, Difference, compare},
+    digest::Digest,
+    driver::{Driver, Object, Observed, Probe, Step},
+    notice::{Kept, Notice, Noticed},
+};
+
+/// Everything that a plan is made of.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    pub workspace_id: &'a WorkspaceId,
+    /// The digest of the workspace's files.
+    pub source: Digest,
+    pub declared: &'a Desired,
+    /// What was last applied here; none: nothing ever was.
+    pub applied: Option<Applied<'a>>,
+    pub targets: Vec<TargetInput<'a>>,
+    /// Only these APIs; empty: everything.
+    pub only: &'a BTreeSet<ApiName>,
+    /// Who asks for what; with facts about the commit where there is one.
+    pub asked: &'a Asked,
+    /// The first line of the commit's message.
+    pub subject: Option<String>,
+}
+
+/// The state that was last applied to the environment. Its rules judge the next change.
+#[derive(Clone, Copy, Debug)]
+pub struct Applied<'a> {
+    pub change: u64,
+    pub at: OffsetDateTime,
+    pub desired: &'a Desired,
+}
+
+/// One target of the environment, and what is known about it.
+#[derive(Debug)]
+pub struct TargetInput<'a> {
+    pub target: &'a TargetName,
+    pub driver: &'a dyn Driver,
+    /// What the last apply wrote there.
+    pub written: Vec<Object>,
+    pub observed: Observed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// `p-7Q2M4K`: the beginning of the plan digest.
+    pub id: String,
+    pub workspace: WorkspaceName,
+    pub environment: EnvironmentName,
+    pub commit: Option<Commit>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub made_at: OffsetDateTime,
+    pub compared_with: Option<Baseline>,
+    pub notices: Vec<Notice>,
+    pub kept: Kept,
+    pub targets: Vec<TargetPlan>,
+    pub notes: Vec<Note>,
+    pub facts: PlanFacts,
+    pub decision: Decision,
+    pub digests: Digests,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Commit {
+    pub sha: String,
+    pub subject: Option<String>,
+    pub branches: BTreeSet<String>,
+}
+
+/// The change that the plan starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Baseline {
+    pub change: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+/// What is done to one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetPlan {
+    pub target: TargetName,
+    pub kind: String,
+    pub place: String,
+    pub observed: Digest,
+    #[serde(with = "time::serde::rfc3339")]
+    pub read_at: OffsetDateTime,
+    /// The condition of every step.
+    pub version: Option<String>,
+    pub differences: Vec<Difference>,
+    pub unchanged: u64,
+    /// What the target holds afterwards.
+    pub wanted: Vec<Object>,
+    pub steps: Vec<Step>,
+    pub probes: Vec<Probe>,
+}
+
+/// Something to know, or what stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Note {
+    pub code: String,
+    pub severity: Weight,
+    pub text: String,
+    pub at: Option<Origin>,
+    pub help: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Weight {
+    Error,
+    Warning,
+    Note,
+}
+
+/// Whether it may be applied, by which rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Decision {
+    pub allowed: bool,
+    pub rules: Vec<RuleOutcome>,
+    /// Of a refusal: why, in one sentence, and the smallest thing that would help.
+    pub why: Option<String>,
+    pub cure: Option<String>,
+}
+
+/// The three digests: what was written, what it does, and on which ground.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Digests {
+    pub source: Digest,
+    pub effect: Effects,
+    pub plan: Digest,
+}
+
+/// A plan, and the right to execute it where there is one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    pub plan: Plan,
+    /// What must hold afterwards: with `only`, the former state with these APIs in their new form.
+    pub desired: Desired,
+    pub permit: Result<ChangePermit, Box<ChangeDenial>>,
+}
+
+/// Makes the plan. Reads nothing, writes nothing.
+pub fn plan(inputs: Inputs<'_>) -> Planned {
+    let Inputs { workspace_id, source, declared, applied, targets, only, asked, subject } = inputs;
+    let before = applied.as_ref().map(|applied| applied.desired);
+    let desired = narrow(declared, before, only);
+    let mut noticed = Noticed::compare(before, &desired, asked.at.date());
+    let mut objects = BTreeMap::new();
+    let mut planned = vec![];
+    for target in targets {
+        let (plan, canonical) = target.plan(workspace_id, &desired, &mut noticed);
+        objects.insert(plan.target.clone(), canonical);
+        planned.push(plan);
+    }
+    noticed.count(&planned);
+    let in_force = before.unwrap_or(&desired);
+    let effect = Effects::of(&desired, in_force, &objects);
+    let permit = change::judge(in_force, asked, &noticed.facts);
+    let commit = asked.commit.as_ref().map(|facts| Commit {
+        sha: facts.sha.clone(),
+        subject,
+        branches: facts.branches.clone(),
+    });
+    let notes: Vec<Note> = notes(&noticed.diagnostics);
+    let ground = Digest::of_json(&json!({
+        "effect": effect.total(),
+        "commit": commit.as_ref().map(|commit| &commit.sha),
+        "source": source,
+        "observed": planned.iter().map(|it| (&it.target, &it.observed)).collect::<Vec<_>>(),
+    }));
+    let plan = Plan {
+        id: format!("p-{}", ground.short()),
+        workspace: desired.workspace.clone(),
+        environment: desired.environment.clone(),
+        commit,
+        made_at: asked.at,
+        compared_with: applied.map(|Applied { change, at, desired: _ }| Baseline { change, at }),
+        notices: noticed.notices,
+        kept: noticed.kept,
+        targets: planned,
+        decision: Decision::of(&permit, &notes),
+        notes,
+        facts: noticed.facts,
+        digests: Digests { source, effect, plan: ground },
+    };
+    Planned { plan, desired, permit }
+}
+
+/// The former state, with some APIs in their new form and everything else as it was.
+fn narrow(declared: &Desired, before: Option<&Desired>, only: &BTreeSet<ApiName>) -> Desired {
+    if only.is_empty() {
+        return declared.clone();
+    }
+    let Some(before) = before else {
+        let mut desired = declared.clone();
+        desired.apis.retain(|name, _| only.contains(name));
+        return desired;
+    };
+    let mut desired = before.clone();
+    desired.apis.retain(|name, _| !only.contains(name));
+    let chosen = declared.apis.iter().filter(|(name, _)| only.contains(*name));
+    desired.apis.extend(chosen.map(|(name, api)| (name.clone(), api.clone())));
+    desired
+}
+
+impl TargetInput<'_> {
+    fn plan(
+        self,
+        workspace_id: &WorkspaceId,
+        desired: &Desired,
+        noticed: &mut Noticed,
+    ) -> (TargetPlan, Vec<Object>) {
+        let Self { target, driver, written, observed } = self;
+        let place = driver.place();
+        if let Err(error) = observed.admit(workspace_id, &place) {
+            let diagnostic = Diagnostic::new(error.code(), error.to_string());
+            noticed.diagnostics.push(diagnostic.help(error.help()));
+        }
+        let lowered = driver.lower(desired);
+        noticed.diagnostics.extend(lowered.diagnostics);
+        let wanted = lowered.objects;
+        let differences = compare(driver, &wanted, &written, &observed.objects);
+        let canonical: Vec<Object> = wanted.iter().map(|it| driver.canonical(it)).collect();
+        let live: Vec<Object> = observed.objects.iter().map(|it| driver.canonical(it)).collect();
+        let writes = differences.iter().filter(|it| it.action != Action::None).count();
+        let steps = if writes == 0 { vec![] } else { driver.steps(&wanted, &differences) };
+        let plan = TargetPlan {
+            target: target.clone(),
+            kind: driver.kind().to_owned(),
+            place,
+            observed: Digest::of_json(&json!({
+                "version": observed.version,
+                "objects": live,
+            })),
+            read_at: observed.read_at,
+            version: observed.version,
+            unchanged: count(
+                live.len().saturating_sub(
+                    differences
+                        .iter()
+                        .filter(|it| it.live.is_some() && it.action != Action::None)
+                        .count(),
+                ),
+            ),
+            differences,
+            wanted,
+            steps,
+            probes: driver.probes(desired),
+        };
+        (plan, canonical)
+    }
+}
+
+impl Noticed {
+    /// Adds what the objects say to the facts.
+    fn count(&mut self, targets: &[TargetPlan]) {
+        let facts = &mut self.facts;
+        for target in targets {
+            for difference in &target.differences {
+                match difference.action {
+                    Action::Create => facts.creates += 1,
+                    Action::Update => facts.updates += 1,
+                    Action::Delete => facts.deletes += 1,
+                    Action::None => continue,
+                }
+                if difference.key.kind == Part::API
+                    && let Ok(name) = ApiName::parse(&difference.key.name)
+                {
+                    facts.apis.insert(name);
+                }
+            }
+            let changed = target.differences.iter().filter(|it| it.action != Action::None);
+            let live = changed.filter(|it| it.live.is_some()).count();
+            facts.objects += target.unchanged + count(live);
+        }
+        facts.apis.extend(self.notices.iter().filter_map(|notice| notice.api.clone()));
+    }
+}
+
+impl Decision {
+    fn of(permit: &Result<ChangePermit, Box<ChangeDenial>>, notes: &[Note]) -> Self {
+        let broken = notes.iter().filter(|note| note.severity == Weight::Error).count();
+        let (allowed, rules, why, cure) = match permit {
+            Ok(permit) => (true, permit.rules().to_vec(), None, None),
+            Err(denial) => {
+                let ChangeDenial { action: _, environment: _, reason: _, why, rules, cure } =
+                    denial.as_ref();
+                (false, rules.clone(), Some(why.clone()), Some(cure.clone()))
+            }
+        };
+        if broken == 0 {
+            return Self { allowed, rules, why, cure };
+        }
+        let why = Some(format!("{broken} {} above", if broken == 1 { "error" } else { "errors" }));
+        Self { allowed: false, rules, why, cure: Some("mend what is named there".to_owned()) }
+    }
+}
+
+impl Plan {
+    /// Nothing to write, and nothing in force would become different.
+    pub fn is_empty(&self) -> bool {
+        self.targets.iter().all(|target| target.steps.is_empty()) && self.notices.is_empty()
+    }
+
+    pub fn allowed(&self) -> bool {
+        self.decision.allowed
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.notes.iter().any(|note| note.severity == Weight::Error)
+    }
+
+    pub fn has_drift(&self) -> bool {
+        let mut all = self.targets.iter().flat_map(|target| &target.differences);
+        all.any(|difference| difference.drift != crate::difference::Drift::None)
+    }
+}
+
+/// Every finding once, errors first.
+fn notes(diagnostics: &[Diagnostic]) -> Vec<Note> {
+    let mut notes: Vec<Note> = vec![];
+    for diagnostic in diagnostics {
+        let severity = match diagnostic.severity() {
+            Severity::Error => Weight::Error,
+            Severity::Warning => Weight::Warning,
+            Severity::Note => Weight::Note,
+        };
+        let note = Note {
+            code: diagnostic.code.to_string(),
+            severity,
+            text: diagnostic.message.clone(),
+            at: diagnostic
+                .marks
+                .first()
+                .map(|mark| Origin { file: mark.file.clone(), line: mark.start.line }),
+            help: diagnostic.help.clone(),
+        };
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes.sort_by_key(|note| note.severity);
+    notes
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// How the ground of a shown plan relates to the ground of now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ground {
+    Same,
+    /// It moved, and what would be done is what was shown.
+    Moved {
+        what: Vec<&'static str>,
+    },
+}
+
+/// The effect is no longer the one that was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectMoved {
+    /// The entries that differ: names of APIs, or `environment`.
+    pub entries: BTreeSet<String>,
+}
+
+/// Whether a plan made just now may stand for one that was shown before.
+pub fn replan(shown: &Plan, now: &Plan) -> Result<Ground, EffectMoved> {
+    let entries = shown.digests.effect.differing(&now.digests.effect);
+    let elsewhere = shown.environment != now.environment || shown.workspace != now.workspace;
+    if elsewhere || !entries.is_empty() {
+        return Err(EffectMoved { entries });
+    }
+    if shown.digests.plan == now.digests.plan {
+        return Ok(Ground::Same);
+    }
+    let mut what = vec![];
+    let observed = |plan: &Plan| -> Vec<Digest> {
+        plan.targets.iter().map(|target| target.observed.clone()).collect()
+    };
+    if observed(shown) != observed(now) {
+        what.push("the target");
+    }
+    let sha = |plan: &Plan| plan.commit.as_ref().map(|commit| commit.sha.clone());
+    if sha(shown) != sha(now) {
+        what.push("the commit");
+    }
+    if shown.digests.source != now.digests.source {
+        what.push("the files");
+    }
+    Ok(Ground::Moved { what })
+}
+
+impl EffectMoved {
+    pub const CODE: Code = Code::EffectMoved;
+}
+
+impl fmt::Display for EffectMoved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.entries.is_empty() {
+            return f.write_str("the plan was made for another workspace or environment");
+        }
+        let names: Vec<String> = self.entries.iter().map(|name| format!("`{name}`")).collect();
+        write!(f, "the plan would no longer do what it showed: {} moved", names.join(", "))
+    }
+}
+
+impl std::error::Error for EffectMoved {}

@@ -1,0 +1,11 @@
+//! A plan for people and for programs. Callers come first, objects second, permission last.
+
+mod json;
+mod markdown;
+mod text;
+
+pub use self::{
+    json::json,
+    markdown::{comment, markdown},
+    text::{first_line, text},
+};

@@ -1,0 +1,78 @@
+//! The plan for programs, `gatewright.io/plan/v1`: it names objects and does not carry them.
+
+use serde_json::{Value, json as value};
+
+use crate::{
+    difference::Difference,
+    digest::Digest,
+    notice::Notice,
+    plan::{Note, Plan, TargetPlan},
+};
+
+pub fn json(plan: &Plan) -> Value {
+    let facts = &plan.facts;
+    value!({
+        "schema": "gatewright.io/plan/v1",
+        "id": plan.id,
+        "workspace": plan.workspace,
+        "environment": plan.environment,
+        "commit": plan.commit,
+        "comparedWith": plan.compared_with,
+        "targets": plan.targets.iter().map(target).collect::<Vec<_>>(),
+        "callers": plan.notices.iter().map(caller).collect::<Vec<_>>(),
+        "objects": plan.targets.iter().flat_map(objects).collect::<Vec<_>>(),
+        "notes": plan.notes.iter().map(note).collect::<Vec<_>>(),
+        "facts": facts,
+        "decision": plan.decision,
+        "counts": {"create": facts.creates, "update": facts.updates, "delete": facts.deletes},
+        "digests": {
+            "source": plan.digests.source,
+            "effect": plan.digests.effect.total(),
+            "entries": plan.digests.effect,
+            "plan": plan.digests.plan,
+        },
+    })
+}
+
+fn target(target: &TargetPlan) -> Value {
+    value!({
+        "name": target.target,
+        "kind": target.kind,
+        "place": target.place,
+        "observed": target.observed,
+        "steps": target.steps.iter().map(crate::driver::Step::name).collect::<Vec<_>>(),
+    })
+}
+
+fn caller(notice: &Notice) -> Value {
+    let Notice { effect, api, operation, who, text, at } = notice;
+    value!({
+        "api": api,
+        "operation": operation.as_ref().map(|operation| &operation.id),
+        "effect": effect,
+        "risk": effect.is_risk(),
+        "who": who,
+        "text": text,
+        "source": at,
+    })
+}
+
+fn objects(target: &TargetPlan) -> Vec<Value> {
+    let object = |difference: &Difference| {
+        let Difference { key, action, drift, declared, written: _, live: _ } = difference;
+        value!({
+            "target": target.target,
+            "action": action,
+            "drift": drift,
+            "type": key.kind,
+            "name": key.name,
+            "digest": declared.as_ref().map(Digest::of_json),
+        })
+    };
+    target.differences.iter().map(object).collect()
+}
+
+fn note(note: &Note) -> Value {
+    let Note { code, severity, text, at, help } = note;
+    value!({"code": code, "severity": severity, "text": text, "source": at, "help": help})
+}
