@@ -3,6 +3,7 @@
 //! Nothing here is shipped. A part whose set-up fails stops the test that asked for it.
 #![expect(clippy::expect_used, reason = "a set-up that fails must stop the test that asked for it")]
 
+pub mod attack;
 pub mod backend;
 pub mod clock;
 pub mod issuer;
