@@ -6,134 +6,149 @@ use serde::{Deserialize, Serialize};
 use time::Date;
 
 use crate::{
+    declared::{Declared, Flat, choice, declaration, words},
+    document::Node,
+    form,
     id::{EnvironmentName, IdentityName, SecretName, TargetName},
     scalar::{ByteSize, Method, Period, Rate},
-    source::Origin,
+    shape::{Field, Kind, Role, Shape, form, list, name, table, text},
+    source::{Origin, Sources},
+    workspace::{claims, is_header, path},
 };
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApiSpec {
-    pub owner: Option<String>,
-    pub openapi: FileRef,
-    pub version: Option<Version>,
-    pub targets: Vec<TargetName>,
-    /// Empty: every environment.
-    pub environments: Vec<EnvironmentName>,
-    pub listen: Listen,
-    pub upstream: Upstream,
-    pub access: Vec<AccessRule>,
-    pub limits: Vec<Limit>,
-    pub cors: Option<Cors>,
-    pub headers: Headers,
-    pub validate: Validate,
-    pub max_body: Option<ByteSize>,
-    pub native: Native,
+declaration! {
+    pub struct ApiSpec {
+        /// team that answers for it; shown in every denial and plan
+        pub owner: Option<String>, optional, text(128);
+        /// the OpenAPI document
+        pub openapi: FileRef, required;
+        pub version: Option<Version>, optional;
+        pub targets: Vec<TargetName>, or(default_target()), list(name()).at_least(1);
+        /// where it goes; everywhere if this is left away
+        pub environments: Vec<EnvironmentName>, optional, list(name()).at_least(1);
+        pub listen: Listen, optional;
+        pub upstream: Upstream, required;
+        /// who may call; nobody if this is left away
+        pub access: Vec<AccessRule>, or(vec![]);
+        pub limits: Vec<Limit>, optional;
+        pub cors: Option<Cors>, optional;
+        pub headers: Headers, optional;
+        /// whether requests are checked against the OpenAPI document
+        pub validate: Validate, or(Validate::Off);
+        pub max_body as "maxBody": Option<ByteSize>, optional;
+        /// raw configuration for one kind of target
+        pub native: Native, optional;
+    }
 }
 
-/// A file of the workspace, or a key of a ConfigMap beside the custom resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum FileRef {
-    File(String),
-    ConfigMap { name: String, key: String },
+choice! {
+    /// A file of the workspace, or a key of a ConfigMap beside the custom resource.
+    pub enum FileRef {
+        /// path from the workspace root
+        File = "file" (String, path()),
+        ConfigMap = "configMap" {
+            name: String, required, text(253);
+            key: String, required, text(253);
+        },
+    }
 }
 
-/// Versions of one API that live side by side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Version {
-    pub set: String,
-    pub name: String,
-    #[serde(rename = "in")]
-    pub place: VersionPlace,
+declaration! {
+    /// Versions of one API that live side by side.
+    pub struct Version {
+        pub set: String, required, name();
+        pub name: String, required, text(64).at_least(1);
+        pub place as "in": VersionPlace, or(VersionPlace::Path);
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum VersionPlace {
-    Path,
-    Header,
-    Query,
+words! {
+    pub enum VersionPlace {
+        Path = "path",
+        Header = "header",
+        Query = "query",
+    }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Listen {
-    pub host: Option<String>,
-    /// Stands in front of every path of the OpenAPI document.
-    pub path: Option<String>,
-    /// Whether the upstream is called without `path`.
-    pub strip_path: bool,
+declaration! {
+    #[derive(Default)]
+    pub struct Listen {
+        pub host: Option<String>, optional, text(253).role(Role::Filled).holds(is_host);
+        /// stands in front of every path of the OpenAPI document
+        pub path: Option<String>, optional, form(512, &form::ROOTED).holds(is_fixed_path);
+        /// whether the upstream is called without `path`
+        pub strip_path as "stripPath": bool, optional;
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Upstream {
-    /// A URL once values are filled in.
-    pub url: String,
-    pub timeout: Period,
-    pub auth: Option<UpstreamAuth>,
-    pub assertion: Option<Assertion>,
-    pub health: Option<Health>,
-    /// Whether the backend receives the caller's own `Authorization`.
-    pub pass_authorization: bool,
+declaration! {
+    pub struct Upstream {
+        /// https URL; ${env.NAME} is filled from the environment
+        pub url: String, required, form(2048, &form::UPSTREAM_URL).role(Role::Filled);
+        pub timeout: Period, or(Period::HALF_MINUTE);
+        pub auth: Option<UpstreamAuth>, optional;
+        /// send the backend a short-lived token that says who called
+        pub assertion: Option<Assertion>, optional;
+        /// GET operation that proves the upstream credential works
+        pub health: Option<Health>, optional;
+        /// whether the backend receives the caller's own Authorization
+        pub pass_authorization as "passAuthorization": bool, or(false);
+    }
 }
 
-/// How the gateway proves itself to the backend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum UpstreamAuth {
-    Header {
-        name: String,
-        prefix: String,
-        secret: SecretName,
-    },
-    Basic {
-        username: String,
-        secret: SecretName,
-    },
-    ClientCertificate {
-        secret: SecretName,
-    },
-    ManagedIdentity {
-        audience: String,
-    },
-    ClientCredentials {
-        token_url: String,
-        client_id: String,
-        secret: SecretName,
-        scopes: Vec<String>,
-    },
+choice! {
+    /// How the gateway proves itself to the backend.
+    pub enum UpstreamAuth {
+        Header = "header" {
+            name: String, required, text(128).holds(is_header);
+            prefix: String, optional, text(64).role(Role::Filled).holds(is_header_value);
+            secret: SecretName, required;
+        },
+        Basic = "basic" {
+            username: String, required, text(256).role(Role::Filled);
+            secret: SecretName, required;
+        },
+        ClientCertificate = "clientCertificate" { secret: SecretName, required; },
+        ManagedIdentity = "managedIdentity" {
+            audience: String, required, text(512).role(Role::Filled);
+        },
+        ClientCredentials = "clientCredentials" {
+            token_url as "tokenUrl": String, required, form(2048, &form::SECURE_URL);
+            client_id as "clientId": String, required, text(256).role(Role::Filled);
+            secret: SecretName, required;
+            scopes: Vec<String>, optional, list(text(256).role(Role::Filled));
+        },
+    }
 }
 
-/// A short-lived token, signed by the gateway, that tells the backend who called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Assertion {
-    pub audience: String,
-    pub header: String,
+declaration! {
+    /// A short-lived token, signed by the gateway, that tells the backend who called.
+    pub struct Assertion {
+        pub audience: String, required, text(512).role(Role::Filled);
+        pub header: String, or("Gatewright-Assertion".to_owned()), text(128).holds(is_header);
+    }
 }
 
-/// A GET operation that proves that the credential for the backend works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Health {
-    pub operation: String,
+declaration! {
+    /// A GET operation that proves that the credential for the backend works.
+    pub struct Health {
+        pub operation: String, required;
+    }
 }
 
-/// One way in. It grants when every given part holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AccessRule {
-    /// Where the rule was written.
-    pub at: Origin,
-    /// Neither methods nor operations: every operation.
-    pub methods: Vec<Method>,
-    pub operations: Vec<String>,
-    pub who: Who,
-    /// The date after which the rule no longer holds.
-    pub until: Option<Date>,
+declaration! {
+    /// One way in. It grants when every given part holds.
+    pub struct AccessRule {
+        pub at: Origin, place;
+        /// neither methods nor operations: every operation
+        pub methods: Vec<Method>, optional, list(Method::shape()).at_least(1);
+        /// operationId from the OpenAPI file
+        pub operations: Vec<String>, optional, list(String::shape()).at_least(1);
+        pub who: Who, flat;
+        /// the date after which the rule no longer holds
+        pub until: Option<Date>, optional;
+    }
+    rules(|map: Shape| map.needs("claims", "identities").needs("when", "identities"))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,94 +167,221 @@ pub enum Who {
 /// Claim name to accepted values: one value of each named claim must be held.
 pub type Claims = BTreeMap<String, Vec<String>>;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Limit {
-    pub at: Origin,
-    pub methods: Vec<Method>,
-    pub operations: Vec<String>,
-    pub rate: Rate,
-    pub per: Per,
+declaration! {
+    pub struct Limit {
+        pub at: Origin, place;
+        pub methods: Vec<Method>, optional, list(Method::shape()).at_least(1);
+        /// operationId from the OpenAPI file
+        pub operations: Vec<String>, optional, list(String::shape()).at_least(1);
+        /// COUNT/WINDOW, for example 100/1m
+        pub rate: Rate, required;
+        /// whose requests are counted together
+        pub per: Per, required;
+    }
 }
 
-/// Whose requests are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Per {
-    Caller,
-    Api,
-    Ip,
+words! {
+    /// Whose requests are counted together.
+    pub enum Per {
+        Caller = "caller",
+        Api = "api",
+        Ip = "ip",
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Cors {
-    pub origins: Vec<String>,
-    pub methods: Vec<Method>,
-    pub headers: Vec<String>,
-    pub credentials: bool,
-    pub max_age: Option<Period>,
+declaration! {
+    pub struct Cors {
+        pub origins: Vec<String>, required,
+            list(text(512).role(Role::Filled).holds(is_origin)).at_least(1);
+        pub methods: Vec<Method>, optional;
+        pub headers: Vec<String>, optional, list(text(128).holds(is_header));
+        pub credentials: bool, optional;
+        pub max_age as "maxAge": Option<Period>, optional;
+    }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Headers {
-    pub request: HeaderEdits,
-    pub response: HeaderEdits,
+declaration! {
+    #[derive(Default)]
+    pub struct Headers {
+        pub request: HeaderEdits, optional;
+        pub response: HeaderEdits, optional;
+    }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HeaderEdits {
-    pub set: BTreeMap<String, String>,
-    pub remove: Vec<String>,
+declaration! {
+    #[derive(Default)]
+    pub struct HeaderEdits {
+        pub set: BTreeMap<String, String>, optional,
+            table(own_header(), text(4096).role(Role::Filled).holds(is_header_value));
+        pub remove: Vec<String>, optional, list(own_header());
+    }
 }
 
-/// Whether requests are checked against the OpenAPI document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Validate {
-    #[default]
-    Off,
-    Report,
-    Enforce,
+words! {
+    /// Whether requests are checked against the OpenAPI document.
+    #[derive(Default)]
+    pub enum Validate {
+        #[default]
+        Off = "off",
+        Report = "report",
+        Enforce = "enforce",
+    }
 }
 
-/// Raw configuration for one kind of target.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Native {
-    pub apim: Option<NativeApim>,
-    pub tyk: Option<NativeTyk>,
+declaration! {
+    /// Raw configuration for one kind of target.
+    #[derive(Default)]
+    pub struct Native {
+        pub apim: Option<NativeApim>, optional;
+        pub tyk: Option<NativeTyk>, optional;
+    }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NativeApim {
-    pub inbound: Option<FileRef>,
-    pub outbound: Option<FileRef>,
-    pub replaces: Vec<Portable>,
+declaration! {
+    #[derive(Default)]
+    pub struct NativeApim {
+        pub inbound: Option<FileRef>, optional;
+        pub outbound: Option<FileRef>, optional;
+        pub replaces: Vec<Portable>, optional, list(Portable::shape()).unique();
+    }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NativeTyk {
-    pub patch: Option<FileRef>,
-    pub replaces: Vec<Portable>,
+declaration! {
+    #[derive(Default)]
+    pub struct NativeTyk {
+        pub patch: Option<FileRef>, optional;
+        pub replaces: Vec<Portable>, optional, list(Portable::shape()).unique();
+    }
 }
 
-/// A portable part of an API that native configuration may take over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Portable {
-    Access,
-    Limits,
-    Cors,
-    Headers,
-    Validate,
-    MaxBody,
-    #[serde(rename = "upstream.auth")]
-    UpstreamAuth,
-    #[serde(rename = "upstream.timeout")]
-    UpstreamTimeout,
+words! {
+    /// A portable part of an API that native configuration may take over.
+    pub enum Portable {
+        Access = "access",
+        Limits = "limits",
+        Cors = "cors",
+        Headers = "headers",
+        Validate = "validate",
+        MaxBody = "maxBody",
+        UpstreamAuth = "upstream.auth",
+        UpstreamTimeout = "upstream.timeout",
+    }
+}
+
+impl Flat for Who {
+    fn fields() -> (Vec<Field>, Vec<&'static str>) {
+        let identities = list(name().reserved(&[IdentityName::LOCAL])).at_least(1);
+        let fields = vec![
+            Field::new("identities", identities, "names under identities: any of them"),
+            Field::new("claims", claims(), "one value of each named claim must be held"),
+            Field::new("when", text(4096).at_least(1), "a Cedar condition"),
+            Field::new(
+                "public",
+                Shape::of(Kind::Flag { only_true: true }),
+                "anyone, without proof",
+            ),
+        ];
+        (fields, vec!["identities", "public"])
+    }
+
+    fn read(map: &Node, sources: &Sources) -> Option<Self> {
+        let Some(identities) = map.get("identities") else {
+            return map.get("public").map(|_| Self::Public);
+        };
+        let claims = map.get("claims").map(|node| Claims::read(node, sources));
+        let when = map.get("when").map(|node| String::read(node, sources));
+        Some(Self::Proven {
+            identities: Declared::read(identities, sources)?,
+            claims: claims.unwrap_or_else(|| Some(Claims::new()))?,
+            when: when.map_or(Some(None), |when| when.map(Some))?,
+        })
+    }
+}
+
+/// What may differ by environment: the same fields as in the API itself, none of them needed.
+pub fn overrides() -> Shape {
+    let api = ApiSpec::shape();
+    let field = |name: &'static str| {
+        let shape = api.field(name).map(|field| field.shape.clone());
+        let shape = shape.unwrap_or_else(|| Shape::of(Kind::Foreign));
+        Field::new(name, if name == "upstream" { shape.loose() } else { shape }, "")
+    };
+    let names = ["listen", "upstream", "limits", "cors", "maxBody", "native"];
+    let map =
+        names.map(field).into_iter().fold(crate::shape::Map::default(), crate::shape::Map::field);
+    table(name(), Shape::of(Kind::Map(map)))
+}
+
+/// An API as it is written: with what differs by environment.
+pub fn written() -> Shape {
+    let about = "only these fields may differ by environment; access and openapi may not";
+    ApiSpec::shape().with(Field::new("overrides", overrides(), about))
+}
+
+fn default_target() -> Vec<TargetName> {
+    TargetName::parse("default").into_iter().collect()
+}
+
+/// A header that the owner of an API may write or remove: not one by which messages are framed.
+fn own_header() -> Shape {
+    text(128).at_least(1).holds(|text| {
+        is_header(text)?;
+        const FRAMING: [&str; 9] = [
+            "connection",
+            "content-length",
+            "host",
+            "keep-alive",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "proxy-connection",
+        ];
+        if FRAMING.iter().any(|framing| text.eq_ignore_ascii_case(framing)) {
+            return Err("a header that may be edited: this one belongs to the connection");
+        }
+        Ok(())
+    })
+}
+
+fn is_header_value(text: &str) -> Result<(), &'static str> {
+    if text.chars().any(|sign| sign.is_control() && sign != '\t') {
+        return Err("the value of a header: one line without control characters");
+    }
+    Ok(())
+}
+
+fn is_host(text: &str) -> Result<(), &'static str> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    if text.split('.').all(label) {
+        Ok(())
+    } else {
+        Err("a host name in small letters, without port")
+    }
+}
+
+/// A path without parameters, query, fragment, or steps that a gateway would fold away.
+fn is_fixed_path(text: &str) -> Result<(), &'static str> {
+    let expected = "a path such as `/v1`: no parameters, no query, no empty, `.` or `..` segment";
+    let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let inside = text.strip_prefix('/').unwrap_or(text);
+    let segment = |segment: &str| !matches!(segment, "" | "." | "..");
+    if text.bytes().all(sign) && inside.split('/').all(segment) { Ok(()) } else { Err(expected) }
+}
+
+fn is_origin(text: &str) -> Result<(), &'static str> {
+    let expected = "an origin such as `https://app.example.com`, or `*`";
+    if text == "*" {
+        return Ok(());
+    }
+    match url::Url::parse(text) {
+        Ok(url) if url.origin().is_tuple() && url.origin().ascii_serialization() == text => Ok(()),
+        _ => Err(expected),
+    }
 }

@@ -69,6 +69,55 @@ codes! {
     UnknownField = 1101 Error "unknown field",
         "A field that the format does not have. Nothing is ever dropped in silence, so a misspelt \
          field is refused rather than ignored. The message suggests the nearest known name.";
+    UnknownDocument = 1102 Error "not a declaration",
+        "Which files are declarations is said, never guessed: `gatewright.yaml`, \
+         `environments/*.yaml`, `apis/*/api.yaml`, or the globs in `files` of the workspace. In these \
+         every document must carry a known `apiVersion` and `kind`. A misspelt version that was \
+         skipped in silence would look like the deletion of an API.";
+    MissingField = 1103 Error "missing field",
+        "A field that must be written is not there. Only what has a safe meaning when it is left away \
+         has a default.";
+    WrongType = 1104 Error "wrong type",
+        "Every field has one type: a text, a number, true or false, a list, or a map. In YAML 1.2 \
+         `no` and `on` are texts, and a number in quotes is a text.";
+    WrongValue = 1105 Error "value that cannot be read",
+        "The value has the right type and a form that means nothing here. The message says what was \
+         expected; the documentation of the field has examples.";
+    WrongLength = 1106 Error "too long, too short, or too many",
+        "Texts and lists are bounded, so that no declaration can grow without limit. An empty list is \
+         refused where it would read like `all` to one person and like `none` to another.";
+    WrongChoice = 1107 Error "not exactly one choice",
+        "A choice is written as a map with exactly one of several keys, for example `oidc:` or \
+         `signedWebhook:`. Two at once contradict each other, none says nothing.";
+    ReservedName = 1108 Error "reserved name",
+        "`local` (the user of this machine) and `server` (Gatewright acting by itself) are proved in \
+         their own ways. They are never declared, and never call APIs.";
+    UnknownName = 1110 Error "unknown name",
+        "A declaration refers to something by name, and nothing of that name is declared. Names are \
+         resolved across all files of the workspace.";
+    DuplicateName = 1111 Error "name used twice",
+        "Two documents of one kind have the same name. Which one wins would depend on the order of \
+         files, so neither does.";
+    UnknownValue = 1112 Error "unknown value",
+        "`${env.NAME}` is replaced by the value of that name in `values` of the environment. Every \
+         environment to which an API goes must have every value that the API uses, and nothing else \
+         that begins with `${` is known.";
+    MisplacedValue = 1113 Error "value in a forbidden place",
+        "Values of an environment are filled into addresses, claims and headers. Names, identities, \
+         owners, paths of files and conditions must read the same everywhere, because they decide \
+         who may do what.";
+    UpstreamUrl = 1114 Error "upstream is not a URL",
+        "Once values are filled in, `upstream.url` must be a URL with `http` or `https` and a host, \
+         without user, password, query and fragment.";
+    IdleOverride = 1115 Warning "override without effect",
+        "The API does not go to the environment for which it has an override, so nothing comes of it.";
+    UpstreamHost = 1116 Error "host that upstreams here may not have",
+        "Upstreams may have public host names. Addresses of private networks, of this machine, and \
+         names that only a private network knows must be listed under `egress` of the environment, \
+         so that an API cannot make the gateway talk to its own surroundings.";
+    WrongHours = 1117 Error "hours that end before they begin",
+        "`from` and `to` lie on one day, and `to` (up to `24:00`) is the later one. For a window that \
+         passes midnight write two rules.";
 
     // GW12xx: OpenAPI documents and what refers to them.
 
@@ -151,7 +200,6 @@ codes! {
         "The public address of an operation is the host of the target and the path in the OpenAPI \
          document. A path in `servers` is not put in front of it. Where callers use that path today, \
          say so with `listen.path`.";
-
     RuleNeverMatches = 1410 Warning "a rule that can never match",
         "No call of a listed operation can satisfy this rule: its methods or operations do not occur \
          in the OpenAPI document, or a claim has no accepted value. It grants nothing; remove it or \
@@ -173,9 +221,49 @@ codes! {
          here, so it takes nothing away. Where the name is misspelt, a door is open that was meant \
          to be shut.";
 
+    OpenIssuer = 1420 Warning "anybody at this issuer",
+        "Some issuers sign tokens for everybody in the world who runs a job or a cluster there. A \
+         rule that names such an identity and no claim that says whose job it is admits all of them. \
+         Require `sub`, or the claim that carries the id of your repository, project or account.";
+    UnmatchedCedar = 1421 Warning "Cedar file that nothing names",
+        "A `.cedar` file lies in the workspace, and no glob under `policies` matches it, so its \
+         forbids do not hold.";
+
     // GW15xx: secrets.
 
+    Secret = 1501 Error "secret in a declaration",
+        "A declaration names secrets, it never holds them: whoever can read the repository could read \
+         the value. Known kinds of keys and texts that are too random to be words are refused in \
+         every file that is read, and never repeated in a message. Put the value into the secret \
+         store of the environment, write its name here, and replace the value: it was readable.";
+    SecretNotAllowed = 1502 Error "secret that this API may not send there",
+        "An API may send a secret whose name begins with the API's own name and a hyphen to its own \
+         upstream. Everything else is a line under `secrets.allow` of the environment: which names, \
+         which APIs, which hosts.";
+    NoSecretStore = 1503 Error "no secret store",
+        "The environment says no place where secrets are kept, and something in it needs one. Add \
+         `secrets:` to the environment.";
+
     // GW16xx: the workspace as a whole, its files and its id.
+
+    NoWorkspace = 1602 Error "no workspace",
+        "A folder of declarations has exactly one document of kind `Workspace`, in `gatewright.yaml`. \
+         `gatewright init` writes one.";
+    MisplacedDeclaration = 1603 Error "declaration outside the declared files",
+        "A file that is none of the declared files holds a document of this tool, so it would be \
+         silently left out. Move it, or add its path to `files` of the workspace. Files that also \
+         hold objects of others (as under `clusters/`) are for the cluster and are left alone.";
+    MissingFile = 1604 Error "file that is not there",
+        "A declaration names a file of the workspace that cannot be read. Paths begin at the root of \
+         the workspace and have no `..`, so that they mean the same in Git and in a cluster.";
+    IdleGlob = 1605 Error "glob that matches nothing",
+        "A glob under `files` or `policies` matches no file. A misspelt one would leave declarations \
+         or forbids out in silence.";
+    UnclearFile = 1606 Warning "file that may hold a declaration",
+        "A file outside the declared files speaks of this tool's `apiVersion` and cannot be read as \
+         YAML, so nobody can tell whether it was meant to be a declaration.";
+    SecondWorkspace = 1607 Error "two workspaces",
+        "A folder of declarations has exactly one document of kind `Workspace`.";
 
     // GW2xxx: what a target can and cannot do.
 
@@ -228,6 +316,20 @@ codes! {
          is refused.";
 
     // GW4xxx: identities.
+
+    LocalIdentity = 4105 Error "`local` in an environment that is not local",
+        "The identity `local` is the user of the machine on which the command runs, proved by owning \
+         the state folder. It may change environments whose targets are all `builtin`. Anything else \
+         would let a laptop write to a shared gateway without anybody being asked.";
+    IdentityTwice = 4106 Error "identity that calls and changes",
+        "An identity stands either in `access` (it calls APIs) or in `changes` (it changes them). A \
+         backend receives the tokens of its callers; if such a token could also change the gateway, \
+         one careless backend could roll back production. Give each purpose an identity with an \
+         audience of its own.";
+    ServerIdentity = 4107 Error "`server` where it cannot act",
+        "The identity `server` is Gatewright acting by itself on an event, a timer, drift or a failed \
+         health check. It may stand in `changes` for `plan`, `apply` (with `commit`), `rollback` and \
+         `rotate`, and nowhere else.";
 
     // GW6xxx: source and Git host.
 

@@ -1,130 +1,152 @@
 //! `Environment`: targets, secret store, and who may change it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use time::Date;
 
 use crate::{
     api::Claims,
+    declared::{Declared, choice, declaration, words},
+    document::Node,
+    form,
     id::{ApiName, EnvironmentName, IdentityName, SecretName, TargetName},
     scalar::Period,
-    source::Origin,
-    workspace::Identity,
+    shape::{Shape, form, list, name, table, text, whole},
+    source::{Origin, Sources},
+    workspace::{Identity, any_key, identities},
 };
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EnvironmentSpec {
-    /// Plain strings, used as `${env.NAME}`.
-    pub values: BTreeMap<String, String>,
-    pub targets: BTreeMap<TargetName, Target>,
-    pub secrets: Option<Secrets>,
-    /// Hosts that upstreams here may have, beyond public names.
-    pub egress: Vec<HostPattern>,
-    pub changes: Vec<ChangeRule>,
-    /// Replaces an identity of that name in this environment only.
-    pub identities: BTreeMap<IdentityName, Identity>,
-    pub drift: Drift,
-    /// `None`: plan on `pullRequest`.
-    pub on: Option<Vec<Release>>,
-    pub deletions: Deletions,
-    pub accept: Vec<Accept>,
-    pub notify: Vec<Notify>,
+declaration! {
+    pub struct EnvironmentSpec {
+        /// plain strings, used as ${env.NAME}
+        pub values: BTreeMap<String, String>, optional,
+            table(form(63, &form::VALUE_NAME), text(1024)).up_to(1024);
+        /// the gateways of this environment
+        pub targets: BTreeMap<TargetName, Target>, required,
+            table(name(), Target::shape()).at_least(1);
+        /// where secrets come from
+        pub secrets: Option<Secrets>, optional;
+        /// hosts that upstreams here may have, beyond public names
+        pub egress: Vec<HostPattern>, optional;
+        /// who may change this environment, and how
+        pub changes: Vec<ChangeRule>, or(vec![]);
+        /// replaces an identity of that name in this environment only
+        pub identities: BTreeMap<IdentityName, Identity>, optional, identities();
+        pub drift: Drift, or(Drift::default());
+        /// what release events do; plan on pullRequest where this is left away
+        pub on: Option<Vec<Release>>, optional;
+        pub deletions: Deletions, or(Deletions::default());
+        /// differences between targets that somebody takes upon himself
+        pub accept: Vec<Accept>, optional;
+        pub notify: Vec<Notify>, optional;
+    }
 }
 
-/// One gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Target {
-    Builtin(Builtin),
-    Apim(Apim),
-    Tyk(Tyk),
+choice! {
+    /// One gateway.
+    pub enum Target {
+        Builtin = "builtin" (Builtin),
+        Apim = "apim" (Apim),
+        Tyk = "tyk" (Tyk),
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Builtin {
-    /// Address and port that callers use.
-    pub listen: Option<String>,
-    pub replicas: Option<u32>,
+declaration! {
+    pub struct Builtin {
+        /// address and port that callers use
+        pub listen: Option<String>, optional, text(64).holds(is_listen_address);
+        pub replicas: Option<u32>, optional, whole(1, Some(u32::MAX.into()));
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Apim {
-    /// The ARM id of the instance.
-    pub service: String,
-    pub gateways: Vec<String>,
-    pub host: Option<String>,
-    pub portal: Portal,
+declaration! {
+    pub struct Apim {
+        /// the ARM id of the instance
+        pub service: String, required, form(512, &form::ARM_ID);
+        pub gateways: Vec<String>, optional, list(text(128));
+        pub host: Option<String>, optional, text(253);
+        pub portal: Portal, or(Portal::Keep);
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Portal {
-    Publish,
-    #[default]
-    Keep,
+words! {
+    #[derive(Default)]
+    pub enum Portal {
+        Publish = "publish",
+        #[default]
+        Keep = "keep",
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tyk {
-    pub url: String,
-    pub organization: Option<String>,
-    pub credential: SecretName,
-    pub kind: TykKind,
-    pub secrets: Option<TykSecrets>,
+declaration! {
+    pub struct Tyk {
+        pub url: String, required, form(2048, &form::HTTP_URL);
+        pub organization: Option<String>, optional, text(64);
+        pub credential: SecretName, required;
+        pub kind: TykKind, or(TykKind::Gateway);
+        pub secrets: Option<TykSecrets>, optional;
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum TykKind {
-    #[default]
-    Gateway,
-    Dashboard,
+words! {
+    #[derive(Default)]
+    pub enum TykKind {
+        #[default]
+        Gateway = "gateway",
+        Dashboard = "dashboard",
+    }
 }
 
-/// How Tyk itself reads secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum TykSecrets {
-    Env { prefix: Option<String> },
-    File { directory: String },
-    Vault { mount: String },
-    Consul { prefix: Option<String> },
+choice! {
+    /// How Tyk itself reads secrets.
+    pub enum TykSecrets {
+        Env = "env" { prefix: Option<String>, optional, text(64); },
+        File = "file" { directory: String, required, form(512, &form::NO_PARENT); },
+        Vault = "vault" { mount: String, required, text(256); },
+        Consul = "consul" { prefix: Option<String>, optional, text(256); },
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Secrets {
-    pub store: SecretStore,
-    /// Name of the secret to its name in the store.
-    pub names: BTreeMap<SecretName, String>,
-    pub max_age: Option<Period>,
-    pub allow: Vec<SecretAllowance>,
+declaration! {
+    pub struct Secrets {
+        pub store: SecretStore, flat;
+        /// name of the secret to its name in the store
+        pub names: BTreeMap<SecretName, String>, optional,
+            table(SecretName::shape(), form(256, &form::NO_PARENT)).up_to(1024);
+        /// when a secret counts as old
+        pub max_age as "maxAge": Option<Period>, optional;
+        /// which API may send which secret to which host
+        pub allow: Vec<SecretAllowance>, optional, list(SecretAllowance::shape()).up_to(1024);
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum SecretStore {
-    AzureKeyVault { url: String },
-    HashicorpVault { address: String, mount: String },
-    AwsSecretsManager { region: String },
-    Kubernetes {},
-    Files { directory: String },
-    Environment { prefix: Option<String> },
+choice! {
+    pub enum SecretStore {
+        AzureKeyVault = "azureKeyVault" { url: String, required, form(512, &form::HTTPS_URL); },
+        HashicorpVault = "hashicorpVault" {
+            address: String, required, form(512, &form::SECURE_URL);
+            mount: String, required, text(256);
+        },
+        AwsSecretsManager = "awsSecretsManager" {
+            region: String, required, form(32, &form::REGION);
+        },
+        Kubernetes = "kubernetes" {},
+        Files = "files" { directory: String, required, form(512, &form::SECRET_FOLDER); },
+        Environment = "environment" {
+            prefix: Option<String>, optional, form(64, &form::VARIABLE_PREFIX);
+        },
+    }
 }
 
-/// Which API may send which secret to which host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SecretAllowance {
-    /// Secret names; `*` stands for any part.
-    pub names: Vec<String>,
-    pub apis: Vec<ApiName>,
-    pub hosts: Vec<HostPattern>,
+declaration! {
+    /// Which API may send which secret to which host.
+    pub struct SecretAllowance {
+        /// secret names; * stands for any part
+        pub names: Vec<String>, required, list(form(63, &form::SECRET_NAMES)).at_least(1);
+        pub apis: Vec<ApiName>, required, list(name()).at_least(1).up_to(1024);
+        pub hosts: Vec<HostPattern>, required, list(HostPattern::shape()).at_least(1);
+    }
 }
 
 /// A host, or a glob of host names or addresses: `*.internal`, `10.0.0.*`.
@@ -132,191 +154,203 @@ pub struct SecretAllowance {
 #[serde(transparent)]
 pub struct HostPattern(pub String);
 
-/// Who may change this environment, and how.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ChangeRule {
-    pub at: Origin,
-    pub actions: Vec<ChangeAction>,
-    pub identities: Vec<IdentityName>,
-    pub claims: Claims,
-    pub commit: Option<CommitRule>,
-    pub hours: Option<Hours>,
-    /// Whether this rule also allows a plan that deletes.
-    pub deletes: bool,
-    pub owner: Option<String>,
-    pub because: Option<String>,
-    /// A Cedar condition.
-    pub when: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ChangeAction {
-    View,
-    Plan,
-    Approve,
-    Apply,
-    Rollback,
-    Rotate,
-    AcceptDrift,
-    BreakGlass,
-}
-
-impl ChangeAction {
-    pub const ALL: [Self; 8] = [
-        Self::View,
-        Self::Plan,
-        Self::Approve,
-        Self::Apply,
-        Self::Rollback,
-        Self::Rotate,
-        Self::AcceptDrift,
-        Self::BreakGlass,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::Plan => "plan",
-            Self::Approve => "approve",
-            Self::Apply => "apply",
-            Self::Rollback => "rollback",
-            Self::Rotate => "rotate",
-            Self::AcceptDrift => "acceptDrift",
-            Self::BreakGlass => "breakGlass",
-        }
+declaration! {
+    /// Who may change this environment, and how.
+    pub struct ChangeRule {
+        pub at: Origin, place;
+        pub actions: Vec<ChangeAction>, required, list(ChangeAction::shape()).at_least(1).unique();
+        pub identities: Vec<IdentityName>, required, list(name()).at_least(1);
+        pub claims: Claims, optional, table(any_key(), list(text(256)).at_least(1));
+        /// facts that are checked in the Git host, never taken from a token
+        pub commit: Option<CommitRule>, optional;
+        pub hours: Option<Hours>, optional;
+        /// this rule also allows a plan that deletes
+        pub deletes: bool, or(false);
+        /// who answers for the rule
+        pub owner: Option<String>, optional, text(128);
+        /// why the rule exists
+        pub because: Option<String>, optional, text(512);
+        /// a Cedar condition
+        pub when: Option<String>, optional, text(4096).at_least(1);
     }
 }
 
-/// Facts that are checked in the Git host, never taken from a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CommitRule {
-    pub branch: Option<String>,
-    pub tag: Option<String>,
-    pub approvals: Option<u8>,
-    pub signed: Option<bool>,
-    pub verified_in: Vec<EnvironmentName>,
+words! {
+    pub enum ChangeAction {
+        View = "view",
+        Plan = "plan",
+        Approve = "approve",
+        Apply = "apply",
+        Rollback = "rollback",
+        Rotate = "rotate",
+        AcceptDrift = "acceptDrift",
+        BreakGlass = "breakGlass",
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Hours {
-    pub days: Vec<Day>,
-    /// `HH:MM`.
-    pub from: String,
-    /// `HH:MM`, up to `24:00`.
-    pub to: String,
-    /// An IANA name.
-    pub zone: String,
+declaration! {
+    /// Facts that are checked in the Git host, never taken from a token.
+    #[derive(Default)]
+    pub struct CommitRule {
+        pub branch: Option<String>, optional, form(256, &form::BRANCH);
+        /// a tag; with branch: a tag on a commit of that branch
+        pub tag: Option<String>, optional, form(256, &form::TAG);
+        pub approvals: Option<u8>, optional, whole(0, Some(10));
+        pub signed: Option<bool>, optional;
+        pub verified_in as "verifiedIn": Vec<EnvironmentName>, optional;
+    }
+    rules(|map: Shape| map.any_of(vec!["branch", "tag"]))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
+declaration! {
+    pub struct Hours {
+        pub days: Vec<Day>, required, list(Day::shape()).at_least(1).up_to(7).unique();
+        /// `HH:MM`
+        pub from: String, required, form(5, &form::TIME);
+        /// `HH:MM`, up to `24:00`
+        pub to: String, required, form(5, &form::END_TIME);
+        /// an IANA name
+        pub zone: String, required, form(64, &form::ZONE);
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Drift {
-    pub every: Period,
-    pub then: DriftThen,
+words! {
+    pub enum Day {
+        Mon = "mon",
+        Tue = "tue",
+        Wed = "wed",
+        Thu = "thu",
+        Fri = "fri",
+        Sat = "sat",
+        Sun = "sun",
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DriftThen {
-    #[default]
-    Report,
-    Revert,
+declaration! {
+    pub struct Drift {
+        /// how often to compare
+        pub every: Period, or(Period::FIVE_MINUTES);
+        pub then: DriftThen, or(DriftThen::Report);
+    }
 }
 
-/// What a release event does, done as the reserved identity `server`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Release {
-    pub event: ReleaseEvent,
-    pub branch: Option<String>,
-    pub tag: Option<String>,
-    #[serde(rename = "do")]
-    pub then: ReleaseAction,
+words! {
+    #[derive(Default)]
+    pub enum DriftThen {
+        #[default]
+        Report = "report",
+        Revert = "revert",
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ReleaseEvent {
-    Push,
-    Tag,
-    PullRequest,
-    Merge,
-    Decline,
-    Pipeline,
+declaration! {
+    /// What a release event does, done as the reserved identity `server`.
+    pub struct Release {
+        pub event: ReleaseEvent, required;
+        pub branch: Option<String>, optional, form(256, &form::BRANCH);
+        pub tag: Option<String>, optional, form(256, &form::TAG);
+        pub then as "do": ReleaseAction, required;
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ReleaseAction {
-    Plan,
-    Apply,
-    None,
+words! {
+    pub enum ReleaseEvent {
+        Push = "push",
+        Tag = "tag",
+        PullRequest = "pullRequest",
+        Merge = "merge",
+        Decline = "decline",
+        Pipeline = "pipeline",
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Deletions {
-    pub mode: DeletionMode,
-    /// More deleted objects than this, and more than one in ten, needs one approval more.
-    pub ceiling: u32,
+words! {
+    pub enum ReleaseAction {
+        Plan = "plan",
+        Apply = "apply",
+        None = "none",
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DeletionMode {
-    /// Beats every rule.
-    Refuse,
-    #[default]
-    ByRule,
+declaration! {
+    pub struct Deletions {
+        /// refuse beats every rule
+        pub mode: DeletionMode, or(DeletionMode::ByRule);
+        /// more deleted objects than this, and more than one in ten, needs one approval more
+        pub ceiling: u32, or(5);
+    }
 }
 
-/// A named difference between targets that somebody takes upon himself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Accept {
-    pub code: String,
-    pub target: Option<TargetName>,
-    pub because: String,
-    pub until: Option<Date>,
+words! {
+    #[derive(Default)]
+    pub enum DeletionMode {
+        /// Beats every rule.
+        Refuse = "refuse",
+        #[default]
+        ByRule = "byRule",
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Notify {
-    pub channel: Channel,
-    pub on: Vec<Notice>,
+declaration! {
+    /// A named difference between targets that somebody takes upon himself.
+    pub struct Accept {
+        pub code: String, required, form(6, &form::DIFFERENCE_CODE);
+        pub target: Option<TargetName>, optional;
+        pub because: String, required, text(512).at_least(10);
+        pub until: Option<Date>, optional;
+    }
 }
 
-/// A channel of the server's settings, by its name there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Channel {
-    Webhook(String),
-    Email(String),
+declaration! {
+    pub struct Notify {
+        pub channel: Channel, flat;
+        pub on: Vec<Notice>, required, list(Notice::shape()).at_least(1).unique();
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Notice {
-    Denied,
-    Drift,
-    Waiting,
-    Failed,
-    RotationDue,
+choice! {
+    /// A channel of the server's settings, by its name there.
+    pub enum Channel {
+        Webhook = "webhook" (String, name()),
+        Email = "email" (String, name()),
+    }
+}
+
+words! {
+    pub enum Notice {
+        Denied = "denied",
+        Drift = "drift",
+        Waiting = "waiting",
+        Failed = "failed",
+        RotationDue = "rotationDue",
+    }
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Self { every: Period::FIVE_MINUTES, then: DriftThen::Report }
+    }
+}
+
+impl Default for Deletions {
+    fn default() -> Self {
+        Self { mode: DeletionMode::ByRule, ceiling: 5 }
+    }
+}
+
+impl Declared for HostPattern {
+    fn shape() -> Shape {
+        form(253, &form::HOST)
+    }
+
+    fn read(node: &Node, _: &Sources) -> Option<Self> {
+        node.as_text().map(|text| Self(text.to_owned()))
+    }
+}
+
+fn is_listen_address(text: &str) -> Result<(), &'static str> {
+    match text.parse::<SocketAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err("an address and a port such as `127.0.0.1:8080` or `[::1]:8080`"),
+    }
 }

@@ -5,14 +5,23 @@
 pub mod api;
 pub mod clock;
 pub mod code;
+pub mod declared;
 pub mod desired;
 pub mod diagnostic;
 pub mod document;
 pub mod environment;
+pub mod form;
 pub mod id;
+pub mod leak;
 pub mod load;
 pub mod openapi;
+pub mod placeholder;
 pub mod scalar;
+pub mod schema;
 pub mod secret;
+pub mod shape;
 pub mod source;
 pub mod workspace;
+
+/// What every declaration carries as its `apiVersion`.
+pub const API_VERSION: &str = "gatewright.io/v1alpha1";

@@ -86,6 +86,17 @@ impl Period {
         if ms == 0 { None } else { Some(Self { ms }) }
     }
 
+    /// So many times this length.
+    const fn times(self, count: u64) -> Self {
+        Self { ms: self.ms.saturating_mul(count) }
+    }
+
+    pub const SECOND: Self = Self { ms: 1_000 };
+    pub const HALF_MINUTE: Self = Self::SECOND.times(30);
+    pub const MINUTE: Self = Self::SECOND.times(60);
+    pub const FIVE_MINUTES: Self = Self::MINUTE.times(5);
+    pub const WEEK: Self = Self::MINUTE.times(60 * 24 * 7);
+
     pub const fn from_secs(secs: u32) -> Option<Self> {
         Self::from_ms(secs as u64 * 1_000)
     }
@@ -193,6 +204,10 @@ impl Method {
         Self::Options,
         Self::Trace,
     ];
+
+    /// Every method as it is written.
+    pub const WORDS: [&'static str; 8] =
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -2,165 +2,231 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     api::Claims,
+    declared::{choice, declaration, words},
+    form,
     id::{IdentityName, PersonName, SecretName, TeamName},
     scalar::Period,
+    shape::{Role, Shape, form, list, name, table, text},
 };
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct WorkspaceSpec {
-    /// The version range of the tool.
-    pub requires: Option<String>,
-    /// Globs of declaration files.
-    pub files: Vec<String>,
-    pub source: Source,
-    pub delivery: Option<Delivery>,
-    pub identities: BTreeMap<IdentityName, Identity>,
-    pub people: BTreeMap<PersonName, Person>,
-    pub teams: BTreeMap<TeamName, Team>,
-    /// Globs of Cedar files.
-    pub policies: Vec<String>,
+/// Which files are declarations where `files` does not say it.
+pub const DEFAULT_FILES: [&str; 3] = ["gatewright.yaml", "environments/*.yaml", "apis/*/api.yaml"];
+
+/// Which files are Cedar policies where `policies` does not say it.
+pub const DEFAULT_POLICIES: [&str; 1] = ["policies/*.cedar"];
+
+declaration! {
+    pub struct WorkspaceSpec {
+        /// tool version range
+        pub requires: Option<String>, optional, text(64);
+        /// globs of declaration files
+        pub files: Vec<String>, or(DEFAULT_FILES.map(str::to_owned).to_vec()), list(path());
+        /// which Git host answers for facts about a commit
+        pub source: Source, required;
+        /// how the bytes arrive, where not by Git from the source
+        pub delivery: Option<Delivery>, optional;
+        /// ways of proving who asks
+        pub identities: BTreeMap<IdentityName, Identity>, required, identities();
+        /// one person's accounts
+        pub people: BTreeMap<PersonName, Person>, optional,
+            table(name(), shape::<Person>()).up_to(1024);
+        /// who answers together
+        pub teams: BTreeMap<TeamName, Team>, optional, table(name(), shape::<Team>()).up_to(256);
+        /// globs of Cedar files
+        pub policies: Vec<String>, or(DEFAULT_POLICIES.map(str::to_owned).to_vec()), list(path());
+    }
 }
 
-/// Who answers for facts about a commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Source {
-    Bitbucket {
-        repository: String,
-        repository_uuid: String,
-        workspace_uuid: String,
-    },
-    BitbucketDataCenter {
-        url: String,
-        project: String,
-        repository: String,
-    },
-    Github {
-        repository: String,
-        repository_id: String,
-    },
-    Gitlab {
-        url: String,
-        project: String,
-        project_id: String,
-    },
-    /// A folder on this machine; nobody can be asked for approvals.
-    Local {},
+choice! {
+    /// Who answers for facts about a commit.
+    pub enum Source {
+        Bitbucket = "bitbucket" {
+            /// workspace/slug, for people
+            repository: String, required, form(256, &form::OWNER_AND_NAME);
+            /// what is trusted
+            repository_uuid as "repositoryUuid": String, required, form(38, &form::UUID);
+            /// what is trusted: the Bitbucket workspace that issues the pipelines' tokens
+            workspace_uuid as "workspaceUuid": String, required, form(38, &form::UUID);
+        },
+        BitbucketDataCenter = "bitbucketDataCenter" {
+            url: String, required, form(512, &form::SECURE_URL);
+            /// project key
+            project: String, required, form(128, &form::PROJECT_KEY);
+            /// slug
+            repository: String, required, form(128, &form::SLUG);
+        },
+        Github = "github" {
+            /// owner/name, for people
+            repository: String, required, form(256, &form::OWNER_AND_NAME);
+            /// what is trusted
+            repository_id as "repositoryId": String, required, form(20, &form::NUMBER);
+        },
+        Gitlab = "gitlab" {
+            url: String, or("https://gitlab.com".to_owned()), form(512, &form::SECURE_URL);
+            /// group/name, for people
+            project: String, required, form(256, &form::GROUP_AND_NAME);
+            /// what is trusted
+            project_id as "projectId": String, required, form(20, &form::NUMBER);
+        },
+        /// a folder on this machine; nobody can be asked for approvals
+        Local = "local" {},
+    }
 }
 
-/// How the bytes arrive, where not by Git from the source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Delivery {
-    Flux { kind: FluxKind, name: String, path: String },
+choice! {
+    /// How the bytes arrive, where not by Git from the source.
+    pub enum Delivery {
+        Flux = "flux" {
+            kind: FluxKind, required;
+            name: String, required, text(253).at_least(1);
+            /// folder inside the artifact
+            path: String, or(".".to_owned()), form(512, &form::FOLDER_OF_ARTIFACT);
+        },
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FluxKind {
-    GitRepository,
-    #[serde(rename = "OCIRepository")]
-    OciRepository,
-    Bucket,
+words! {
+    pub enum FluxKind {
+        GitRepository = "GitRepository",
+        OciRepository = "OCIRepository",
+        Bucket = "Bucket",
+    }
 }
 
-/// A named, verified way of proving who asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Identity {
-    Oidc(Oidc),
-    BitbucketPipelines {
-        audience: String,
-        repositories: Vec<String>,
-    },
-    SignedWebhook {
-        provider: WebhookProvider,
-        header: Option<String>,
-        secret: SecretName,
-        remember: Period,
-    },
-    ClientCertificate {
-        authorities: Vec<SecretName>,
-    },
-    AwsIam {
-        audience: String,
-        accounts: Vec<String>,
-        arns: Vec<String>,
-    },
+choice! {
+    /// A named, verified way of proving who asks.
+    pub enum Identity {
+        Oidc = "oidc" (Oidc),
+        BitbucketPipelines = "bitbucketPipelines" {
+            audience: String, required, text(512).at_least(1);
+            /// further repositories whose pipelines are this identity
+            repositories: Vec<String>, optional, list(form(38, &form::UUID)).at_least(1);
+        },
+        SignedWebhook = "signedWebhook" {
+            provider: WebhookProvider, required;
+            header: Option<String>, optional, text(128).holds(is_header);
+            secret: SecretName, required;
+            /// how long a delivery is refused a second time
+            remember: Period, or(Period::WEEK);
+        },
+        ClientCertificate = "clientCertificate" {
+            authorities: Vec<SecretName>, required, list(shape::<SecretName>()).at_least(1);
+        },
+        /// a signed GetCallerIdentity request
+        AwsIam = "awsIam" {
+            /// value of our header among the signed ones
+            audience: String, required, text(512).at_least(1);
+            accounts: Vec<String>, required, list(form(12, &form::ACCOUNT)).at_least(1);
+            /// principal ARN, * for any part
+            arns: Vec<String>, optional, list(form(2048, &form::ARN)).at_least(1);
+        },
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Oidc {
-    pub issuer: String,
-    pub audiences: Vec<String>,
-    /// The claim that names the caller.
-    pub subject: String,
-    /// What this issuer signs with; never taken from the token.
-    pub algorithms: Vec<Algorithm>,
-    pub clock_skew: Period,
-    /// Claim name to its path in the token.
-    pub rename: BTreeMap<String, String>,
+declaration! {
+    pub struct Oidc {
+        pub issuer: String, required, form(512, &form::SECURE_URL);
+        pub audiences: Vec<String>, required, list(text(512).at_least(1)).at_least(1);
+        /// the claim that names the caller
+        pub subject: String, or("sub".to_owned()), text(128);
+        /// what this issuer signs with; never taken from the token
+        pub algorithms: Vec<Algorithm>, or(vec![Algorithm::Rs256]),
+            list(shape::<Algorithm>()).at_least(1).unique();
+        pub clock_skew as "clockSkew": Period, or(Period::MINUTE);
+        /// claim name to its path in the token
+        pub rename: BTreeMap<String, String>, optional, table(any_key(), text(128));
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Algorithm {
-    #[serde(rename = "RS256")]
-    Rs256,
-    #[serde(rename = "RS384")]
-    Rs384,
-    #[serde(rename = "RS512")]
-    Rs512,
-    #[serde(rename = "PS256")]
-    Ps256,
-    #[serde(rename = "PS384")]
-    Ps384,
-    #[serde(rename = "PS512")]
-    Ps512,
-    #[serde(rename = "ES256")]
-    Es256,
-    #[serde(rename = "ES384")]
-    Es384,
-    #[serde(rename = "ES512")]
-    Es512,
-    #[serde(rename = "EdDSA")]
-    EdDsa,
+words! {
+    pub enum Algorithm {
+        Rs256 = "RS256",
+        Rs384 = "RS384",
+        Rs512 = "RS512",
+        Ps256 = "PS256",
+        Ps384 = "PS384",
+        Ps512 = "PS512",
+        Es256 = "ES256",
+        Es384 = "ES384",
+        Es512 = "ES512",
+        EdDsa = "EdDSA",
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WebhookProvider {
-    BitbucketCloud,
-    BitbucketDataCenter,
-    Github,
-    Gitlab,
-    Generic,
+words! {
+    pub enum WebhookProvider {
+        BitbucketCloud = "bitbucket-cloud",
+        BitbucketDataCenter = "bitbucket-data-center",
+        Github = "github",
+        Gitlab = "gitlab",
+        Generic = "generic",
+    }
 }
 
-/// One person's accounts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Person {
-    pub bitbucket: Option<String>,
-    pub github: Option<String>,
-    pub gitlab: Option<String>,
-    /// Identity name to this person's subject there.
-    pub subjects: BTreeMap<IdentityName, String>,
-    /// Only these keys count for `commit.signed`.
-    pub signing_keys: Vec<String>,
+declaration! {
+    /// One person's accounts.
+    #[derive(Default)]
+    pub struct Person {
+        /// account uuid
+        pub bitbucket: Option<String>, optional, form(38, &form::UUID);
+        /// account id
+        pub github: Option<String>, optional, form(20, &form::NUMBER);
+        /// account id
+        pub gitlab: Option<String>, optional, form(20, &form::NUMBER);
+        /// identity name to this person's subject there
+        pub subjects: BTreeMap<IdentityName, String>, optional,
+            table(name(), text(255).at_least(1)).at_least(1);
+        /// only these count for commit.signed
+        pub signing_keys as "signingKeys": Vec<String>, optional,
+            list(text(8192).at_least(1).role(Role::PublicKey).about("OpenPGP or SSH public key")).at_least(1);
+    }
+    rules(Shape::not_empty)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Team {
-    People(Vec<PersonName>),
-    /// Whoever this identity proves to hold these claims.
-    Holders {
-        identity: IdentityName,
-        claims: Claims,
-    },
+choice! {
+    pub enum Team {
+        People = "people" (
+            Vec<PersonName>, list(name().about("a name under people")).at_least(1).up_to(1024)
+        ),
+        /// whoever this identity proves to hold these claims
+        Holders = "holders" {
+            identity: IdentityName, required, name().reserved(&["local"]);
+            claims: Claims, required, claims().at_least(1);
+        },
+    }
+}
+
+/// A path or glob from the workspace root.
+pub fn path() -> Shape {
+    form(512, &form::PATH)
+}
+
+/// Identities by their names; what is reserved cannot be declared.
+pub fn identities() -> Shape {
+    table(name().reserved(&[IdentityName::LOCAL, IdentityName::SERVER]), shape::<Identity>())
+}
+
+/// Claim names are the issuer's own.
+pub fn claims() -> Shape {
+    table(any_key(), list(text(256).role(Role::Filled)).at_least(1))
+}
+
+pub fn any_key() -> Shape {
+    text(256).at_least(1)
+}
+
+/// The name of a header of HTTP.
+pub fn is_header(text: &str) -> Result<(), &'static str> {
+    let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^`|~_".contains(&byte);
+    if !text.is_empty() && text.bytes().all(sign) {
+        Ok(())
+    } else {
+        Err("the name of a header: letters, digits and `-`")
+    }
+}
+
+fn shape<T: crate::declared::Declared>() -> Shape {
+    T::shape()
 }

@@ -1,0 +1,105 @@
+use std::{collections::BTreeSet, path::Path};
+
+use insta::assert_snapshot;
+
+use super::*;
+
+#[test]
+fn the_file_in_the_repository_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/gatewright.schema.json");
+    #[expect(clippy::disallowed_methods, reason = "the test compares with the repository")]
+    let file = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        file == text(),
+        "run `cargo xtask schema`: schemas/gatewright.schema.json is not current"
+    );
+}
+
+/// Every difference from the format's reference schema, each stricter than it or of the same meaning.
+#[test]
+fn the_schema_is_as_strict_as_the_reference() {
+    let Some(reference) = reference() else { return };
+    let mut differences = vec![];
+    compare(&json_schema(), &reference, "", &mut differences);
+    differences.sort();
+    differences.dedup();
+    assert_snapshot!(differences.join("\n"), @r#"
+    + /oneOf/0/properties/spec/properties/identities/additionalProperties/properties/oidc/properties/rename/propertyNames: {"maxLength":256,"minLength":1}
+    + /oneOf/0/properties/spec/properties/teams/additionalProperties/properties/holders/properties/claims/propertyNames: {"maxLength":256,"minLength":1}
+    + /oneOf/1/properties/spec/properties/changes/items/properties/claims/propertyNames: {"maxLength":256,"minLength":1}
+    + /oneOf/1/properties/spec/properties/deletions/default: {"ceiling":5,"mode":"byRule"}
+    + /oneOf/1/properties/spec/properties/deletions/properties/ceiling/maximum: 4294967295
+    + /oneOf/1/properties/spec/properties/drift/default: {"every":"5m","then":"report"}
+    + /oneOf/1/properties/spec/properties/identities/additionalProperties/properties/oidc/properties/rename/propertyNames: {"maxLength":256,"minLength":1}
+    + /oneOf/1/properties/spec/properties/targets/additionalProperties/properties/builtin/properties/replicas/maximum: 4294967295
+    + /oneOf/2/properties/spec/properties/access/items/properties/claims/propertyNames: {"maxLength":256,"minLength":1}
+    + /oneOf/2/properties/spec/properties/headers/properties/request/properties/remove/items/minLength: 1
+    + /oneOf/2/properties/spec/properties/headers/properties/request/properties/set/propertyNames: {"maxLength":128,"minLength":1}
+    + /oneOf/2/properties/spec/properties/headers/properties/response/properties/remove/items/minLength: 1
+    + /oneOf/2/properties/spec/properties/headers/properties/response/properties/set/propertyNames: {"maxLength":128,"minLength":1}
+    + /oneOf/2/properties/spec/properties/upstream/properties/timeout/default: "30s"
+    ~ /oneOf/0/properties/spec/properties/identities/additionalProperties/properties/oidc/properties/clockSkew/default: "1m" instead of "60s"
+    ~ /oneOf/1/properties/spec/properties/identities/additionalProperties/properties/oidc/properties/clockSkew/default: "1m" instead of "60s"
+    "#);
+}
+
+/// The reference lies beside the repository; only there can the comparison be made.
+#[expect(clippy::disallowed_methods, reason = "the test reads the reference beside the repository")]
+fn reference() -> Option<Json> {
+    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned();
+    let shared = std::env::var("GATEWRIGHT_SHARED").unwrap_or_else(|_| beside());
+    let path = Path::new(&shared).join("design/schema/gatewright.schema.json");
+    let Ok(bytes) = std::fs::read(&path) else {
+        assert!(std::env::var("CI").is_err(), "there is no {}", path.display());
+        println!("not compared: there is no {}", path.display());
+        return None;
+    };
+    Some(serde_json::from_slice(&bytes).unwrap())
+}
+
+fn compare(ours: &Json, theirs: &Json, path: &str, differences: &mut Vec<String>) {
+    match (ours, theirs) {
+        (Json::Object(one), Json::Object(two)) => {
+            let keys: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+            for key in keys {
+                let words = matches!(key.as_str(), "description" | "title" | "$schema");
+                if words && !path.ends_with("/properties") {
+                    continue;
+                }
+                let path = match key.as_str() {
+                    "properties" | "items" | "additionalProperties" | "oneOf"
+                        if one.contains_key("type") && one[key.as_str()].is_object() =>
+                    {
+                        format!("{path}/{key}")
+                    }
+                    _ => format!("{path}/{key}"),
+                };
+                match (one.get(key), two.get(key)) {
+                    (Some(one), Some(two)) => compare(one, two, &path, differences),
+                    (Some(one), None) => differences.push(format!("+ {path}: {one}")),
+                    (None, Some(two)) => differences.push(format!("- {path}: {two}")),
+                    (None, None) => {}
+                }
+            }
+        }
+        (Json::Array(one), Json::Array(two))
+            if path.ends_with("/oneOf") && one.len() == two.len() =>
+        {
+            for (index, (one, two)) in one.iter().zip(two).enumerate() {
+                compare(one, two, &format!("{path}/{index}"), differences);
+            }
+        }
+        (Json::Array(one), Json::Array(two)) => {
+            let sorted = |items: &[Json]| {
+                let mut items: Vec<String> = items.iter().map(Json::to_string).collect();
+                items.sort();
+                items
+            };
+            if sorted(one) != sorted(two) {
+                differences.push(format!("~ {path}: {ours} instead of {theirs}"));
+            }
+        }
+        (one, two) if one == two => {}
+        (one, two) => differences.push(format!("~ {path}: {one} instead of {two}")),
+    }
+}
