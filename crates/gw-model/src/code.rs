@@ -246,6 +246,10 @@ codes! {
 
     // GW16xx: the workspace as a whole, its files and its id.
 
+    NoWorkspaceId = 1601 Error "the workspace has no id",
+        "Every target that a workspace manages carries its random id, so that two workspaces never \
+         write to one gateway, and the state on this machine is found by it. `gatewright init --id` \
+         writes it into `.gatewright/id`; commit that file. `check`, `show` and `can` do without.";
     NoWorkspace = 1602 Error "no workspace",
         "A folder of declarations has exactly one document of kind `Workspace`, in `gatewright.yaml`. \
          `gatewright init` writes one.";
@@ -282,16 +286,37 @@ codes! {
 
     // GW3xxx: changes and the state of targets.
 
+    OnlyBuiltin = 3101 Error "this target needs a server",
+        "Without a server only targets of the kind `builtin` are written, by the user of this machine. \
+         Other gateways hold credentials that belong to a server and not to a laptop.";
     EffectMoved = 3102 Error "the plan no longer does what it showed",
         "Since the plan was made, something moved: the declarations, the rules or the target. It was \
          planned again, and the new plan would do something else than the one that was shown, so \
          nothing was written. Look at a new plan and apply that one.";
+    StateHeld = 3103 Error "the state is held back",
+        "This state was rolled back. It is not applied again until another state was applied, so that \
+         a rollback is not undone by whoever comes next with the same files. Change the declarations, \
+         then apply.";
     TargetMoved = 3104 Error "the target is no longer as in the plan",
         "Between planning and writing, something else changed the target. Each write asks for the \
          version that was planned against, so nothing was overwritten. Make a new plan.";
     PlanAltered = 3105 Error "the plan file was altered",
         "A plan file carries the digest of its content, and this content has another one. A plan is \
          applied as it was made or not at all; make a new one with `gatewright plan --out`.";
+    HalfWay = 3106 Error "a change stopped half way",
+        "A change of this environment began and did not come to its end. What was done is in the \
+         journal, step by step; `gatewright apply` continues it, `gatewright apply --abandon` gives it \
+         up as long as callers cannot have seen it. Until then no other change begins.";
+    ChangeDenied = 3107 Error "no rule allows this change",
+        "Who may change an environment stands under `changes` in its declaration, and policies can \
+         take it away again. The rules that judge are those that were applied last, so that a change \
+         never allows itself.";
+    NoSuchChange = 3108 Error "there is no such change",
+        "Changes are numbered from 1 in each environment; `gatewright history` lists them. Only a \
+         change that took effect can be gone back to.";
+    NoSuchPlan = 3109 Error "there is no such plan",
+        "A plan is kept on the machine that made it, the newest fifty of each environment. Make it \
+         again with `gatewright plan`, or name the file that `--out` wrote.";
     TargetUnreachable = 3201 Error "the target does not answer",
         "Nobody answers at the target. For a builtin target it means that no gateway runs: what was \
          written is served as soon as `gatewright gateway` or `gatewright dev` starts, but it cannot \
@@ -334,6 +359,32 @@ codes! {
     // GW6xxx: source and Git host.
 
     // GW7xxx: settings, state store, the gateway as a process.
+
+    NoServer = 7001 Error "no server",
+        "A Gatewright server does not exist in this version. What a server would do for a team, \
+         this machine does for its own user: leave out `--server`.";
+
+    StateUnreadable = 7101 Error "the state cannot be used",
+        "The state folder holds what was applied from this machine: the journal, the signing key and \
+         the generations that gateways serve. It could not be opened, or its content is not what this \
+         version wrote. Nothing is changed then. `gatewright doctor` tells more.";
+
+    StateBusy = 7102 Error "the state is in use",
+        "Only one process at a time changes an environment from a state folder, so that two changes \
+         never mix. Another `gatewright` holds the lock; wait until it ends, or stop it. The lock goes \
+         with the process, so a crash leaves nothing to clean up.";
+
+    StateNewer = 7103 Error "the state is newer than this program",
+        "The state folder was written by a newer version of Gatewright, whose changes this version \
+         cannot understand. Use that version again.";
+
+    NoStateFolder = 7104 Error "no place for the state",
+        "The state of a workspace lies in `--state`, else in GATEWRIGHT_STATE, else below \
+         XDG_STATE_HOME or the home folder. None of them is known here, so name one.";
+
+    SettingsWrong = 7201 Error "wrong settings",
+        "The settings of a process, `gatewright.toml`, hold something that is not a setting or has \
+         the wrong form. Unknown keys are refused, so that a misspelt one is never ignored.";
 }
 
 impl fmt::Display for Code {

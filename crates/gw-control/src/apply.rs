@@ -1,0 +1,358 @@
+//! Does what was decided, step by step, and decides nothing itself.
+//!
+//! Every act is written to the journal before it is done and again after. Whoever finds a change
+//! half done, after a kill or a power cut, calls [`execute`] again: what is recorded as done is not
+//! done twice, what was only intended is done again, which every step of a driver bears.
+
+mod act;
+
+use std::{collections::BTreeMap, fmt, pin::Pin};
+
+use gw_model::{
+    clock::Clock,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+};
+use gw_plan::{
+    digest::Digest,
+    driver::{Class, Driver, Object, Probe, Stamp, Step, TargetError},
+};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use self::act::Act;
+use crate::store::{Ending, Outcome, StepRecord, StepState, Store, StoreError, Written};
+
+/// Everything that a change does, written down before it begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Script {
+    pub targets: Vec<TargetScript>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetScript {
+    pub target: TargetName,
+    /// What the target holds afterwards.
+    pub wanted: Vec<Object>,
+    pub steps: Vec<Step>,
+    pub probes: Vec<Probe>,
+    /// The version of the target that the decision was made on.
+    pub version: Option<String>,
+}
+
+/// What an execution works with.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    pub store: &'a Store,
+    pub clock: &'a dyn Clock,
+    pub drivers: &'a BTreeMap<TargetName, Box<dyn Driver>>,
+    pub listener: &'a dyn Listener,
+    pub workspace_id: &'a WorkspaceId,
+    pub environment: &'a EnvironmentName,
+    pub number: u64,
+    pub effect: &'a Digest,
+}
+
+/// Hears of every act as it goes on.
+pub trait Listener: fmt::Debug + Send + Sync {
+    fn hear<'a>(&'a self, news: &'a News<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct News<'a> {
+    pub number: u64,
+    pub target: &'a TargetName,
+    pub step: &'static str,
+    pub moment: Moment<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment<'a> {
+    /// It is in the journal and not done.
+    Intended,
+    /// It is done and the journal does not know yet.
+    Acted,
+    /// It is done, and the journal knows.
+    Done {
+        words: &'a str,
+        ms: u64,
+    },
+    Failed {
+        words: &'a str,
+    },
+}
+
+/// How an execution ended that came to its end.
+#[derive(Debug)]
+pub enum Executed {
+    /// Read back and probed.
+    Verified,
+    /// Written, and nobody is there to prove it.
+    Unproven(TargetError),
+}
+
+/// Why an execution did not come to its end.
+#[derive(Debug)]
+pub enum Halt {
+    /// The state failed; the journal says how far it came.
+    Store(StoreError),
+    /// The ground moved, or the target is not to be had; nothing was written, the change is over.
+    NotBegun(TargetError),
+    /// Running it again continues.
+    HalfWay { step: &'static str, target: TargetName, reach: Reach, error: TargetError },
+    /// The environment has no such target any more.
+    NoDriver(TargetName),
+    /// Callers may see the new state already, so it cannot be given up.
+    TooLate,
+}
+
+/// What callers see of a change that stopped half way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Still the former state.
+    Former,
+    /// The new state, at least on some target.
+    New,
+}
+
+/// How often a busy target is asked again.
+const ATTEMPTS: u32 = 5;
+/// The longest wait for a busy target.
+const MAX_WAIT_MS: u64 = 10_000;
+
+/// Does the acts of a script that are not done yet, and ends the change.
+pub async fn execute(work: Work<'_>, script: &Script) -> Result<Executed, Halt> {
+    let journal = work.store.steps(work.environment, work.number).await?;
+    for (position, (part, act)) in (0u32..).zip(act::acts(script)) {
+        let known = journal.iter().find(|record| record.position == position);
+        if known.is_some_and(|record| record.state == StepState::Done) {
+            continue;
+        }
+        // Once we write, the target moves because of us; the conditions of the steps watch on.
+        if act == Act::Recheck && journal.iter().any(|record| record.name != act.name()) {
+            continue;
+        }
+        let Err(error) = work.perform(position, part, act).await? else { continue };
+        if act == Act::ReadBack && matches!(error, TargetError::Unreachable { .. }) {
+            work.end(Outcome::Applied, Some(&error), Some(script)).await?;
+            return Ok(Executed::Unproven(error));
+        }
+        return Err(work.halt(part, act, script, error).await?);
+    }
+    work.end(Outcome::Verified, None, Some(script)).await?;
+    Ok(Executed::Verified)
+}
+
+/// Proves again what is in force: reads back and probes, and writes nothing to any target.
+pub async fn verify(work: Work<'_>, script: &Script) -> Result<Executed, Halt> {
+    for part in &script.targets {
+        let driver = work.driver(part)?;
+        for act in [Act::ReadBack, Act::Probe] {
+            if let Err(error) = act.perform(work, part, driver).await {
+                work.end(Outcome::Applied, Some(&error), None).await?;
+                return Ok(Executed::Unproven(error));
+            }
+        }
+    }
+    work.end(Outcome::Verified, None, None).await?;
+    Ok(Executed::Verified)
+}
+
+/// Gives up a change that stopped half way, as long as callers cannot have seen it.
+pub async fn abandon(work: Work<'_>, script: &Script) -> Result<(), Halt> {
+    let journal = work.store.steps(work.environment, work.number).await?;
+    if reach(&journal) == Reach::New {
+        return Err(Halt::TooLate);
+    }
+    for part in &script.targets {
+        let staged = |record: &StepRecord| record.target == part.target && record.name == "stage";
+        if !journal.iter().any(staged) {
+            continue;
+        }
+        let position = u32::try_from(journal.len()).unwrap_or(u32::MAX);
+        let act = Act::Step(&Step::Abandon);
+        if let Err(error) = work.perform(position, part, act).await? {
+            let target = part.target.clone();
+            return Err(Halt::HalfWay { step: act.name(), target, reach: Reach::Former, error });
+        }
+    }
+    work.end(Outcome::Abandoned, None, None).await?;
+    Ok(())
+}
+
+/// Whether callers may have seen the new state.
+pub fn reach(journal: &[StepRecord]) -> Reach {
+    let seen = |record: &StepRecord| {
+        matches!(record.name.as_str(), "write" | "switch") && record.state != StepState::Failed
+    };
+    if journal.iter().any(seen) { Reach::New } else { Reach::Former }
+}
+
+/// Whether the target may have done what it did not confirm.
+fn leaves_doubt(error: &TargetError) -> bool {
+    match error {
+        TargetError::Unreachable { .. } | TargetError::Broken { .. } => true,
+        TargetError::Busy { .. }
+        | TargetError::Moved { .. }
+        | TargetError::Foreign { .. }
+        | TargetError::Refused { .. }
+        | TargetError::Differs { .. }
+        | TargetError::Misbehaves { .. } => false,
+    }
+}
+
+impl<'a> Work<'a> {
+    /// One act with its two entries in the journal.
+    async fn perform(
+        self,
+        position: u32,
+        part: &TargetScript,
+        act: Act<'_>,
+    ) -> Result<Result<(), TargetError>, Halt> {
+        let driver = self.driver(part)?;
+        let began_at = self.clock.now();
+        let mut record = StepRecord {
+            position,
+            target: part.target.clone(),
+            name: act.name().to_owned(),
+            state: StepState::Intended,
+            detail: None,
+            began_at,
+            ended_at: None,
+        };
+        self.store.intend(self.environment, self.number, &record).await?;
+        self.tell(part, act, Moment::Intended).await;
+        let acted = self.insist(part, act, driver).await;
+        self.tell(part, act, Moment::Acted).await;
+        let ended_at = self.clock.now();
+        let (state, words) = match &acted {
+            Ok(words) => (StepState::Done, words.clone()),
+            Err(error) if leaves_doubt(error) => (StepState::Intended, error.to_string()),
+            Err(error) => (StepState::Failed, error.to_string()),
+        };
+        record.state = state;
+        record.detail = Some(words.clone());
+        record.ended_at = Some(ended_at);
+        self.store.settle(self.environment, self.number, &record).await?;
+        let moment = match &acted {
+            Ok(words) => Moment::Done { words, ms: millis(began_at, ended_at) },
+            Err(_) => Moment::Failed { words: &words },
+        };
+        self.tell(part, act, moment).await;
+        Ok(acted.map(drop))
+    }
+
+    /// Asks a busy target again, a few times.
+    async fn insist(
+        self,
+        part: &TargetScript,
+        act: Act<'_>,
+        driver: &dyn Driver,
+    ) -> Result<String, TargetError> {
+        let mut attempt = 1;
+        loop {
+            let acted = act.perform(self, part, driver).await;
+            let Err(error) = &acted else { return acted };
+            match error.class() {
+                Class::Retry { after_ms } if attempt < ATTEMPTS => {
+                    let wait_ms = after_ms.min(MAX_WAIT_MS);
+                    tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
+                    attempt += 1;
+                }
+                Class::Retry { .. } | Class::Wait | Class::Human => return acted,
+            }
+        }
+    }
+
+    /// What an error means for the change as a whole.
+    async fn halt(
+        self,
+        part: &TargetScript,
+        act: Act<'_>,
+        script: &Script,
+        error: TargetError,
+    ) -> Result<Halt, StoreError> {
+        let journal = self.store.steps(self.environment, self.number).await?;
+        let reach = reach(&journal);
+        match act {
+            Act::Recheck => {
+                self.end(Outcome::Failed, Some(&error), None).await?;
+                return Ok(Halt::NotBegun(error));
+            }
+            // It is written: what remains is to prove it, which the next apply does.
+            Act::ReadBack | Act::Probe => {
+                self.end(Outcome::Applied, Some(&error), Some(script)).await?;
+            }
+            Act::Step(_) => {}
+        }
+        Ok(Halt::HalfWay { step: act.name(), target: part.target.clone(), reach, error })
+    }
+
+    async fn end(
+        self,
+        outcome: Outcome,
+        error: Option<&TargetError>,
+        script: Option<&Script>,
+    ) -> Result<(), StoreError> {
+        let written = script.map(|script| script.targets.iter().map(written).collect());
+        let detail = error.map(ToString::to_string);
+        let ending = Ending { outcome, detail, at: self.clock.now(), written };
+        self.store.end(self.environment, self.number, &ending).await
+    }
+
+    async fn tell(self, part: &TargetScript, act: Act<'_>, moment: Moment<'_>) {
+        let news = News { number: self.number, target: &part.target, step: act.name(), moment };
+        self.listener.hear(&news).await;
+    }
+
+    fn driver(self, part: &TargetScript) -> Result<&'a dyn Driver, Halt> {
+        let driver = self.drivers.get(&part.target);
+        driver.map(AsRef::as_ref).ok_or_else(|| Halt::NoDriver(part.target.clone()))
+    }
+
+    fn stamp(self) -> Stamp {
+        Stamp { change: self.number, effect: self.effect.clone(), at: self.clock.now() }
+    }
+}
+
+fn written(part: &TargetScript) -> Written {
+    let document = |object: &Object| {
+        // An object is plain data: writing it as JSON cannot fail.
+        (object.key().to_string(), serde_json::to_string(object).unwrap_or_default())
+    };
+    Written { target: part.target.clone(), objects: part.wanted.iter().map(document).collect() }
+}
+
+fn millis(from: OffsetDateTime, to: OffsetDateTime) -> u64 {
+    u64::try_from((to - from).whole_milliseconds()).unwrap_or_default()
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => write!(f, "{error}"),
+            Self::NotBegun(error) => write!(f, "{error}"),
+            Self::HalfWay { step, target, reach: _, error } => {
+                write!(f, "stopped at `{step}` on target `{target}`: {error}")
+            }
+            Self::NoDriver(target) => {
+                write!(f, "there is no target `{target}` in this environment any more")
+            }
+            Self::TooLate => {
+                f.write_str("callers may see the new state already, so it cannot be given up")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Halt {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! The acts of a change and their order: every target is rechecked before one is written, staged
+//! before one is switched, and nothing is cleared away before all is proved.
+
+use gw_plan::driver::{Condition, Driver, Step, TargetError, read_back};
+
+use super::{Script, TargetScript, Work};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Act<'a> {
+    /// The target still looks as it did when the decision was made.
+    Recheck,
+    Step(&'a Step),
+    /// It serves what was written.
+    ReadBack,
+    /// It answers as declared.
+    Probe,
+}
+
+/// The acts of a script in the order in which they are done. The journal knows them by place.
+pub(super) fn acts(script: &Script) -> Vec<(&TargetScript, Act<'_>)> {
+    let parts = || script.targets.iter();
+    let steps = |wanted: fn(&Step) -> bool| {
+        parts().flat_map(move |part| {
+            let chosen = part.steps.iter().filter(move |step| wanted(step));
+            chosen.map(move |step| (part, Act::Step(step)))
+        })
+    };
+    parts()
+        .map(|part| (part, Act::Recheck))
+        .chain(steps(|step| matches!(step, Step::Stage { .. })))
+        .chain(steps(|step| matches!(step, Step::Write { .. } | Step::Switch)))
+        .chain(parts().map(|part| (part, Act::ReadBack)))
+        .chain(parts().map(|part| (part, Act::Probe)))
+        .chain(steps(|step| matches!(step, Step::Retire | Step::Abandon)))
+        .collect()
+}
+
+impl Act<'_> {
+    /// The word of the journal and of the terminal.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Recheck => "recheck",
+            Self::Step(step) => step.name(),
+            Self::ReadBack => "read back",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// Does it, and says in words what was done.
+    pub(super) async fn perform(
+        self,
+        work: Work<'_>,
+        part: &TargetScript,
+        driver: &dyn Driver,
+    ) -> Result<String, TargetError> {
+        match self {
+            Self::Recheck => recheck(work, part, driver).await,
+            Self::Step(step) => {
+                let condition = Condition { version: part.version.clone() };
+                driver.step(step, &work.stamp(), &condition).await?;
+                Ok(words(step, driver))
+            }
+            Self::ReadBack => {
+                let observed = driver.observe().await?;
+                observed.admit(work.workspace_id, &driver.place())?;
+                read_back(driver, &part.wanted, &observed)?;
+                let count = part.wanted.len();
+                Ok(format!("{count} of {count} objects are what was written"))
+            }
+            Self::Probe => probe(part, driver).await,
+        }
+    }
+}
+
+async fn recheck(
+    work: Work<'_>,
+    part: &TargetScript,
+    driver: &dyn Driver,
+) -> Result<String, TargetError> {
+    let observed = driver.observe().await?;
+    let place = driver.place();
+    observed.admit(work.workspace_id, &place)?;
+    if observed.version == part.version {
+        Ok(format!("{place} still looks as in the plan"))
+    } else {
+        Err(TargetError::Moved { place, expected: part.version.clone(), found: observed.version })
+    }
+}
+
+async fn probe(part: &TargetScript, driver: &dyn Driver) -> Result<String, TargetError> {
+    let mut answers = vec![];
+    for probe in &part.probes {
+        let probed = driver.probe(probe).await?;
+        probe.judge(&probed, &driver.place())?;
+        let answer = format!("{} → {}", probe.name, probed.status);
+        if !answers.contains(&answer) {
+            answers.push(answer);
+        }
+    }
+    Ok(if answers.is_empty() { "nothing to ask".to_owned() } else { answers.join(" · ") })
+}
+
+fn words(step: &Step, driver: &dyn Driver) -> String {
+    match step {
+        Step::Stage { objects } => format!("{} objects, not served yet", objects.len()),
+        Step::Write { key, object: Some(_) } => format!("`{key}`"),
+        Step::Write { key, object: None } => format!("`{key}` is deleted"),
+        Step::Switch => format!("{} has the new state", driver.place()),
+        Step::Retire => "what is no longer needed is gone".to_owned(),
+        Step::Abandon => "what was staged is gone".to_owned(),
+    }
+}

@@ -1,0 +1,462 @@
+//! Crash points by enumeration: the execution is cut at every moment it reports, then run again.
+
+use std::sync::Arc;
+
+use gw_model::desired::Desired;
+use gw_model::scalar::Method;
+use gw_plan::{
+    difference::Difference,
+    driver::{Actor, Answer, Condition, Lowered, Observed, Pending, Probed, Served, Token},
+};
+use parking_lot::Mutex;
+use serde_json::json;
+use time::macros::datetime;
+
+use super::*;
+use crate::store::{Action, NewChange};
+
+const NOON: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
+
+#[derive(Debug)]
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> OffsetDateTime {
+        NOON
+    }
+}
+
+/// A gateway that stages and switches, keeps its promises, and counts what it is asked.
+#[derive(Clone, Debug, Default)]
+struct Gateway {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: Vec<Object>,
+    staged: Option<Vec<Object>>,
+    version: u64,
+    /// The change whose switch was the last.
+    switched_by: Option<u64>,
+    switches: u32,
+    down: bool,
+    fails_at: Option<&'static str>,
+    answers: u16,
+}
+
+impl Gateway {
+    fn serving(objects: Vec<Object>) -> Self {
+        let state = State { live: objects, version: 1, answers: 401, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    fn live(&self) -> Vec<Object> {
+        self.state.lock().live.clone()
+    }
+
+    fn broken(&self, name: &str) -> Result<(), TargetError> {
+        if self.state.lock().fails_at == Some(name) {
+            return Err(TargetError::Refused { place: self.place(), because: "409".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+impl Driver for Gateway {
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
+    fn place(&self) -> String {
+        "fake gateway".to_owned()
+    }
+
+    fn lower(&self, _: &Desired) -> Lowered {
+        Lowered::default()
+    }
+
+    fn canonical(&self, object: &Object) -> Object {
+        object.clone()
+    }
+
+    fn steps(&self, _: &[Object], _: &[Difference]) -> Vec<Step> {
+        vec![]
+    }
+
+    fn probes(&self, _: &Desired) -> Vec<Probe> {
+        vec![]
+    }
+
+    fn observe(&self) -> Pending<'_, Observed> {
+        Box::pin(async move {
+            let state = self.state.lock();
+            Ok(Observed {
+                objects: state.live.clone(),
+                owner: None,
+                version: Some(state.version.to_string()),
+                served: if state.down { Served::Stored } else { Served::Live },
+                read_at: NOON,
+            })
+        })
+    }
+
+    fn step<'a>(
+        &'a self,
+        step: &'a Step,
+        stamp: &'a Stamp,
+        condition: &'a Condition,
+    ) -> Pending<'a, ()> {
+        Box::pin(async move {
+            self.broken(step.name())?;
+            let mut state = self.state.lock();
+            let moved = condition.version != Some(state.version.to_string());
+            match step {
+                Step::Stage { objects } => state.staged = Some(objects.clone()),
+                Step::Switch if state.switched_by == Some(stamp.change) => {}
+                Step::Switch => {
+                    assert!(!moved, "a switch asks for the version that was planned against");
+                    state.live = state.staged.take().expect("staged before switched");
+                    state.version += 1;
+                    state.switched_by = Some(stamp.change);
+                    state.switches += 1;
+                }
+                Step::Abandon => state.staged = None,
+                Step::Write { .. } | Step::Retire => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn probe<'a>(&'a self, _: &'a Probe) -> Pending<'a, Probed> {
+        Box::pin(async move { Ok(Probed { status: self.state.lock().answers }) })
+    }
+
+    fn actor<'a>(&'a self, _: &'a Difference) -> Pending<'a, Option<Actor>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn import(&self) -> Pending<'_, Vec<Object>> {
+        Box::pin(async move { Ok(self.live()) })
+    }
+}
+
+/// Lets so many moments pass and then never answers again: what comes after it never happens.
+#[derive(Debug)]
+struct Axe {
+    left: Mutex<Option<u32>>,
+    fallen: tokio::sync::Notify,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Axe {
+    fn after(moments: Option<u32>) -> Self {
+        Self {
+            left: Mutex::new(moments),
+            fallen: tokio::sync::Notify::new(),
+            heard: Mutex::default(),
+        }
+    }
+}
+
+impl Listener for Axe {
+    fn hear<'a>(&'a self, news: &'a News<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let moment = match news.moment {
+                Moment::Intended => "intended",
+                Moment::Acted => "acted",
+                Moment::Done { .. } => "done",
+                Moment::Failed { .. } => "failed",
+            };
+            self.heard.lock().push(format!("{} {} {moment}", news.target, news.step));
+            let falls = match &mut *self.left.lock() {
+                None => false,
+                Some(0) => true,
+                Some(left) => {
+                    *left -= 1;
+                    false
+                }
+            };
+            if falls {
+                self.fallen.notify_one();
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+}
+
+struct Scene {
+    folder: tempfile::TempDir,
+    gateways: BTreeMap<TargetName, Gateway>,
+    drivers: BTreeMap<TargetName, Box<dyn Driver>>,
+    script: Script,
+    workspace_id: WorkspaceId,
+    environment: EnvironmentName,
+    effect: Digest,
+}
+
+fn object(name: &str, value: u64) -> Object {
+    Object { kind: "api".to_owned(), name: name.to_owned(), body: json!({ "value": value }) }
+}
+
+impl Scene {
+    fn new(targets: &[&str]) -> Self {
+        let gateways: BTreeMap<_, _> = targets
+            .iter()
+            .map(|name| {
+                let target = TargetName::parse(name).unwrap();
+                (target, Gateway::serving(vec![object("orders", 1)]))
+            })
+            .collect();
+        let drivers = gateways
+            .iter()
+            .map(|(target, gateway)| (target.clone(), Box::new(gateway.clone()) as Box<dyn Driver>))
+            .collect();
+        let part = |target: &TargetName| TargetScript {
+            target: target.clone(),
+            wanted: new_state(),
+            steps: vec![Step::Stage { objects: new_state() }, Step::Switch, Step::Retire],
+            probes: vec![Probe {
+                name: "no token".to_owned(),
+                method: Method::Get,
+                host: None,
+                path: "/orders".to_owned(),
+                token: Token::None,
+                expect: Answer::Status(401),
+            }],
+            version: Some("1".to_owned()),
+        };
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            script: Script { targets: gateways.keys().map(part).collect() },
+            gateways,
+            drivers,
+            workspace_id: WorkspaceId::from_random([7; 16]),
+            environment: EnvironmentName::parse("dev").unwrap(),
+            effect: Digest::of_bytes(b"effect"),
+        }
+    }
+
+    async fn open(&self) -> Store {
+        Store::open(self.folder.path()).await.unwrap()
+    }
+
+    async fn begin(&self, store: &Store) -> u64 {
+        store.begin(&new_change(&self.environment)).await.unwrap()
+    }
+
+    fn work<'a>(&'a self, store: &'a Store, listener: &'a Axe, number: u64) -> Work<'a> {
+        Work {
+            store,
+            clock: &Noon,
+            drivers: &self.drivers,
+            listener,
+            workspace_id: &self.workspace_id,
+            environment: &self.environment,
+            number,
+            effect: &self.effect,
+        }
+    }
+
+    fn every_gateway(&self, check: impl Fn(&Gateway)) {
+        self.gateways.values().for_each(check);
+    }
+}
+
+fn new_state() -> Vec<Object> {
+    vec![object("orders", 2), object("quotes", 1)]
+}
+
+fn new_change(environment: &EnvironmentName) -> NewChange {
+    NewChange {
+        environment: environment.clone(),
+        action: Action::Apply,
+        actor: "local".to_owned(),
+        reason: None,
+        restores: None,
+        source_digest: "s".to_owned(),
+        effect_digest: "e".to_owned(),
+        plan_id: "p-1".to_owned(),
+        plan: "{}".to_owned(),
+        script: "{}".to_owned(),
+        desired: "{}".to_owned(),
+        began_at: NOON,
+    }
+}
+
+#[tokio::test]
+async fn the_acts_come_in_an_order_that_leaves_a_way_back_as_long_as_possible() {
+    let scene = Scene::new(&["east", "west"]);
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    let axe = Axe::after(None);
+    let done = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap();
+    assert!(matches!(done, Executed::Verified));
+    let done: Vec<_> = axe
+        .heard
+        .lock()
+        .iter()
+        .filter_map(|it| it.strip_suffix(" done").map(str::to_owned))
+        .collect();
+    insta::assert_snapshot!(done.join("\n"), @r"
+    east recheck
+    west recheck
+    east stage
+    west stage
+    east switch
+    west switch
+    east read back
+    west read back
+    east probe
+    west probe
+    east retire
+    west retire
+    ");
+    let ended = store.change(&scene.environment, number).await.unwrap().unwrap();
+    assert_eq!(ended.outcome, Outcome::Verified);
+    let east = TargetName::parse("east").unwrap();
+    let written = store.written(&scene.environment, &east).await.unwrap();
+    assert_eq!(written.objects.keys().collect::<Vec<_>>(), ["api orders", "api quotes"]);
+}
+
+/// Every moment of every act of a change on two targets.
+#[tokio::test]
+async fn killed_at_any_moment_it_is_old_or_new_and_running_it_again_ends_it() {
+    let moments = {
+        let scene = Scene::new(&["east", "west"]);
+        let store = scene.open().await;
+        let number = scene.begin(&store).await;
+        let axe = Axe::after(None);
+        execute(scene.work(&store, &axe, number), &scene.script).await.unwrap();
+        u32::try_from(axe.heard.lock().len()).unwrap()
+    };
+    assert_eq!(moments, 36, "12 acts of 3 moments");
+    for moment in 0..moments {
+        let scene = Scene::new(&["east", "west"]);
+        let store = scene.open().await;
+        let number = scene.begin(&store).await;
+        let axe = Axe::after(Some(moment));
+        tokio::select! {
+            biased;
+            () = axe.fallen.notified() => {}
+            _ = execute(scene.work(&store, &axe, number), &scene.script) => {
+                panic!("moment {moment} never came");
+            }
+        }
+        store.close().await;
+        scene.every_gateway(|gateway| {
+            let live = gateway.live();
+            assert!(live == vec![object("orders", 1)] || live == new_state(), "moment {moment}");
+        });
+
+        let store = scene.open().await;
+        let found = store.under_way(&scene.environment).await.unwrap().unwrap();
+        assert_eq!(found.number, number);
+        let axe = Axe::after(None);
+        let done = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap();
+        assert!(matches!(done, Executed::Verified), "moment {moment}");
+        scene.every_gateway(|gateway| {
+            assert_eq!(gateway.live(), new_state(), "moment {moment}");
+            assert_eq!(gateway.state.lock().switches, 1, "moment {moment}");
+        });
+        assert!(store.under_way(&scene.environment).await.unwrap().is_none());
+        let steps = store.steps(&scene.environment, number).await.unwrap();
+        assert!(steps.iter().all(|step| step.state == StepState::Done), "moment {moment}");
+    }
+}
+
+#[tokio::test]
+async fn killed_before_the_switch_it_can_be_given_up_and_after_it_not() {
+    // One target: three moments each of recheck, stage, switch. 5 is the end of stage.
+    for (moment, given_up) in [(5, true), (6, false)] {
+        let scene = Scene::new(&["east"]);
+        let store = scene.open().await;
+        let number = scene.begin(&store).await;
+        let axe = Axe::after(Some(moment));
+        tokio::select! {
+            biased;
+            () = axe.fallen.notified() => {}
+            _ = execute(scene.work(&store, &axe, number), &scene.script) => panic!("too early"),
+        }
+        let axe = Axe::after(None);
+        let ended = abandon(scene.work(&store, &axe, number), &scene.script).await;
+        if given_up {
+            ended.unwrap();
+            assert_eq!(scene.gateways.values().next().unwrap().live(), [object("orders", 1)]);
+            assert!(scene.gateways.values().next().unwrap().state.lock().staged.is_none());
+            let change = store.change(&scene.environment, number).await.unwrap().unwrap();
+            assert_eq!(change.outcome, Outcome::Abandoned);
+        } else {
+            assert!(matches!(ended, Err(Halt::TooLate)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_moved_is_not_touched_and_the_change_is_over() {
+    let scene = Scene::new(&["east"]);
+    let gateway = scene.gateways.values().next().unwrap().clone();
+    gateway.state.lock().version = 9;
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    let axe = Axe::after(None);
+    let halt = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap_err();
+    assert!(matches!(halt, Halt::NotBegun(TargetError::Moved { .. })));
+    assert_eq!(gateway.live(), [object("orders", 1)]);
+    let change = store.change(&scene.environment, number).await.unwrap().unwrap();
+    assert_eq!(change.outcome, Outcome::Failed);
+    assert!(store.under_way(&scene.environment).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_refused_switch_stops_half_way_and_the_next_run_continues() {
+    let scene = Scene::new(&["east"]);
+    let gateway = scene.gateways.values().next().unwrap().clone();
+    gateway.state.lock().fails_at = Some("switch");
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    let axe = Axe::after(None);
+    let halt = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap_err();
+    assert!(matches!(halt, Halt::HalfWay { step: "switch", reach: Reach::Former, .. }));
+    assert_eq!(gateway.live(), [object("orders", 1)]);
+    gateway.state.lock().fails_at = None;
+    let done = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap();
+    assert!(matches!(done, Executed::Verified));
+    assert_eq!(gateway.live(), new_state());
+}
+
+#[tokio::test]
+async fn with_no_gateway_running_it_is_applied_and_proved_later() {
+    let scene = Scene::new(&["east"]);
+    let gateway = scene.gateways.values().next().unwrap().clone();
+    gateway.state.lock().down = true;
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    let axe = Axe::after(None);
+    let work = scene.work(&store, &axe, number);
+    let done = execute(work, &scene.script).await.unwrap();
+    assert!(matches!(done, Executed::Unproven(TargetError::Unreachable { .. })));
+    let outcome = async || store.change(&scene.environment, number).await.unwrap().unwrap().outcome;
+    assert_eq!(outcome().await, Outcome::Applied);
+    gateway.state.lock().down = false;
+    let done = verify(work, &scene.script).await.unwrap();
+    assert!(matches!(done, Executed::Verified));
+    assert_eq!(outcome().await, Outcome::Verified);
+}
+
+#[tokio::test]
+async fn a_wrong_answer_to_a_probe_is_never_called_verified() {
+    let scene = Scene::new(&["east"]);
+    scene.gateways.values().next().unwrap().state.lock().answers = 200;
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    let axe = Axe::after(None);
+    let halt = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap_err();
+    assert_eq!(
+        halt.to_string(),
+        "stopped at `probe` on target `east`: fake gateway answered 200 instead of 401 to \
+         `no token: GET /orders`"
+    );
+    let change = store.change(&scene.environment, number).await.unwrap().unwrap();
+    assert_eq!(change.outcome, Outcome::Applied);
+}

@@ -1,0 +1,3 @@
+//! Where declarations come from.
+
+pub mod local;

@@ -1,0 +1,147 @@
+//! The state of a workspace on this machine: an SQLite file and a lock in a folder of their own.
+//!
+//! What is written survives a power cut: each statement is on disk before the next step is taken.
+//! Documents (plans, what must hold) are kept as the JSON that their owners wrote.
+
+mod journal;
+mod lock;
+mod shown;
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use gw_model::code::Code;
+use sqlx::{
+    Row, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use journal::{Action, Change, Ending, NewChange, Outcome, StepRecord, StepState, Written};
+pub use lock::StateLock;
+
+/// The statements that bring a state to each version, in order. Each ends its own transaction.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+
+/// How long a reader waits for a writer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+/// Why the state cannot be used.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The folder or its file cannot be opened.
+    Closed { path: PathBuf, reason: String },
+    /// Another process holds the lock.
+    Busy { path: PathBuf },
+    /// A newer version wrote it.
+    Newer { found: i64 },
+    /// It answered something that this version never wrote.
+    Broken { reason: String },
+}
+
+impl Store {
+    /// Opens the state in a folder, making both where they are missing.
+    pub async fn open(folder: &Path) -> Result<Self, StoreError> {
+        make_private_folder(folder).map_err(|error| StoreError::Closed {
+            path: folder.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let path = folder.join("state.db");
+        let closed = |error: sqlx::Error| StoreError::Closed {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .map_err(closed)?;
+        let store = Self { pool };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens the state where there is one.
+    pub async fn open_existing(folder: &Path) -> Result<Option<Self>, StoreError> {
+        if folder.join("state.db").exists() { Self::open(folder).await.map(Some) } else { Ok(None) }
+    }
+
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let row = sqlx::query("PRAGMA user_version").fetch_one(&self.pool).await?;
+        let found: i64 = row.try_get(0)?;
+        let known = usize::try_from(found).ok().filter(|version| *version <= MIGRATIONS.len());
+        let done = known.ok_or(StoreError::Newer { found })?;
+        for migration in MIGRATIONS.iter().skip(done) {
+            sqlx::raw_sql(*migration).execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a folder that only its owner may enter.
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let open_to_others = fs::metadata(folder)?.permissions().mode() & 0o077 != 0;
+    if open_to_others {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+    } else {
+        Ok(())
+    }
+}
+
+impl StoreError {
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Closed { .. } | Self::Broken { .. } => Code::StateUnreadable,
+            Self::Busy { .. } => Code::StateBusy,
+            Self::Newer { .. } => Code::StateNewer,
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed { path, reason } => {
+                write!(f, "cannot open the state in `{}`: {reason}", path.display())
+            }
+            Self::Busy { path } => {
+                write!(f, "another gatewright changes the state in `{}` now", path.display())
+            }
+            Self::Newer { found } => write!(
+                f,
+                "the state has version {found}, this gatewright knows up to {}",
+                MIGRATIONS.len()
+            ),
+            Self::Broken { reason } => write!(f, "the state cannot be read: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Broken { reason: error.to_string() }
+    }
+}

@@ -1,0 +1,400 @@
+//! Changes and their steps: written down before they are done, and again after.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use gw_model::id::{EnvironmentName, TargetName};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row, sqlite::SqliteRow};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{Store, StoreError};
+
+/// Why an environment changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    Apply,
+    Rollback,
+}
+
+/// How far a change came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Begun and not ended: somebody works on it, or it stopped half way.
+    UnderWay,
+    /// Written, read back and probed.
+    Verified,
+    /// Written; nobody serves it yet, so nobody could prove it.
+    Applied,
+    /// Ended before anything was written.
+    Failed,
+    /// Given up after it stopped half way.
+    Abandoned,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepState {
+    Intended,
+    Done,
+    Failed,
+}
+
+/// Ties an enum to the text that stands in a column.
+macro_rules! column {
+    ($($name:ident { $($variant:ident = $text:literal),+ })+) => {$(
+        impl $name {
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = StoreError;
+            fn from_str(text: &str) -> Result<Self, StoreError> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(StoreError::Broken { reason: format!("unknown word `{text}`") }),
+                }
+            }
+        }
+    )+};
+}
+
+column! {
+    Action { Apply = "apply", Rollback = "rollback" }
+    Outcome {
+        UnderWay = "underWay", Verified = "verified", Applied = "applied", Failed = "failed",
+        Abandoned = "abandoned"
+    }
+    StepState { Intended = "intended", Done = "done", Failed = "failed" }
+}
+
+/// What is known when a change begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewChange {
+    pub environment: EnvironmentName,
+    pub action: Action,
+    pub actor: String,
+    pub reason: Option<String>,
+    /// The change whose state a rollback restores.
+    pub restores: Option<u64>,
+    pub source_digest: String,
+    pub effect_digest: String,
+    pub plan_id: String,
+    /// The plan, as its owner wrote it.
+    pub plan: String,
+    /// What is done, act by act.
+    pub script: String,
+    /// What must hold after it, as its owner wrote it.
+    pub desired: String,
+    pub began_at: OffsetDateTime,
+}
+
+/// One numbered change of an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub number: u64,
+    pub begun: NewChange,
+    pub ended_at: Option<OffsetDateTime>,
+    pub outcome: Outcome,
+    pub detail: Option<String>,
+}
+
+/// One step of a change, as the journal knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRecord {
+    pub position: u32,
+    pub target: TargetName,
+    pub name: String,
+    pub state: StepState,
+    pub detail: Option<String>,
+    pub began_at: OffsetDateTime,
+    pub ended_at: Option<OffsetDateTime>,
+}
+
+/// What a change left on one target: object name to document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub target: TargetName,
+    pub objects: BTreeMap<String, String>,
+}
+
+/// How a change ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub outcome: Outcome,
+    pub detail: Option<String>,
+    pub at: OffsetDateTime,
+    /// `None` where nothing was written, so the former record stays.
+    pub written: Option<Vec<Written>>,
+}
+
+impl Change {
+    /// Whether its state is what the environment is in, or was.
+    pub fn took_effect(&self) -> bool {
+        matches!(self.outcome, Outcome::Verified | Outcome::Applied)
+    }
+}
+
+impl Store {
+    /// Writes down that a change begins, and gives it its number.
+    pub async fn begin(&self, change: &NewChange) -> Result<u64, StoreError> {
+        let row = sqlx::query(
+            "INSERT INTO change (environment, number, action, actor, reason, restores,
+                 source_digest, effect_digest, plan_id, plan, script, desired, began_at, outcome)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+             FROM change WHERE environment = ?1
+             RETURNING number",
+        )
+        .bind(change.environment.as_str())
+        .bind(change.action.as_str())
+        .bind(&change.actor)
+        .bind(&change.reason)
+        .bind(change.restores.map(to_column).transpose()?)
+        .bind(&change.source_digest)
+        .bind(&change.effect_digest)
+        .bind(&change.plan_id)
+        .bind(&change.plan)
+        .bind(&change.script)
+        .bind(&change.desired)
+        .bind(written_time(change.began_at)?)
+        .bind(Outcome::UnderWay.as_str())
+        .fetch_one(&self.pool)
+        .await?;
+        from_column(row.try_get("number")?)
+    }
+
+    /// The change that began and has not ended.
+    pub async fn under_way(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
+        sqlx::query("SELECT * FROM change WHERE environment = ? AND outcome = 'underWay'")
+            .bind(at.as_str())
+            .fetch_optional(&self.pool)
+            .await?
+            .map(|row| read_change(&row))
+            .transpose()
+    }
+
+    /// The newest change that took effect: the state that the environment is in.
+    pub async fn in_force(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
+        sqlx::query(
+            "SELECT * FROM change WHERE environment = ? AND outcome IN ('verified', 'applied')
+             ORDER BY number DESC LIMIT 1",
+        )
+        .bind(at.as_str())
+        .fetch_optional(&self.pool)
+        .await?
+        .map(|row| read_change(&row))
+        .transpose()
+    }
+
+    pub async fn change(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+    ) -> Result<Option<Change>, StoreError> {
+        sqlx::query("SELECT * FROM change WHERE environment = ? AND number = ?")
+            .bind(at.as_str())
+            .bind(to_column(number)?)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(|row| read_change(&row))
+            .transpose()
+    }
+
+    /// Every change of an environment, the newest first.
+    pub async fn changes(&self, at: &EnvironmentName) -> Result<Vec<Change>, StoreError> {
+        sqlx::query("SELECT * FROM change WHERE environment = ? ORDER BY number DESC")
+            .bind(at.as_str())
+            .fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(read_change)
+            .collect()
+    }
+
+    /// Writes down that a step is about to be done. Doing a step again is said again.
+    pub async fn intend(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+        step: &StepRecord,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT OR REPLACE INTO step
+                 (environment, number, position, target, name, state, began_at)
+             VALUES (?, ?, ?, ?, ?, 'intended', ?)",
+        )
+        .bind(at.as_str())
+        .bind(to_column(number)?)
+        .bind(step.position)
+        .bind(step.target.as_str())
+        .bind(&step.name)
+        .bind(written_time(step.began_at)?)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes down how a step ended.
+    pub async fn settle(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+        step: &StepRecord,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE step SET state = ?, detail = ?, ended_at = ?
+             WHERE environment = ? AND number = ? AND position = ?",
+        )
+        .bind(step.state.as_str())
+        .bind(&step.detail)
+        .bind(step.ended_at.map(written_time).transpose()?)
+        .bind(at.as_str())
+        .bind(to_column(number)?)
+        .bind(step.position)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub async fn steps(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+    ) -> Result<Vec<StepRecord>, StoreError> {
+        sqlx::query("SELECT * FROM step WHERE environment = ? AND number = ? ORDER BY position")
+            .bind(at.as_str())
+            .bind(to_column(number)?)
+            .fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(read_step)
+            .collect()
+    }
+
+    /// Ends a change: its outcome and what it left on the targets become known together.
+    pub async fn end(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+        ending: &Ending,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(
+            "UPDATE change SET outcome = ?, detail = ?, ended_at = ?
+             WHERE environment = ? AND number = ?",
+        )
+        .bind(ending.outcome.as_str())
+        .bind(&ending.detail)
+        .bind(written_time(ending.at)?)
+        .bind(at.as_str())
+        .bind(to_column(number)?)
+        .execute(&mut *transaction)
+        .await?;
+        for written in ending.written.iter().flatten() {
+            sqlx::query("DELETE FROM written WHERE environment = ? AND target = ?")
+                .bind(at.as_str())
+                .bind(written.target.as_str())
+                .execute(&mut *transaction)
+                .await?;
+            for (object, document) in &written.objects {
+                sqlx::query(
+                    "INSERT INTO written (environment, target, object, document, number)
+                     VALUES (?, ?, ?, ?, ?)",
+                )
+                .bind(at.as_str())
+                .bind(written.target.as_str())
+                .bind(object)
+                .bind(document)
+                .bind(to_column(number)?)
+                .execute(&mut *transaction)
+                .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// What was last written to a target.
+    pub async fn written(
+        &self,
+        at: &EnvironmentName,
+        target: &TargetName,
+    ) -> Result<Written, StoreError> {
+        let rows = sqlx::query(
+            "SELECT object, document FROM written WHERE environment = ? AND target = ?",
+        )
+        .bind(at.as_str())
+        .bind(target.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        let mut objects = BTreeMap::new();
+        for row in rows {
+            objects.insert(row.try_get("object")?, row.try_get("document")?);
+        }
+        Ok(Written { target: target.clone(), objects })
+    }
+}
+
+fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
+    let text = |name: &str| row.try_get::<String, _>(name);
+    let ended: Option<String> = row.try_get("ended_at")?;
+    let restores: Option<i64> = row.try_get("restores")?;
+    Ok(Change {
+        number: from_column(row.try_get("number")?)?,
+        begun: NewChange {
+            environment: named(&text("environment")?)?,
+            action: text("action")?.parse()?,
+            actor: text("actor")?,
+            reason: row.try_get("reason")?,
+            restores: restores.map(from_column).transpose()?,
+            source_digest: text("source_digest")?,
+            effect_digest: text("effect_digest")?,
+            plan_id: text("plan_id")?,
+            plan: text("plan")?,
+            script: text("script")?,
+            desired: text("desired")?,
+            began_at: read_time(&text("began_at")?)?,
+        },
+        ended_at: ended.as_deref().map(read_time).transpose()?,
+        outcome: text("outcome")?.parse()?,
+        detail: row.try_get("detail")?,
+    })
+}
+
+fn read_step(row: &SqliteRow) -> Result<StepRecord, StoreError> {
+    let text = |name: &str| row.try_get::<String, _>(name);
+    let ended: Option<String> = row.try_get("ended_at")?;
+    Ok(StepRecord {
+        position: row.try_get("position")?,
+        target: named(&text("target")?)?,
+        name: text("name")?,
+        state: text("state")?.parse()?,
+        detail: row.try_get("detail")?,
+        began_at: read_time(&text("began_at")?)?,
+        ended_at: ended.as_deref().map(read_time).transpose()?,
+    })
+}
+
+fn named<N: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<N, StoreError> {
+    text.parse().map_err(|error: N::Err| StoreError::Broken { reason: error.to_string() })
+}
+
+fn to_column(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|error| StoreError::Broken { reason: error.to_string() })
+}
+
+fn from_column(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|error| StoreError::Broken { reason: error.to_string() })
+}
+
+pub(super) fn written_time(at: OffsetDateTime) -> Result<String, StoreError> {
+    at.format(&Rfc3339).map_err(|error| StoreError::Broken { reason: error.to_string() })
+}
+
+fn read_time(text: &str) -> Result<OffsetDateTime, StoreError> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|error| StoreError::Broken { reason: error.to_string() })
+}
