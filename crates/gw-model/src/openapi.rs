@@ -5,6 +5,7 @@
 //! found missing later; parameters, bodies and schemas stay reachable through
 //! [`Document::get`]. Requests are not validated here.
 
+pub mod agreement;
 pub mod library;
 mod operations;
 mod reference;

@@ -43,19 +43,30 @@ impl Files for Folder {
     }
 }
 
-fn say(sources: &Sources, diagnostic: &Diagnostic) -> String {
+pub(super) fn say(sources: &Sources, diagnostic: &Diagnostic) -> String {
     let mut said = vec![format!("{} {}", diagnostic.code, diagnostic.message)];
     for label in &diagnostic.labels {
         let file = sources.get(label.span.file).unwrap();
         let Position { line, column } = label.span.start;
         said.push(format!("  {}:{line}:{column} {}", file.path, label.text));
     }
+    said.extend(
+        diagnostic
+            .marks
+            .iter()
+            .map(|mark| format!("  {}:{} {}", mark.file, mark.start.line, mark.text)),
+    );
     said.extend(diagnostic.notes.iter().map(|note| format!("  = {note}")));
     said.extend(diagnostic.help.iter().map(|help| format!("  help: {help}")));
     said.join("\n")
 }
 
 fn open(text: &str) -> (Option<Arc<Document>>, String) {
+    let (document, said, _) = open_with_sources(text);
+    (document, said)
+}
+
+pub(super) fn open_with_sources(text: &str) -> (Option<Arc<Document>>, String, Sources) {
     let files = Folder::parse(text);
     let mut sources = Sources::default();
     let declaration = sources.add("api.yaml", "openapi: { file: openapi.yaml }");
@@ -65,7 +76,7 @@ fn open(text: &str) -> (Option<Arc<Document>>, String) {
     let document =
         Library::default().document("openapi.yaml", named, &files, &mut sources, &mut diagnostics);
     let said: Vec<_> = diagnostics.iter().map(|found| say(&sources, found)).collect();
-    (document, said.join("\n"))
+    (document, said.join("\n"), sources)
 }
 
 fn list(document: &Document) -> String {
