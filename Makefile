@@ -18,7 +18,9 @@ up: setup build
 test: setup counterparts checks tests
 
 ## Measures. Never part of `make test`.
-bench: ; python3 benches/run.py
+bench:
+	cargo build --locked --release --quiet --package gw
+	python3 benches/run.py --binary "$(CARGO_TARGET_DIR)/release/gatewright"
 
 setup:
 	@scripts/setup.sh
