@@ -38,6 +38,7 @@ checks:
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo xtask tidy
 	cargo xtask licenses
+	cargo xtask schema --check
 	cargo xtask proofs --check
 
 tests:

@@ -10,6 +10,7 @@ mod licenses;
 mod metadata;
 mod proofs;
 mod repository;
+mod schema;
 mod tidy;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ usage: cargo xtask CHORE
   tidy                checks who may know whom, sizes, names and words
   fmt [--check]       formats, and groups imports
   licenses            checks what is built in: licences, sources, one of each kind
+  schema [--check]    writes schemas/gatewright.schema.json from the types
   proofs [--check]    writes docs/requirements.md and docs/threat-model.md from the marks above tests";
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&repository),
         "fmt" => format::run(&repository, mode),
         "licenses" => licenses::run(&repository),
+        "schema" => schema::run(&repository, mode),
         "proofs" => proofs::run(&repository, mode),
         _ => return usage(),
     };
