@@ -157,7 +157,8 @@ impl Generation {
 }
 
 impl Expected<'_> {
-    fn admit(&self, generation: &Generation) -> Result<(), Refusal> {
+    /// For a generation whose signature holds already.
+    pub fn admit(&self, generation: &Generation) -> Result<(), Refusal> {
         let elsewhere = |what, found: &str| Refusal::Elsewhere { what, found: found.to_owned() };
         if generation.workspace_id != *self.workspace_id {
             return Err(elsewhere("workspace", generation.workspace_id.as_str()));

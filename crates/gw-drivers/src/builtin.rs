@@ -1,0 +1,178 @@
+//! Our own gateway as a target: signed generations in a folder, and a socket to ask it.
+//!
+//! `mapping` and `capabilities` are pure, `store` is the folder, `client` speaks to the gateway.
+
+mod capabilities;
+mod client;
+mod mapping;
+mod store;
+
+use std::{path::PathBuf, sync::Arc};
+
+use gw_model::{
+    clock::Clock,
+    desired::Desired,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+};
+use gw_plan::{
+    difference::Difference,
+    driver::{
+        Actor, Condition, Driver, Lowered, Object, Observed, Pending, Probe, Probed, Served, Stamp,
+        Step, TargetError,
+    },
+};
+use gw_policy::generation::SigningKey;
+
+use self::{client::Client, store::Store};
+
+/// Where callers find a gateway whose target names no address.
+pub const LISTEN: &str = "127.0.0.1:8080";
+
+/// One builtin target of one environment.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub folder: PathBuf,
+    pub workspace_id: WorkspaceId,
+    pub environment: EnvironmentName,
+    pub target: TargetName,
+    pub listen: Option<String>,
+}
+
+/// The driver.
+#[derive(Debug)]
+pub struct Builtin {
+    place: Arc<Place>,
+    store: Arc<Store>,
+    client: Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl Builtin {
+    pub fn new(place: Place, key: Arc<SigningKey>, clock: Arc<dyn Clock>) -> Self {
+        let place = Arc::new(place);
+        let client = Client::new(&place);
+        Self { store: Arc::new(Store::new(Arc::clone(&place), key)), place, client, clock }
+    }
+
+    /// Runs work on files where it may block.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, TargetError> + Send + 'static,
+    ) -> Result<T, TargetError> {
+        let store = Arc::clone(&self.store);
+        let done = tokio::task::spawn_blocking(move || work(&store)).await;
+        done.unwrap_or_else(|stopped| Err(self.place.broken(stopped.to_string())))
+    }
+
+    async fn look(&self) -> Result<Observed, TargetError> {
+        let read_at = self.clock.now();
+        let stored = self.on_disk(Store::current).await?;
+        let version = stored.as_ref().map(|generation| generation.number.to_string());
+        if let Some(live) = self.client.served().await? {
+            let owner = Some(live.owner);
+            return Ok(Observed {
+                objects: live.objects,
+                owner,
+                version,
+                served: Served::Live,
+                read_at,
+            });
+        }
+        let Some(generation) = stored else { return Ok(Observed::nothing(read_at)) };
+        Ok(Observed {
+            objects: generation.objects,
+            owner: Some(generation.workspace_id),
+            version,
+            served: Served::Stored,
+            read_at,
+        })
+    }
+
+    async fn switch(&self, stamp: Stamp, condition: Condition) -> Result<(), TargetError> {
+        let turn = self.on_disk(move |store| store.switch(&stamp, &condition)).await?;
+        let refusal = match self.client.settle(turn.number).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // Callers still meet the former state, so the folder says so again.
+        self.on_disk(move |store| store.turn_back(&turn)).await?;
+        Err(refusal)
+    }
+}
+
+impl Driver for Builtin {
+    fn kind(&self) -> &'static str {
+        "builtin"
+    }
+
+    fn place(&self) -> String {
+        self.place.words()
+    }
+
+    fn lower(&self, desired: &Desired) -> Lowered {
+        mapping::lower(desired, &self.place.target)
+    }
+
+    fn canonical(&self, object: &Object) -> Object {
+        mapping::canonical(object)
+    }
+
+    fn steps(&self, wanted: &[Object], _differences: &[Difference]) -> Vec<Step> {
+        vec![Step::Stage { objects: wanted.to_vec() }, Step::Switch, Step::Retire]
+    }
+
+    fn probes(&self, desired: &Desired) -> Vec<Probe> {
+        mapping::probes(desired, &self.place.target)
+    }
+
+    fn observe(&self) -> Pending<'_, Observed> {
+        Box::pin(self.look())
+    }
+
+    fn step<'a>(
+        &'a self,
+        step: &'a Step,
+        stamp: &'a Stamp,
+        condition: &'a Condition,
+    ) -> Pending<'a, ()> {
+        let (stamp, condition) = (stamp.clone(), condition.clone());
+        match step {
+            Step::Stage { objects } => {
+                let objects = objects.clone();
+                Box::pin(self.on_disk(move |store| store.stage(objects, &stamp, &condition)))
+            }
+            Step::Switch => Box::pin(self.switch(stamp, condition)),
+            Step::Retire => Box::pin(self.on_disk(Store::retire)),
+            Step::Abandon => Box::pin(self.on_disk(move |store| store.abandon(&stamp))),
+            Step::Write { key, object: _ } => {
+                let because = format!("`{key}` is part of a generation and is not written alone");
+                let refused = TargetError::Refused { place: self.place.words(), because };
+                Box::pin(std::future::ready(Err(refused)))
+            }
+        }
+    }
+
+    fn probe<'a>(&'a self, probe: &'a Probe) -> Pending<'a, Probed> {
+        Box::pin(self.client.probe(probe))
+    }
+
+    fn actor<'a>(&'a self, _difference: &'a Difference) -> Pending<'a, Option<Actor>> {
+        // The folder does not know who wrote to it.
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn import(&self) -> Pending<'_, Vec<Object>> {
+        Box::pin(async { Ok(self.look().await?.objects) })
+    }
+}
+
+impl Place {
+    /// The declared address; a running gateway knows the one that it really has.
+    fn words(&self) -> String {
+        format!("the gateway at {}", self.listen.as_deref().unwrap_or(LISTEN))
+    }
+
+    fn broken(&self, because: impl Into<String>) -> TargetError {
+        TargetError::Broken { place: self.words(), because: because.into() }
+    }
+}

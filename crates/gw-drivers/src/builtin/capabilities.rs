@@ -1,0 +1,179 @@
+//! What this gateway cannot do yet. The declarations are taken apart without a rest pattern: a new
+//! field does not compile until it is said here whether it is served, refused or of no concern.
+
+use gw_model::{
+    api::{ApiSpec, FileRef, Upstream, UpstreamAuth, Validate, Who},
+    code::Code,
+    desired::{Api, Desired},
+    diagnostic::Diagnostic,
+    environment::{Builtin, DriftThen, EnvironmentSpec, SecretStore, Secrets, Target},
+    id::{ApiName, IdentityName, TargetName},
+    source::Origin,
+    workspace::Identity,
+};
+
+/// Everything declared for this target that it would not do.
+pub(super) fn missing(desired: &Desired, target: &TargetName) -> Vec<Diagnostic> {
+    let Desired {
+        workspace: _,
+        source: _,
+        environment: _,
+        spec,
+        identities: _,
+        people: _,
+        teams: _,
+        apis,
+        policies: _,
+    } = desired;
+    let mut found = Found(vec![]);
+    found.environment(spec, target);
+    for (name, api) in apis.iter().filter(|(_, api)| api.spec.targets.contains(target)) {
+        found.api(name, api, desired);
+    }
+    found.0
+}
+
+struct Found(Vec<Diagnostic>);
+
+impl Found {
+    fn refuse(&mut self, what: &str, at: Option<&Origin>) {
+        let message = format!("{what} is not available on a builtin target yet");
+        let diagnostic = Diagnostic::new(Code::UnavailableHere, message)
+            .help("leave it out, or send the API to a target that can do it");
+        self.0.push(match at {
+            Some(at) => diagnostic.on(at, "declared here"),
+            None => diagnostic,
+        });
+    }
+
+    fn environment(&mut self, spec: &EnvironmentSpec, target: &TargetName) {
+        let EnvironmentSpec {
+            // Filled in already.
+            values: _,
+            targets,
+            secrets,
+            // Judged with the upstream's address.
+            egress: _,
+            // Who may change something is judged before a target is asked.
+            changes: _,
+            identities: _,
+            drift,
+            on,
+            deletions: _,
+            // A builtin target has no difference that somebody would have to accept.
+            accept: _,
+            notify,
+        } = spec;
+        if let Some(Target::Builtin(Builtin { listen: _, replicas })) = targets.get(target)
+            && replicas.is_some_and(|replicas| replicas > 1)
+        {
+            self.refuse("`replicas` above 1", None);
+        }
+        if let Some(Secrets { store, names: _, max_age, allow: _ }) = secrets {
+            self.store(store);
+            if max_age.is_some() {
+                self.refuse("`secrets.maxAge`", None);
+            }
+        }
+        if drift.then == DriftThen::Revert {
+            self.refuse("`drift.then: revert`", None);
+        }
+        if on.as_ref().is_some_and(|events| !events.is_empty()) {
+            self.refuse("`on`", None);
+        }
+        if !notify.is_empty() {
+            self.refuse("`notify`", None);
+        }
+    }
+
+    fn store(&mut self, store: &SecretStore) {
+        match store {
+            SecretStore::Files { directory: _ } | SecretStore::Environment { prefix: _ } => {}
+            SecretStore::AzureKeyVault { url: _ } => self.refuse("`secrets.azureKeyVault`", None),
+            SecretStore::HashicorpVault { address: _, mount: _ } => {
+                self.refuse("`secrets.hashicorpVault`", None);
+            }
+            SecretStore::AwsSecretsManager { region: _ } => {
+                self.refuse("`secrets.awsSecretsManager`", None);
+            }
+            SecretStore::Kubernetes {} => self.refuse("`secrets.kubernetes`", None),
+        }
+    }
+
+    fn api(&mut self, name: &ApiName, api: &Api, desired: &Desired) {
+        let Api { at, spec, operations: _ } = api;
+        let ApiSpec {
+            owner: _,
+            openapi,
+            // Refused where routes are compiled.
+            version: _,
+            targets: _,
+            environments: _,
+            listen: _,
+            upstream,
+            access,
+            limits: _,
+            cors: _,
+            headers: _,
+            validate,
+            max_body: _,
+            // Of no concern here: it is written for other kinds of target.
+            native: _,
+        } = spec;
+        let mut refuse = |what: &str| self.refuse(&format!("{what} of `{name}`"), Some(at));
+        match openapi {
+            FileRef::File(_) => {}
+            FileRef::ConfigMap { name: _, key: _ } => refuse("`openapi.configMap`"),
+        }
+        match validate {
+            Validate::Off => {}
+            Validate::Report | Validate::Enforce => refuse("`validate`"),
+        }
+        let Upstream { url: _, timeout: _, auth, assertion: _, health, pass_authorization: _ } =
+            upstream;
+        if health.is_some() {
+            refuse("`upstream.health`");
+        }
+        match auth {
+            None
+            | Some(
+                UpstreamAuth::Header { name: _, prefix: _, secret: _ }
+                | UpstreamAuth::Basic { username: _, secret: _ }
+                | UpstreamAuth::ClientCertificate { secret: _ },
+            ) => {}
+            Some(UpstreamAuth::ManagedIdentity { audience: _ }) => {
+                refuse("`upstream.auth.managedIdentity`");
+            }
+            Some(UpstreamAuth::ClientCredentials {
+                token_url: _,
+                client_id: _,
+                secret: _,
+                scopes: _,
+            }) => refuse("`upstream.auth.clientCredentials`"),
+        }
+        for rule in access {
+            if let Who::Proven { identities, claims: _, when: _ } = &rule.who {
+                for identity in identities {
+                    self.identity(identity, desired.identities.get(identity), &rule.at);
+                }
+            }
+        }
+    }
+
+    fn identity(&mut self, name: &IdentityName, identity: Option<&Identity>, at: &Origin) {
+        let kind = match identity {
+            // A name that nobody declared is found where names are resolved.
+            None | Some(Identity::Oidc(_) | Identity::ClientCertificate { authorities: _ }) => {
+                return;
+            }
+            Some(Identity::BitbucketPipelines { audience: _, repositories: _ }) => {
+                "bitbucketPipelines"
+            }
+            Some(Identity::SignedWebhook { provider: _, header: _, secret: _, remember: _ }) => {
+                "signedWebhook"
+            }
+            Some(Identity::AwsIam { audience: _, accounts: _, arns: _ }) => "awsIam",
+        };
+        self.refuse(&format!("calling as `{name}`, an identity of kind `{kind}`,"), Some(at));
+    }
+}
