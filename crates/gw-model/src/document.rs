@@ -94,6 +94,11 @@ impl Node {
         }
     }
 
+    /// What lies behind these keys, one inside the other.
+    pub fn at(&self, keys: &[&str]) -> Option<&Self> {
+        keys.iter().try_fold(self, |node, key| node.get(key))
+    }
+
     /// How many lists and maps lie inside one another here.
     pub fn depth(&self) -> usize {
         let below = |depth: Option<usize>| 1 + depth.unwrap_or_default();

@@ -56,11 +56,16 @@ const PREFIXES: &[(&str, &str, usize)] = &[
 
 /// How random a text without known prefix must be, in bits for each character.
 const BITS_PER_CHARACTER: f64 = 3.7;
+/// Whatever is shorter is no credential: most texts of declarations are never looked at closely.
+const SHORTEST: usize = 12;
 const RANDOM_LENGTH: usize = 24;
 const HEXADECIMAL_LENGTH: usize = 32;
 
 /// The first credential of a text.
 pub fn find(text: &str, look: Look) -> Option<Leak> {
+    if text.len() < SHORTEST {
+        return None;
+    }
     find_private_key(text)
         .or_else(|| find_web_token(text))
         .or_else(|| find_prefix(text))

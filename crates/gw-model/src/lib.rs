@@ -20,6 +20,7 @@ pub mod scalar;
 pub mod schema;
 pub mod secret;
 pub mod shape;
+pub mod show;
 pub mod source;
 pub mod workspace;
 

@@ -1,6 +1,30 @@
 //! A folder becomes declarations: which files are read, and what they say together.
 
-use std::{error::Error, fmt};
+mod discover;
+mod names;
+mod resolve;
+mod scan;
+mod upstream;
+
+use std::{collections::BTreeMap, error::Error, fmt, str::FromStr, sync::Arc};
+
+use crate::{
+    api::{ApiSpec, FileRef},
+    code::Code,
+    declared::Declared,
+    desired::{Api, Desired, PolicyFile},
+    diagnostic::{Diagnostic, Severity},
+    document::Node,
+    environment::EnvironmentSpec,
+    id::{ApiName, EnvironmentName, WorkspaceName},
+    openapi::{self, Library, Operation},
+    shape::nearest,
+    source::{FileId, Sources},
+    workspace::WorkspaceSpec,
+};
+
+pub(crate) use self::discover::Kind;
+use self::discover::{Document, Found};
 
 /// The files of a workspace, by their paths from its root: `/` between folders, in order.
 pub trait Files {
@@ -12,6 +36,285 @@ pub trait Files {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadError(pub String);
 
+/// What a folder says, and everything that is to be told about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// With every text that looks like a secret blotted out.
+    pub sources: Sources,
+    /// `None` if there is any error.
+    pub declarations: Option<Declarations>,
+    /// In the order of files and lines.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A folder in which every name is resolved and every file is there.
+#[derive(Clone, Debug)]
+pub struct Declarations {
+    sources: Sources,
+    workspace_name: WorkspaceName,
+    workspace: Written<WorkspaceSpec>,
+    environments: BTreeMap<EnvironmentName, Written<EnvironmentSpec>>,
+    apis: BTreeMap<ApiName, Written<ApiSpec>>,
+    /// The OpenAPI documents by their paths.
+    documents: BTreeMap<String, Arc<openapi::Document>>,
+    policies: Vec<PolicyFile>,
+}
+
+/// A declaration as it was written, and what it says before values are filled in.
+#[derive(Clone, Debug)]
+struct Written<T> {
+    document: Node,
+    spec: T,
+}
+
+/// Reads every declaration of a folder and everything that declarations name.
+pub fn load(files: &dyn Files) -> Loaded {
+    let mut sources = Sources::default();
+    let mut diagnostics = vec![];
+    let found = discover::discover(files, &mut sources, &mut diagnostics);
+    let documents = read_openapi(&found, files, &mut sources, &mut diagnostics);
+    let used = names::check(&found, &documents, &mut diagnostics);
+    let native = read_native(&used, files, &mut sources, &mut diagnostics);
+    scan::scan(&found, &documents, &native, &mut sources, &mut diagnostics);
+    let whole = !has_errors(&diagnostics);
+    let declarations = whole.then(|| Declarations::build(found, documents, &sources)).flatten();
+    if let Some(declarations) = &declarations {
+        for environment in declarations.environments.keys() {
+            diagnostics.extend(declarations.desired(environment).err().into_iter().flatten());
+        }
+    }
+    settle(&mut diagnostics, &sources);
+    let declarations = declarations.filter(|_| !has_errors(&diagnostics));
+    Loaded { sources, declarations, diagnostics }
+}
+
+fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity() == Severity::Error)
+}
+
+/// What was said is the same whichever file was read first, and nothing is said twice.
+fn settle(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
+    diagnostics.sort_by_cached_key(|diagnostic| {
+        let place = diagnostic.labels.first().map(|label| {
+            let path = sources.get(label.span.file).map(|file| file.path.clone());
+            (path, label.span.start, label.span.end)
+        });
+        (place, diagnostic.code, diagnostic.message.clone())
+    });
+    diagnostics.dedup();
+}
+
+/// Every OpenAPI document that an API names; what is wrong with one is told once.
+fn read_openapi(
+    found: &Found,
+    files: &dyn Files,
+    sources: &mut Sources,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Arc<openapi::Document>> {
+    let mut library = Library::default();
+    let mut documents = BTreeMap::new();
+    for api in found.apis() {
+        let Some(file) = api.spec().at(&["openapi", "file"]) else { continue };
+        let Some(path) = file.as_text() else { continue };
+        let document = library.document(path, file.span, files, sources, diagnostics);
+        if let Some(document) = document {
+            documents.insert(path.to_owned(), document);
+        }
+    }
+    documents
+}
+
+/// The text of every other file that a declaration names.
+fn read_native(
+    used: &[names::Use],
+    files: &dyn Files,
+    sources: &mut Sources,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<FileId> {
+    let mut read = BTreeMap::new();
+    for names::Use { path, span } in used {
+        if read.contains_key(path) {
+            continue;
+        }
+        let refusal = match files.read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => {
+                read.insert(path.clone(), sources.add(path, text));
+                continue;
+            }
+            Ok(Err(_)) => "it is not UTF-8 text".to_owned(),
+            Err(reason) => reason.to_string(),
+        };
+        let message = format!("`{path}` cannot be read: {refusal}");
+        let told = Diagnostic::new(Code::MissingFile, message).at(*span, "named here");
+        diagnostics.push(told.help("the path begins at the root of the workspace"));
+    }
+    read.into_values().collect()
+}
+
+impl Declarations {
+    /// `None` only if a document does not fit its shape, which has been told.
+    fn build(
+        mut found: Found,
+        documents: BTreeMap<String, Arc<openapi::Document>>,
+        sources: &Sources,
+    ) -> Option<Self> {
+        let workspace = found.take(Kind::Workspace).pop()?;
+        Some(Self {
+            workspace_name: workspace.name.parse().ok()?,
+            workspace: Written::read(workspace, sources)?,
+            environments: read_all(found.take(Kind::Environment), sources)?,
+            apis: read_all(found.take(Kind::Api), sources)?,
+            documents,
+            policies: found.policies(sources),
+            sources: sources.clone(),
+        })
+    }
+
+    pub fn workspace_name(&self) -> &WorkspaceName {
+        &self.workspace_name
+    }
+
+    pub fn workspace(&self) -> &WorkspaceSpec {
+        &self.workspace.spec
+    }
+
+    pub fn environments(&self) -> impl Iterator<Item = (&EnvironmentName, &EnvironmentSpec)> {
+        self.environments.iter().map(|(name, written)| (name, &written.spec))
+    }
+
+    /// Every API, before the values and overrides of an environment.
+    pub fn apis(&self) -> impl Iterator<Item = (&ApiName, &ApiSpec)> {
+        self.apis.iter().map(|(name, written)| (name, &written.spec))
+    }
+
+    pub fn policies(&self) -> &[PolicyFile] {
+        &self.policies
+    }
+
+    /// The OpenAPI document of an API, with everything it says about operations.
+    pub fn openapi(&self, api: &ApiName) -> Option<&Arc<openapi::Document>> {
+        match &self.apis.get(api)?.spec.openapi {
+            FileRef::File(path) => self.documents.get(path),
+            FileRef::ConfigMap { .. } => None,
+        }
+    }
+
+    /// What must hold in one environment.
+    pub fn desired(&self, name: &EnvironmentName) -> Result<Desired, Vec<Diagnostic>> {
+        let Some(environment) = self.environments.get(name) else {
+            return Err(vec![self.no_environment(name)]);
+        };
+        let mut diagnostics = vec![];
+        let mut apis = BTreeMap::new();
+        for (api, written) in self.apis.iter().filter(|(_, api)| api.spec.goes_to(name)) {
+            match resolve::resolve(written, name, environment, &self.sources) {
+                Ok(spec) => {
+                    let seen = upstream::Seen {
+                        api,
+                        spec: &spec,
+                        written,
+                        environment,
+                        name,
+                        declarations: self,
+                    };
+                    upstream::check(&seen, &mut diagnostics);
+                    let at = self.sources.origin(written.document.span);
+                    apis.insert(api.clone(), Api { at, operations: self.operations(api), spec });
+                }
+                Err(found) => diagnostics.extend(found),
+            }
+        }
+        if has_errors(&diagnostics) {
+            return Err(diagnostics);
+        }
+        let workspace = &self.workspace.spec;
+        let mut identities = workspace.identities.clone();
+        identities.extend(environment.spec.identities.clone());
+        Ok(Desired {
+            workspace: self.workspace_name.clone(),
+            source: workspace.source.clone(),
+            environment: name.clone(),
+            spec: environment.spec.clone(),
+            identities,
+            people: workspace.people.clone(),
+            teams: workspace.teams.clone(),
+            apis,
+            policies: self.policies.clone(),
+        })
+    }
+
+    fn operations(&self, api: &ApiName) -> Vec<Operation> {
+        let described = self.openapi(api).map(|document| document.operations.as_slice());
+        let described = described.unwrap_or_default().iter();
+        described.map(|described| described.operation.clone()).collect()
+    }
+
+    fn no_environment(&self, name: &EnvironmentName) -> Diagnostic {
+        let message = format!("no environment is called `{name}`");
+        let known: Vec<&str> = self.environments.keys().map(EnvironmentName::as_str).collect();
+        let told = Diagnostic::new(Code::UnknownName, message);
+        match nearest(name.as_str(), known.iter().copied()) {
+            Some(near) => told.help(format!("did you mean `{near}`?")),
+            None => told.help(format!("known here: {}", known.join(", "))),
+        }
+    }
+
+    /// The parts that [`crate::show`] prints.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    pub(crate) fn workspace_document(&self) -> &Node {
+        &self.workspace.document
+    }
+
+    pub(crate) fn environment_document(&self, name: &EnvironmentName) -> Option<&Node> {
+        self.environments.get(name).map(|written| &written.document)
+    }
+
+    /// The document of an API with the overrides and values of an environment, and where each value
+    /// that was filled in is written.
+    pub(crate) fn api_document(
+        &self,
+        api: &ApiName,
+        environment: &EnvironmentName,
+    ) -> Option<resolve::Merged> {
+        let written = self.apis.get(api)?;
+        let environment_spec = self.environments.get(environment)?;
+        resolve::merge(written, environment, environment_spec).ok()
+    }
+}
+
+impl<T: Declared> Written<T> {
+    fn read(document: Document, sources: &Sources) -> Option<Self> {
+        let spec = T::read(document.spec(), sources)?;
+        Some(Self { document: document.node, spec })
+    }
+}
+
+impl<T> Written<T> {
+    fn spec_node(&self) -> Option<&Node> {
+        self.document.get("spec")
+    }
+}
+
+fn read_all<N: FromStr + Ord, T: Declared>(
+    documents: Vec<Document>,
+    sources: &Sources,
+) -> Option<BTreeMap<N, Written<T>>> {
+    documents
+        .into_iter()
+        .map(|document| Some((document.name.parse().ok()?, Written::read(document, sources)?)))
+        .collect()
+}
+
+impl ApiSpec {
+    /// Whether the API goes to an environment: everywhere, where it names none.
+    pub fn goes_to(&self, environment: &EnvironmentName) -> bool {
+        self.environments.is_empty() || self.environments.contains(environment)
+    }
+}
+
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -19,3 +322,6 @@ impl fmt::Display for ReadError {
 }
 
 impl Error for ReadError {}
+
+#[cfg(test)]
+pub(crate) mod tests;

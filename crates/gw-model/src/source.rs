@@ -1,6 +1,6 @@
 //! Where a word was written: the files that were read, and places in them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +11,11 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// Every file that was read in one run. A [`Span`] means something only together with these.
+/// Every file that was read in one run. A [`Span`] means something only together with these. A copy
+/// shares the texts.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    files: Vec<SourceFile>,
+    files: Vec<Arc<SourceFile>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,16 +46,16 @@ pub struct Origin {
 impl Sources {
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push(SourceFile { path: path.into(), text: text.into() });
+        self.files.push(Arc::new(SourceFile { path: path.into(), text: text.into() }));
         id
     }
 
     pub fn get(&self, file: FileId) -> Option<&SourceFile> {
-        self.files.get(usize::try_from(file.0).ok()?)
+        self.files.get(usize::try_from(file.0).ok()?).map(Arc::as_ref)
     }
 
     pub fn files(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files.iter().zip(0u32..).map(|(file, number)| (FileId(number), file))
+        self.files.iter().zip(0u32..).map(|(file, number)| (FileId(number), file.as_ref()))
     }
 
     /// The place between two positions of the file of that path; of the whole line if they are one.
@@ -69,6 +70,23 @@ impl Sources {
         let at = |column| Position { line: start.line, column };
         let end = column(line.trim_end().chars().count());
         Some(Span { file, start: at(column(begin).min(end)), end: at(end) })
+    }
+
+    /// Makes a place unreadable for good. Line breaks stay, so that no other place moves.
+    pub fn blot(&mut self, span: Span) {
+        let index = usize::try_from(span.file.0).unwrap_or(usize::MAX);
+        let Some(file) = self.files.get_mut(index).map(Arc::make_mut) else { return };
+        let mut at = Position { line: 1, column: 1 };
+        let blotted = file.text.chars().map(|sign| {
+            let inside = span.start <= at && at < span.end;
+            if sign == '\n' {
+                at = Position { line: at.line + 1, column: 1 };
+                return sign;
+            }
+            at.column += 1;
+            if inside && !sign.is_whitespace() { '*' } else { sign }
+        });
+        file.text = blotted.collect();
     }
 
     pub fn origin(&self, span: Span) -> Origin {

@@ -288,7 +288,7 @@ impl Check<'_> {
         };
         let told = Diagnostic::new(Code::UnknownField, message).at(entry.key_span, label);
         self.diagnostics.push(if fields.is_empty() {
-            told.help("nothing is written inside: `{}`")
+            told.help("nothing is written inside")
         } else {
             told.help(format!("known here: {}", names(fields)))
         });
