@@ -51,6 +51,8 @@ pub struct Work<'a> {
     pub workspace_id: &'a WorkspaceId,
     pub environment: &'a EnvironmentName,
     pub number: u64,
+    /// When the change began: every step of it carries the same stamp, also after a restart.
+    pub began_at: OffsetDateTime,
     pub effect: &'a Digest,
 }
 
@@ -312,7 +314,7 @@ impl<'a> Work<'a> {
     }
 
     fn stamp(self) -> Stamp {
-        Stamp { change: self.number, effect: self.effect.clone(), at: self.clock.now() }
+        Stamp { change: self.number, effect: self.effect.clone(), at: self.began_at }
     }
 }
 

@@ -22,6 +22,7 @@ use gw_policy::{
     change::Asked,
     principal::{Caller, Principal},
 };
+use time::OffsetDateTime;
 
 pub use self::failure::LocalError;
 use crate::{
@@ -195,7 +196,7 @@ impl<'a> Local<'a> {
     pub async fn abandon(self, listener: &dyn Listener) -> Result<Option<u64>, LocalError> {
         let Some(change) = self.store.under_way(self.environment).await? else { return Ok(None) };
         let effect = digest(&change.begun.effect_digest)?;
-        let work = self.work(change.number, &effect, listener);
+        let work = self.work(change.number, change.begun.began_at, &effect, listener);
         apply::abandon(work, &script_of(&change.begun)?).await?;
         Ok(Some(change.number))
     }
@@ -216,7 +217,7 @@ impl<'a> Local<'a> {
 
     async fn prove(self, change: &Change, listener: &dyn Listener) -> Result<Applied, LocalError> {
         let effect = digest(&change.begun.effect_digest)?;
-        let work = self.work(change.number, &effect, listener);
+        let work = self.work(change.number, change.begun.began_at, &effect, listener);
         let executed = apply::verify(work, &script_of(&change.begun)?).await?;
         Ok(Applied { number: change.number, executed })
     }
@@ -237,12 +238,18 @@ impl<'a> Local<'a> {
         listener: &dyn Listener,
     ) -> Result<Applied, LocalError> {
         let effect = digest(&change.effect_digest)?;
-        let work = self.work(number, &effect, listener);
+        let work = self.work(number, change.began_at, &effect, listener);
         let executed = apply::execute(work, &script_of(change)?).await?;
         Ok(Applied { number, executed })
     }
 
-    fn work<'w>(self, number: u64, effect: &'w Digest, listener: &'w dyn Listener) -> Work<'w>
+    fn work<'w>(
+        self,
+        number: u64,
+        began_at: OffsetDateTime,
+        effect: &'w Digest,
+        listener: &'w dyn Listener,
+    ) -> Work<'w>
     where
         'a: 'w,
     {
@@ -254,6 +261,7 @@ impl<'a> Local<'a> {
             workspace_id: self.workspace_id,
             environment: self.environment,
             number,
+            began_at,
             effect,
         }
     }

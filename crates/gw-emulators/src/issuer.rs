@@ -20,10 +20,9 @@ use serde_json::{Value, json};
 use time::Duration;
 use url::Url;
 
-use crate::{
-    issuer::key::{Algorithm, Key},
-    serving::{Serving, StartError, listen},
-};
+pub use self::key::Algorithm;
+use self::key::Key;
+use crate::serving::{Serving, StartError, listen};
 
 /// How long a demo token is good.
 const LIFE: Duration = Duration::hours(1);

@@ -254,6 +254,7 @@ impl Scene {
             workspace_id: &self.workspace_id,
             environment: &self.environment,
             number,
+            began_at: NOON,
             effect: &self.effect,
         }
     }
