@@ -90,13 +90,13 @@ impl Builtin {
 
     async fn switch(&self, stamp: Stamp, condition: Condition) -> Result<(), TargetError> {
         let turn = self.on_disk(move |store| store.switch(&stamp, &condition)).await?;
-        let refusal = match self.client.settle(turn.number).await {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        // Callers still meet the former state, so the folder says so again.
-        self.on_disk(move |store| store.turn_back(&turn)).await?;
-        Err(refusal)
+        let settled = self.client.settle(turn.number).await;
+        if let Err(TargetError::Refused { .. }) = settled {
+            // Callers still meet the former state, so the folder says so again. After any other
+            // error the gateway may have served the new one, and then never serves an older.
+            self.on_disk(move |store| store.turn_back(&turn)).await?;
+        }
+        settled
     }
 }
 

@@ -6,3 +6,6 @@ pub mod driver;
 pub mod notice;
 pub mod plan;
 pub mod render;
+
+#[cfg(test)]
+mod fixture;

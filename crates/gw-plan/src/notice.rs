@@ -172,3 +172,6 @@ impl Noticed {
         self.facts.binds_secrets.insert(secret.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

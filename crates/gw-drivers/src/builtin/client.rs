@@ -80,8 +80,9 @@ impl Client {
                 return Err(TargetError::Refused { place: self.place.words(), because });
             }
             if Instant::now() >= end {
-                let because = format!("it did not take generation {number} in time");
-                return Err(TargetError::Refused { place: self.place.words(), because });
+                return Err(
+                    self.unreachable(format!("it did not take generation {number} in time"))
+                );
             }
             sleep(LOOK).await;
         }
