@@ -393,8 +393,8 @@ impl<'s, 'c> Asking<'s, 'c> {
                  {needs} for {subject}{owner}"
             ),
             Some(held) => format!(
-                "put {subject} in {noun} {needs} (identity \"{identity}\"{owner}), or grant {} at \
-                 {at} (widens access)",
+                "put {subject} in {noun} {needs} (identity \"{identity}\"{owner}), or accept one of \
+                 {} at {at} (widens access)",
                 shorten(held)
             ),
         }

@@ -204,26 +204,31 @@ impl Guards {
         self.forbids.push(forbid);
     }
 
-    /// The set of forbids that can touch an operation; equal sets are kept once.
-    pub(crate) fn guard(&mut self, api: &ApiName, operation: &str) -> Option<u32> {
+    /// The set of forbids that can touch an operation; equal sets are kept once. `None` only where
+    /// there is no such forbid: a set that cannot be made is an error, never an open door.
+    pub(crate) fn guard(
+        &mut self,
+        api: &ApiName,
+        operation: &str,
+    ) -> Result<Option<u32>, NotEvaluated> {
         if self.forbids.is_empty() {
-            return None;
+            return Ok(None);
         }
         let touching = self.numbers(api, operation);
         if touching.is_empty() {
-            return None;
+            return Ok(None);
         }
         if let Some(known) = self.set_of.get(&touching) {
-            return Some(*known);
+            return Ok(Some(*known));
         }
         let policies = touching.iter().filter_map(|number| self.forbids.get(*number));
-        let named = touching.iter().zip(policies);
-        let renamed = named.map(|(number, forbid)| forbid.numbered(*number));
-        let set = PolicySet::from_policies(renamed).ok()?;
-        let index = u32::try_from(self.sets.len()).ok()?;
+        let renamed =
+            touching.iter().zip(policies).map(|(number, forbid)| forbid.numbered(*number));
+        let set = PolicySet::from_policies(renamed).map_err(not_evaluated)?;
+        let index = u32::try_from(self.sets.len()).map_err(not_evaluated)?;
         self.sets.push((touching.clone(), set));
         self.set_of.insert(touching, index);
-        Some(index)
+        Ok(Some(index))
     }
 
     /// The places of the forbids that can touch an operation.
@@ -254,8 +259,11 @@ impl Guards {
 
     /// What the forbids say about a call.
     pub(crate) fn hits(&self, call: &Call<'_>) -> Hits {
-        let Some((numbers, policies)) = call.operation.row.guard.and_then(|it| self.set(it)) else {
-            return Hits::default();
+        let Some(guard) = call.operation.row.guard else { return Hits::default() };
+        let Some((numbers, policies)) = self.set(guard) else {
+            let lost = || Some("the policies of this operation are missing".to_owned());
+            let failed = self.forbids.iter().map(|forbid| forbid.hit(lost())).collect();
+            return Hits { forbidden: vec![], failed };
         };
         let (request, entities) = match call.lower(self.words, &self.environment) {
             Ok(lowered) => lowered,

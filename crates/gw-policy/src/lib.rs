@@ -15,8 +15,12 @@ pub mod hours;
 mod json;
 mod jws;
 pub mod keys;
+#[cfg(test)]
+mod laws;
 pub mod limit;
 pub mod principal;
 pub mod route;
+#[cfg(test)]
+mod sample;
 pub mod snapshot;
 pub mod token;

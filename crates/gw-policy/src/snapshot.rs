@@ -19,7 +19,7 @@ use gw_model::{
 use time::{OffsetDateTime, Time, UtcDateTime};
 
 use crate::{
-    cedar::{self, Guards, policy::Forbid},
+    cedar::{self, Guards, NotEvaluated, policy::Forbid},
     route::{self, Lookup, PathRefusal, Router, RouterBuilder, Template},
 };
 
@@ -82,8 +82,8 @@ pub(crate) struct Row {
     /// As callers use it: mount and template.
     path: Box<str>,
     /// Rules of the API whose methods and operations admit this one.
-    candidates: Box<[u16]>,
-    limits: Box<[u16]>,
+    candidates: Box<[u32]>,
+    limits: Box<[u32]>,
     /// The forbids that can touch it, among the snapshot's sets.
     pub(crate) guard: Option<u32>,
 }
@@ -146,11 +146,10 @@ impl Snapshot {
         }
         compiler.find_shadowed();
         let guards = cedar::Guards::compile(desired, &compiler.conditions, &mut compiler.findings);
-        let Compiler { apis, mut rows, router, findings, .. } = compiler;
+        let Compiler { apis, mut rows, router, mut findings, .. } = compiler;
         let Some(mut guards) = guards else { return (None, findings) };
-        for row in &mut rows {
-            let api = apis.get(usize::try_from(row.api).unwrap_or(usize::MAX));
-            row.guard = api.and_then(|api| guards.guard(&api.name, &row.id));
+        if let Err(NotEvaluated(error)) = guard_rows(&mut rows, &apis, &mut guards) {
+            findings.push(Diagnostic::new(Code::PolicyInvalid, error));
         }
         let is_error = |found: &Diagnostic| found.severity() == Severity::Error;
         if findings.iter().any(is_error) {
@@ -257,13 +256,13 @@ impl<'s> Operation<'s> {
     /// The rules that can grant it, in the order of the file.
     pub fn candidates(self) -> impl Iterator<Item = &'s Rule> {
         let rules = &self.api.rules;
-        self.row.candidates.iter().filter_map(|index| rules.get(usize::from(*index)))
+        self.row.candidates.iter().filter_map(|index| rules.get(usize::try_from(*index).ok()?))
     }
 
     /// The limits that count it, with their place among those of the API.
     pub fn limits(self) -> impl Iterator<Item = (usize, &'s Limit)> {
         let limits = &self.api.limits;
-        let places = self.row.limits.iter().map(|index| usize::from(*index));
+        let places = self.row.limits.iter().filter_map(|index| usize::try_from(*index).ok());
         places.filter_map(|index| Some((index, limits.get(index)?)))
     }
 
@@ -508,9 +507,19 @@ impl Compiler {
     }
 }
 
+/// Gives each operation the forbids that can touch it.
+fn guard_rows(rows: &mut [Row], apis: &[Api], guards: &mut Guards) -> Result<(), NotEvaluated> {
+    for row in rows {
+        let api = usize::try_from(row.api).ok().and_then(|api| apis.get(api));
+        let lost = || NotEvaluated(format!("operation `{}` has no API", row.id));
+        row.guard = guards.guard(&api.ok_or_else(lost)?.name, &row.id)?;
+    }
+    Ok(())
+}
+
 /// The places where it is true.
-fn numbers(marks: impl Iterator<Item = bool>) -> Box<[u16]> {
-    let numbered = marks.zip(0_u16..).filter(|(mark, _)| *mark);
+fn numbers(marks: impl Iterator<Item = bool>) -> Box<[u32]> {
+    let numbered = marks.zip(0_u32..).filter(|(mark, _)| *mark);
     numbered.map(|(_, number)| number).collect()
 }
 

@@ -1,1 +1,89 @@
+use super::*;
+use crate::sample::{self, IP, NOW, bob, compile, operation, orders, with_policy};
 
+fn ask(method: &str, path: &str, caller: &Caller) -> Answer {
+    let snapshot = compile(&orders());
+    snapshot.can(&Question { caller, method, host: "localhost", path, ip: IP, now: NOW })
+}
+
+#[test]
+fn one_call_is_answered_with_its_reason() {
+    let yes = ask("GET", "/orders/7", &bob(&[]));
+    assert_eq!(yes.grant, Some(sample::at(13)));
+    insta::assert_snapshot!(yes, @r"
+    YES  granted
+      asked     call orders/getOrder (owner orders-team)
+      granted   by apis/orders/api.yaml:13
+    ");
+    insta::assert_snapshot!(ask("POST", "/orders", &bob(&["sales"])), @r#"
+    NO  not_granted (403)
+      asked     call orders/createOrder (owner orders-team)
+      why       POST needs group orders-team; the token has sales
+      nearest   apis/orders/api.yaml:15   ✔ POST  ✔ staff  ✘ claim groups: needs orders-team; token has sales
+                apis/orders/api.yaml:13   ✘ GET only
+      cure      put bob@acme.com in group orders-team (identity "staff", owner orders-team), or accept one of sales at apis/orders/api.yaml:15 (widens access)
+    "#);
+    insta::assert_snapshot!(ask("DELETE", "/orders/7", &bob(&[])), @r"
+    NO  method_not_listed (404)
+      asked     call orders/getOrder (owner orders-team)
+      cure      add DELETE to the OpenAPI document of API orders, and a rule
+    ");
+    assert_eq!(ask("GET", "/nothing", &bob(&[])).reason, Reason::NoRoute);
+    assert_eq!(ask("GET", "/orders//7", &bob(&[])).reason, Reason::PathRefused);
+}
+
+const NIGHT: &str = "@id(\"no-night\") forbid (principal, action, resource == \
+    Gatewright::Operation::\"orders/getOrder\") when { principal.subject == \"eve\" };";
+
+#[test]
+fn the_table_tells_every_class_of_callers_apart() {
+    insta::assert_snapshot!(compile(&with_policy(orders(), NIGHT)).matrix(NOW), @r"
+       1  anyone
+       2  staff
+       3  staff groups=orders-team
+
+                       1   2   3
+    GET /orders        –   ✔   ✔
+    POST /orders       –   –   ✔
+    GET /orders/{id}   –   ?   ?
+
+    ✔ may call   ? a condition or a policy decides   – may not
+    ");
+}
+
+#[test]
+fn everybody_for_one_operation() {
+    let snapshot = compile(&with_policy(orders(), NIGHT));
+    insta::assert_snapshot!(operation(&snapshot, "createOrder").who_can(NOW), @r"
+    POST /orders · orders/createOrder (owner orders-team)
+      staff with groups orders-team   apis/orders/api.yaml:15
+    ");
+    insta::assert_snapshot!(operation(&snapshot, "getOrder").who_can(NOW), @r"
+    GET /orders/{id} · orders/getOrder (owner orders-team)
+      staff   apis/orders/api.yaml:13
+      unless policy no-night forbids it   policies/rules.cedar:1
+    ");
+}
+
+/// Where no policy has a say, a cell says what the gateway would answer.
+#[test]
+fn the_table_and_the_gateway_agree() {
+    let snapshot = compile(&orders());
+    let Matrix { columns, rows } = snapshot.matrix(NOW);
+    for (row, operation) in rows.iter().zip(snapshot.operations()) {
+        for (cell, column) in row.cells.iter().zip(&columns) {
+            let principal = column.identity.as_ref().map(|identity| {
+                let held: Vec<_> = column
+                    .claims
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), [value.as_str()]))
+                    .collect();
+                let held: Vec<_> = held.iter().map(|(name, value)| (*name, &value[..])).collect();
+                sample::principal(identity.as_str(), "someone", &held)
+            });
+            let caller = Caller { principals: principal.into_iter().collect() };
+            let allowed = operation.authorize(&caller, IP, NOW).is_ok();
+            assert_eq!(allowed, matches!(cell, Cell::Allowed(_)), "{} {column}", row.operation);
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Policy files and conditions: from text to a policy that fits the schema, or to findings with the
 //! place in the file.
 
+use std::collections::BTreeMap;
+
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Expression, Policy, PolicyId, PolicySet,
     ResourceConstraint, ValidationMode, Validator,
@@ -22,7 +24,7 @@ pub(crate) const CALL: &str = "action == Gatewright::Action::\"call\"";
 /// A `forbid` of a policy file.
 #[derive(Clone, Debug)]
 pub struct Forbid {
-    /// Its `@id`, else `file:line`.
+    /// Its `@id`, else `file:line`; no two are alike.
     pub id: String,
     pub source: Origin,
     /// Its `@reason`.
@@ -97,7 +99,8 @@ pub(crate) fn read_files(
         }
     }
     forbids.sort_by(|one, two| (&one.source, &one.text).cmp(&(&two.source, &two.text)));
-    let mut known = std::collections::BTreeMap::new();
+    name_apart(&mut forbids);
+    let mut known = BTreeMap::new();
     for forbid in &forbids {
         if let Some(first) = known.insert(forbid.id.clone(), forbid.source.clone()) {
             let message = format!("two policies have the `@id` `{}`", forbid.id);
@@ -106,6 +109,18 @@ pub(crate) fn read_files(
         }
     }
     forbids
+}
+
+/// Policies without `@id` go by their line; where one line holds several, they are counted.
+fn name_apart(forbids: &mut [Forbid]) {
+    let mut count = BTreeMap::new();
+    for forbid in forbids.iter_mut().filter(|forbid| forbid.id == forbid.source.to_string()) {
+        let number = count.entry(forbid.source.clone()).or_insert(0_u32);
+        *number += 1;
+        if *number > 1 {
+            forbid.id = format!("{}#{number}", forbid.source);
+        }
+    }
 }
 
 fn read_policy(

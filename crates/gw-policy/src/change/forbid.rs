@@ -26,12 +26,12 @@ impl ChangeRules<'_> {
         let hits = self.hits(principal, asked, plan);
         let judging = self.forbids.iter().filter(|it| it.judges(asked.action.as_str()));
         let outcomes = judging.map(|forbid| {
-            let named = |hit: &&crate::denial::PolicyHit| hit.source == forbid.source;
+            let named = |hit: &&crate::denial::PolicyHit| hit.id == forbid.id;
             let failed = hits.failed.iter().find(named).and_then(|hit| hit.error.clone());
             let speaks = hits.forbidden.iter().any(|hit| named(&hit));
             let missing = match failed {
                 Some(error) => vec![Missing::new(EVALUATION, error)],
-                None if speaks => self.would_help(&forbid.source, principal, asked, plan),
+                None if speaks => self.would_help(&forbid.id, principal, asked, plan),
                 None => vec![],
             };
             RuleOutcome {
@@ -76,7 +76,7 @@ impl ChangeRules<'_> {
     /// Facts that would each, alone, make a forbid let go: found by trying them.
     fn would_help(
         &self,
-        forbid: &gw_model::source::Origin,
+        forbid: &str,
         principal: &Principal,
         asked: &Asked,
         plan: &PlanFacts,
@@ -84,7 +84,7 @@ impl ChangeRules<'_> {
         let tries = self.single_facts(asked).into_iter().take(TRIES_MAX);
         let helpful = tries.filter(|(_, asked)| {
             let hits = self.hits(principal, asked, plan);
-            let named = |hit: &crate::denial::PolicyHit| hit.source == *forbid;
+            let named = |hit: &crate::denial::PolicyHit| hit.id == forbid;
             !hits.forbidden.iter().any(named) && !hits.failed.iter().any(named)
         });
         let mut missing: Vec<_> = helpful.map(|(missing, _)| missing).collect();

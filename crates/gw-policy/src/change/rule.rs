@@ -45,7 +45,7 @@ impl ChangeRules<'_> {
     ) -> Judged<'a> {
         let mut common = Findings::default();
         let approvals_more = self.look_at_deletes(rule, asked, plan, &mut common);
-        self.look_at_commit(rule, approvals_more, asked, &mut common);
+        Self::look_at_facts(rule, approvals_more, asked, &mut common);
         if let Some(hours) = &rule.hours {
             look_at_hours(hours, asked, &mut common);
         }
@@ -96,10 +96,10 @@ impl ChangeRules<'_> {
                 accepted.iter().find(|value| held.contains(*value)).cloned()
             };
             let needs = match held {
-                None => format!("claim {name}: {}; there is none", accepted.join(" or ")),
+                None => format!("claim {name}: {} (there is none)", accepted.join(" or ")),
                 Some(held) => {
                     let has = held.iter().cloned().collect::<Vec<_>>().join(", ");
-                    format!("claim {name}: {}; it holds {has}", accepted.join(" or "))
+                    format!("claim {name}: {} (it holds {has})", accepted.join(" or "))
                 }
             };
             let shared = held.and_then(shared);
@@ -163,45 +163,14 @@ impl ChangeRules<'_> {
         u32::from(large)
     }
 
-    fn look_at_commit(
-        &self,
-        rule: &ChangeRule,
-        approvals_more: u32,
-        asked: &Asked,
-        found: &mut Findings,
-    ) {
-        let none = CommitRule::default();
-        let wanted = rule.commit.as_ref().unwrap_or(&none);
-        let approvals = wanted.approvals.map_or(0, u32::from) + approvals_more;
+    fn look_at_facts(rule: &ChangeRule, approvals_more: u32, asked: &Asked, found: &mut Findings) {
+        if let Some(wanted) = &rule.commit {
+            look_at_commit(wanted, asked, found);
+        }
+        let declared = rule.commit.as_ref().and_then(|wanted| wanted.approvals);
+        let approvals = declared.map_or(0, u32::from) + approvals_more;
         if approvals > 0 {
             look_at_approvals(approvals, approvals_more, asked, found);
-        }
-        if rule.commit.is_none() {
-            return;
-        }
-        for environment in &wanted.verified_in {
-            let held = asked.verified_in.contains(environment);
-            let needs = format!("the same source verified in {environment}");
-            found.say(held, "verifiedIn", format!("verified in {environment}"), needs);
-        }
-        let Some(commit) = &asked.commit else {
-            let needs = "a commit that the Git host can be asked about".to_owned();
-            found.missing.push(Missing::new("commit", needs));
-            return;
-        };
-        if let Some(branch) = &wanted.branch {
-            let held = commit.branches.contains(branch);
-            let needs = format!("a commit on branch {branch}");
-            found.say(held, "commit.branch", format!("on {branch}"), needs);
-        }
-        if let Some(pattern) = &wanted.tag {
-            let tag = commit.tags.iter().find(|tag| is_like(pattern, tag));
-            let met = format!("tag {}", tag.cloned().unwrap_or_default());
-            found.say(tag.is_some(), "commit.tag", met, format!("a tag like {pattern}"));
-        }
-        if wanted.signed == Some(true) {
-            let needs = "a commit signed by a key of `people`".to_owned();
-            found.say(commit.signed, "commit.signed", "signed".to_owned(), needs);
         }
     }
 
@@ -222,10 +191,37 @@ fn no_identity(rule: &ChangeRule, asked: &Asked) -> Findings {
     let wanted = names(rule.identities.iter().map(IdentityName::as_str).collect());
     let held: Vec<_> = asked.actor.principals.iter().map(|it| it.identity.as_str()).collect();
     let needs = match held.as_slice() {
-        [] => format!("identity {wanted}; nobody is signed in"),
-        _ => format!("identity {wanted}; this is {}", names(held)),
+        [] => format!("identity {wanted} (nobody is signed in)"),
+        _ => format!("identity {wanted} (this is {})", names(held)),
     };
     Findings { met: vec![], missing: vec![Missing::new("identity", needs)] }
+}
+
+fn look_at_commit(wanted: &CommitRule, asked: &Asked, found: &mut Findings) {
+    for environment in &wanted.verified_in {
+        let held = asked.verified_in.contains(environment);
+        let needs = format!("the same source verified in {environment}");
+        found.say(held, "verifiedIn", format!("verified in {environment}"), needs);
+    }
+    let Some(commit) = &asked.commit else {
+        let needs = "a commit that the Git host can be asked about".to_owned();
+        found.missing.push(Missing::new("commit", needs));
+        return;
+    };
+    if let Some(branch) = &wanted.branch {
+        let held = commit.branches.contains(branch);
+        let needs = format!("a commit on branch {branch}");
+        found.say(held, "commit.branch", format!("on {branch}"), needs);
+    }
+    if let Some(pattern) = &wanted.tag {
+        let tag = commit.tags.iter().find(|tag| is_like(pattern, tag));
+        let met = format!("tag {}", tag.cloned().unwrap_or_default());
+        found.say(tag.is_some(), "commit.tag", met, format!("a tag like {pattern}"));
+    }
+    if wanted.signed == Some(true) {
+        let needs = "a commit signed by a key of `people`".to_owned();
+        found.say(commit.signed, "commit.signed", "signed".to_owned(), needs);
+    }
 }
 
 fn look_at_approvals(wanted: u32, more: u32, asked: &Asked, found: &mut Findings) {
@@ -235,7 +231,7 @@ fn look_at_approvals(wanted: u32, more: u32, asked: &Asked, found: &mut Findings
     let met = format!("{}{by}", count_of(u64::from(has), "approval"));
     let wants = count_of(u64::from(wanted), "approval");
     let why = if more > 0 { ", one of them because it deletes so many objects" } else { "" };
-    found.say(has >= wanted, "approvals", met, format!("{wants}{why}; it has {has}{by}"));
+    found.say(has >= wanted, "approvals", met, format!("{wants}{why} (it has {has})"));
 }
 
 fn look_at_hours(wanted: &Hours, asked: &Asked, found: &mut Findings) {

@@ -1,1 +1,86 @@
+use gw_model::{diagnostic::Severity, scalar::Method};
+use time::macros::date;
 
+use super::*;
+use crate::sample::{ORDERS, api, desired, orders, orders_access, rule, staff, with_policy};
+
+const TODAY: Date = date!(2026 - 09 - 10);
+
+fn told(desired: &Desired) -> Vec<String> {
+    let found = findings(desired, TODAY);
+    found.iter().map(|found| format!("{}: {}", found.code, found.message)).collect()
+}
+
+fn with_rule(rule: AccessRule) -> Desired {
+    let mut access = orders_access();
+    access.push(rule);
+    desired(&[("orders", api(access, ORDERS))])
+}
+
+#[test]
+fn good_rules_are_not_talked_about() {
+    assert_eq!(told(&orders()), [""; 0]);
+}
+
+#[test]
+fn a_rule_that_can_never_match_is_told() {
+    let never = "GW1410: this rule of API `orders` can never match: ";
+    let no_method = with_rule(rule(20, &[Method::Delete], staff(&[])));
+    assert_eq!(told(&no_method), [format!("{never}no operation has such a method and name")]);
+    let mut crossed = rule(20, &[Method::Get], staff(&[]));
+    crossed.operations = vec!["createOrder".to_owned()];
+    assert_eq!(
+        told(&with_rule(crossed)),
+        [format!("{never}no operation has such a method and name")]
+    );
+    let empty = with_rule(rule(20, &[], staff(&[("groups", &[])])));
+    assert_eq!(told(&empty), [format!("{never}claim `groups` has no accepted value")]);
+}
+
+/// Shows S2.19: part (temporary rules end, and say so before)
+#[test]
+fn a_rule_that_ends_is_told_before_and_after() {
+    let until = |date| {
+        let mut rule = rule(20, &[], staff(&[]));
+        rule.until = Some(date);
+        told(&with_rule(rule))
+    };
+    assert_eq!(until(date!(2026 - 09 - 25)), [""; 0]);
+    assert_eq!(
+        until(date!(2026 - 09 - 24)),
+        ["GW1414: this rule of API `orders` ends on 2026-09-24"]
+    );
+    assert_eq!(
+        until(date!(2026 - 09 - 09)),
+        ["GW1413: this rule of API `orders` ended on 2026-09-09"]
+    );
+}
+
+#[test]
+fn an_operation_that_nobody_may_call_is_told() {
+    let get_only = vec![rule(13, &[Method::Get], staff(&[]))];
+    assert_eq!(
+        told(&desired(&[("orders", api(get_only, ORDERS))])),
+        ["GW1411: nobody may call operation `createOrder` of API `orders`"]
+    );
+}
+
+#[test]
+fn a_policy_that_names_nothing_is_told() {
+    let text =
+        "@id(\"typo\") forbid (principal in Gatewright::Identity::\"staf\", action, resource);";
+    assert_eq!(
+        told(&with_policy(orders(), text)),
+        ["GW1415: policy `typo` names identity `staf`, which is not here"]
+    );
+    let other = "forbid (principal, action, resource == Gatewright::Environment::\"staging\");";
+    assert_eq!(told(&with_policy(orders(), other)), [""; 0], "files serve every environment");
+}
+
+#[test]
+fn errors_are_among_the_findings_once() {
+    let text = "permit (principal, action, resource);";
+    let found = findings(&with_policy(orders(), text), TODAY);
+    let errors = found.iter().filter(|found| found.severity() == Severity::Error);
+    assert_eq!(errors.count(), 1);
+}
