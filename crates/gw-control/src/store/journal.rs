@@ -294,11 +294,20 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         for written in ending.written.iter().flatten() {
-            sqlx::query("DELETE FROM written WHERE environment = ? AND target = ?")
-                .bind(at.as_str())
-                .bind(written.target.as_str())
-                .execute(&mut *transaction)
-                .await?;
+            // What stays as it was stays the work of the change that wrote it.
+            let rows = sqlx::query(
+                "DELETE FROM written WHERE environment = ? AND target = ?
+                 RETURNING object, document, number",
+            )
+            .bind(at.as_str())
+            .bind(written.target.as_str())
+            .fetch_all(&mut *transaction)
+            .await?;
+            let mut former: BTreeMap<String, (String, i64)> = BTreeMap::new();
+            for row in rows {
+                let kept = (row.try_get("document")?, row.try_get("number")?);
+                former.insert(row.try_get("object")?, kept);
+            }
             for (object, document) in &written.objects {
                 sqlx::query(
                     "INSERT INTO written (environment, target, object, document, number)
@@ -308,13 +317,34 @@ impl Store {
                 .bind(written.target.as_str())
                 .bind(object)
                 .bind(document)
-                .bind(to_column(number)?)
+                .bind(match former.get(object) {
+                    Some((same, writer)) if same == document => *writer,
+                    Some(_) | None => to_column(number)?,
+                })
                 .execute(&mut *transaction)
                 .await?;
             }
         }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// The change that wrote an object of a target last.
+    pub async fn writer(
+        &self,
+        at: &EnvironmentName,
+        target: &TargetName,
+        object: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query(
+            "SELECT number FROM written WHERE environment = ? AND target = ? AND object = ?",
+        )
+        .bind(at.as_str())
+        .bind(target.as_str())
+        .bind(object)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| from_column(row.try_get("number")?)).transpose()
     }
 
     /// What was last written to a target.

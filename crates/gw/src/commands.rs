@@ -1,0 +1,169 @@
+//! The command line: one file per command, and what all of them share.
+
+mod apply;
+mod can;
+mod check;
+mod completion;
+mod doctor;
+mod drift;
+mod explain;
+mod history;
+mod init;
+mod plan;
+mod rollback;
+mod show;
+mod status;
+mod steps;
+mod version;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use gw_model::{code::Code, id::EnvironmentName, scalar::Period};
+
+use crate::{
+    config::{self, Surroundings},
+    exit::{Exit, Failure},
+    ui::Ui,
+};
+
+/// Who may call your APIs: declared in files, checked, planned, applied, verified.
+///
+/// Reads a folder of declarations, says what a change does to callers before it is made, makes it
+/// on the gateways that the folder names, and proves that they serve it.
+#[derive(Debug, Parser)]
+#[command(name = "gatewright", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "For every command")]
+pub(crate) struct Globals {
+    /// The folder of declarations.
+    #[arg(short, long, global = true, value_name = "DIR", default_value = ".")]
+    pub(crate) workspace: PathBuf,
+    /// The environment. Not needed where the folder has only one.
+    #[arg(short, long, global = true, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    pub(crate) env: Option<EnvironmentName>,
+    /// A Gatewright server that does the work. Not available yet: this machine does it.
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<String>,
+    /// Where the state of this machine lies (else GATEWRIGHT_STATE, else the user's state folder).
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Gives up after this long, for example 30s.
+    #[arg(long, global = true, value_name = "TIME")]
+    timeout: Option<Period>,
+    /// Prints JSON for machines: one document, or one event per line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Prints results only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Prints more of what is done.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Prints without colour (as NO_COLOR does).
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Never asks; what would need an answer goes on or fails.
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Check(check::Check),
+    Show(show::Show),
+    Can(can::Can),
+    Plan(plan::Plan),
+    Apply(apply::Apply),
+    Status(status::Status),
+    History(history::History),
+    Rollback(rollback::Rollback),
+    Drift(drift::Drift),
+    Explain(explain::Explain),
+    Doctor(doctor::Doctor),
+    Completion(completion::Completion),
+    Version(version::Version),
+}
+
+/// What a command is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) ui: &'a Ui,
+    pub(crate) globals: &'a Globals,
+    pub(crate) surroundings: &'a Surroundings,
+}
+
+/// Runs one command to its end, to its timeout, or until somebody stops it.
+pub(crate) fn run(
+    ui: &Ui,
+    arguments: &Arguments,
+    surroundings: &Surroundings,
+) -> Result<Exit, Failure> {
+    let globals = &arguments.globals;
+    if globals.server.is_some() {
+        return Err(Failure::wrong("there is no Gatewright server yet")
+            .coded(Code::NoServer)
+            .help("leave out `--server`: this machine does the work itself"));
+    }
+    // One thread works, one keeps the terminal alive meanwhile.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no threads to work with: {error}")))?;
+    let context = Context { ui, globals, surroundings };
+    let ended = runtime.block_on(bounded(&arguments.command, context, globals.timeout));
+    runtime.shutdown_background();
+    ended
+}
+
+async fn bounded(
+    command: &Command,
+    context: Context<'_>,
+    timeout: Option<Period>,
+) -> Result<Exit, Failure> {
+    let work = async {
+        match timeout {
+            None => command.run(context).await,
+            Some(limit) => tokio::time::timeout(limit.as_duration(), command.run(context))
+                .await
+                .unwrap_or_else(|_| {
+                    Err(Failure::new(Exit::Unreachable, format!("not done within {limit}"))
+                        .help("give it longer with `--timeout`, or look with `-v` where it waits"))
+                }),
+        }
+    };
+    tokio::select! {
+        ended = work => ended,
+        () = config::interrupted() => Ok(Exit::Interrupted),
+    }
+}
+
+impl Command {
+    async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        match self {
+            Self::Init(command) => command.run(context),
+            Self::Check(command) => command.run(context),
+            Self::Show(command) => command.run(context),
+            Self::Can(command) => command.run(context),
+            Self::Plan(command) => command.run(context).await,
+            Self::Apply(command) => command.run(context).await,
+            Self::Status(command) => command.run(context).await,
+            Self::History(command) => command.run(context).await,
+            Self::Rollback(command) => command.run(context).await,
+            Self::Drift(command) => command.run(context).await,
+            Self::Explain(command) => command.run(context).await,
+            Self::Doctor(command) => command.run(context).await,
+            Self::Completion(command) => command.run(context),
+            Self::Version(command) => command.run(context),
+        }
+    }
+}

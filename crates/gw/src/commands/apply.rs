@@ -1,0 +1,231 @@
+//! `gatewright apply`.
+
+use std::{collections::BTreeSet, fs, path::Path, time::Instant};
+
+use clap::Args;
+use gw_control::{
+    apply::Executed,
+    local::{Applied, Outcomes},
+};
+use gw_model::{code::Code, environment::ChangeAction, id::ApiName};
+use gw_plan::{
+    plan::{EffectMoved, Ground, Plan, Planned, from_file, replan},
+    render,
+};
+use serde::Serialize;
+
+use super::{
+    Context,
+    plan::{api, keep, known_apis},
+    steps::{Seconds, Steps},
+};
+use crate::{
+    compose::{self, Scene, store_failure},
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// Makes the declarations be in force: planned, judged, written, read back, probed and recorded.
+///
+/// Without PLAN it plans now and does that. With PLAN, the id of a plan that was shown or a file
+/// that `plan --out` wrote, it does exactly what was shown, or nothing. A change that stopped half
+/// way is continued first.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// A plan: its id, or its file.
+    #[arg(value_name = "PLAN", conflicts_with = "only")]
+    plan: Option<String>,
+    /// Only this API; may be given several times. Everything else stays as it is in force.
+    #[arg(long, value_name = "API", value_parser = api)]
+    only: Vec<ApiName>,
+    /// Gives up the change that stopped half way, as long as callers cannot have seen it.
+    #[arg(long)]
+    abandon: bool,
+}
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    schema: &'static str,
+    environment: &'a str,
+    change: Option<u64>,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl Apply {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let scene = Scene::open(context).await?;
+        let lock = scene.lock()?;
+        let begun = Instant::now();
+        let steps = Steps { ui: context.ui };
+        if self.abandon {
+            return abandon(context, &scene, &steps).await;
+        }
+        let resumed = scene.local().resume(&steps).await.map_err(|it| compose::failure(&it))?;
+        if let Some(applied) = resumed {
+            context.ui.say(&format!("change {} had stopped half way; it goes on", applied.number));
+            let exit = report(context, &scene, &applied, begun);
+            if self.plan.is_none() || exit != Exit::Done {
+                return Ok(exit);
+            }
+        }
+        let planned = self.decide(context, &scene).await?;
+        let outcome = scene.local().apply(&planned, &steps).await;
+        drop(lock);
+        let outcome = outcome.map_err(|error| refused(context, &planned, &error))?;
+        Ok(conclude(context, &scene, outcome, begun))
+    }
+
+    /// The plan that is executed: made now, and compared with the one that was shown.
+    async fn decide(&self, context: Context<'_>, scene: &Scene) -> Result<Planned, Failure> {
+        let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();
+        known_apis(scene, &only)?;
+        let Some(name) = &self.plan else {
+            let planned = make(context, scene, &only).await?;
+            context.ui.say(&render::first_line(&planned.plan));
+            return Ok(planned);
+        };
+        let shown = find_plan(scene, name).await?;
+        let mut planned = make(context, scene, &only).await?;
+        let mut ground = replan(&shown, &planned.plan);
+        if ground.is_err() {
+            // It may have been a plan for some APIs only; then those are the ones that it names.
+            planned = make(context, scene, &shown.facts.apis).await?;
+            ground = replan(&shown, &planned.plan);
+        }
+        match ground {
+            Ok(Ground::Same) => {}
+            Ok(Ground::Moved { what }) => context.ui.say(&format!(
+                "since the plan was made, {} moved; what is done is still what was shown",
+                what.join(" and ")
+            )),
+            Err(moved) => {
+                return Err(Failure::new(Exit::Differs, moved.to_string())
+                    .coded(EffectMoved::CODE)
+                    .note("nothing was written")
+                    .help("look at a new plan: `gatewright plan`"));
+            }
+        }
+        Ok(planned)
+    }
+}
+
+async fn make(
+    context: Context<'_>,
+    scene: &Scene,
+    only: &BTreeSet<ApiName>,
+) -> Result<Planned, Failure> {
+    let progress = context.ui.progress("planning");
+    let planned = scene.plan(only, ChangeAction::Apply).await;
+    progress.end().await;
+    let planned = planned.map_err(|error| compose::failure(&error))?;
+    keep(scene, &planned.plan).await?;
+    Ok(planned)
+}
+
+async fn find_plan(scene: &Scene, name: &str) -> Result<Plan, Failure> {
+    let kept = scene.store.plan(name).await.map_err(|error| store_failure(&error))?;
+    let bytes = match kept {
+        Some(text) => text.into_bytes(),
+        None => fs::read(Path::new(name)).map_err(|_| {
+            Failure::wrong(format!("there is no plan `{name}`"))
+                .coded(Code::NoSuchPlan)
+                .help("make one: `gatewright plan`")
+        })?,
+    };
+    from_file(&bytes).map_err(|error| Failure::wrong(error.to_string()).coded(Code::PlanAltered))
+}
+
+async fn abandon(context: Context<'_>, scene: &Scene, steps: &Steps<'_>) -> Result<Exit, Failure> {
+    let number = scene.local().abandon(steps).await.map_err(|error| compose::failure(&error))?;
+    let text = match number {
+        Some(number) => format!("change {number} is given up; callers never saw it"),
+        None => "no change stopped half way: nothing to give up".to_owned(),
+    };
+    let outcome = if number.is_some() { "abandoned" } else { "nothing" };
+    tell(context, scene, number, outcome, None, &text);
+    Ok(Exit::Done)
+}
+
+/// Says why a plan was not done; for a denial, by which rules.
+pub(crate) fn refused(
+    context: Context<'_>,
+    planned: &Planned,
+    error: &gw_control::local::LocalError,
+) -> Failure {
+    use gw_control::local::LocalError;
+
+    if matches!(error, LocalError::Denied(_) | LocalError::Errors) && context.ui.form == Form::Text
+    {
+        context.ui.alarm(&render::text(&planned.plan));
+    }
+    compose::failure(error)
+}
+
+/// Tells how an apply or a rollback ended.
+pub(crate) fn conclude(
+    context: Context<'_>,
+    scene: &Scene,
+    outcome: Outcomes,
+    begun: Instant,
+) -> Exit {
+    match outcome {
+        Outcomes::Nothing => {
+            let text = format!("{scene} is as declared: nothing to do");
+            tell(context, scene, None, "nothing", None, &text);
+            Exit::Done
+        }
+        Outcomes::Proved(applied) | Outcomes::Changed(applied) => {
+            report(context, scene, &applied, begun)
+        }
+    }
+}
+
+fn report(context: Context<'_>, scene: &Scene, applied: &Applied, begun: Instant) -> Exit {
+    let Applied { number, executed } = applied;
+    match executed {
+        Executed::Verified => {
+            let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let mut text = format!("change {number} is applied and verified, {}", Seconds(ms));
+            if *number > 1 {
+                let back = number - 1;
+                let environment = &scene.environment;
+                text.push_str(&format!(
+                    ".      Undo: gatewright rollback --env {environment} --to {back}"
+                ));
+            }
+            tell(context, scene, Some(*number), "verified", None, &text);
+            Exit::Done
+        }
+        Executed::Unproven(reason) => {
+            let text = format!(
+                "change {number} is applied, not verified: {reason}\n\
+                 It is served as soon as a gateway runs: gatewright gateway --env {}",
+                scene.environment
+            );
+            tell(context, scene, Some(*number), "applied", Some(reason.to_string()), &text);
+            Exit::Unreachable
+        }
+    }
+}
+
+fn tell(
+    context: Context<'_>,
+    scene: &Scene,
+    change: Option<u64>,
+    outcome: &'static str,
+    detail: Option<String>,
+    text: &str,
+) {
+    match context.ui.form {
+        Form::Json => context.ui.json(&Ended {
+            schema: "gatewright.io/applied/v1",
+            environment: scene.environment.as_str(),
+            change,
+            outcome,
+            detail,
+        }),
+        Form::Text => context.ui.line(text),
+    }
+}

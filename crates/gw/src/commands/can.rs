@@ -1,0 +1,171 @@
+//! `gatewright can`.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use clap::Args;
+use gw_model::{clock::Clock, desired::Desired, id::IdentityName, workspace::Identity};
+use gw_policy::{
+    can::{Answer, Matrix, Question, WhoCan},
+    principal::{Caller, Principal},
+    snapshot::{Routed, Snapshot},
+};
+use serde::Serialize;
+
+use super::Context;
+use crate::{
+    compose::{SystemClock, Workspace},
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// Tells whether a call would pass, and why. Offline: by the declarations, as the gateway would.
+///
+/// WHO is `anyone` for a caller without any proof, the name of an identity such as `staff`, or an
+/// identity with a subject such as `staff:bob`. Exits with 3 where the call would be refused.
+#[derive(Debug, Args)]
+pub(crate) struct Can {
+    /// Who would call: anyone, IDENTITY or IDENTITY:SUBJECT.
+    #[arg(value_name = "WHO", required_unless_present_any = ["matrix", "who_can"])]
+    who: Option<String>,
+    /// The method of the call.
+    #[arg(value_name = "METHOD", requires = "path")]
+    method: Option<String>,
+    /// The path of the call.
+    #[arg(value_name = "PATH")]
+    path: Option<String>,
+    /// The host of the call, where APIs have hosts of their own.
+    #[arg(long, value_name = "HOST", default_value = "localhost")]
+    host: String,
+    /// A claim that the caller holds; may be given several times.
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, String)>,
+    /// The table of every operation and every class of callers.
+    #[arg(long, conflicts_with_all = ["who", "who_can"])]
+    matrix: bool,
+    /// Everybody who can call the operation at METHOD and PATH, for example: --who-can POST /orders
+    #[arg(long, num_args = 2, value_names = ["METHOD", "PATH"], conflicts_with = "who")]
+    who_can: Option<Vec<String>>,
+    /// Which target's view of the world; not needed where the environment has only one.
+    #[arg(long, value_name = "NAME", value_parser = gw_model::id::TargetName::parse)]
+    target: Option<gw_model::id::TargetName>,
+}
+
+#[derive(Serialize)]
+struct Document<'a, T: Serialize> {
+    schema: &'static str,
+    environment: &'a str,
+    #[serde(flatten)]
+    answer: &'a T,
+}
+
+impl Can {
+    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let workspace = Workspace::read(&context.globals.workspace)?;
+        let environment = workspace.environment(context)?;
+        let desired = workspace.desired(context, &environment)?;
+        let target = match &self.target {
+            Some(target) => target.clone(),
+            None => desired.spec.targets.keys().next().cloned().ok_or_else(|| {
+                Failure::wrong(format!("environment `{environment}` has no target"))
+            })?,
+        };
+        let snapshot = Snapshot::compile(&desired, &target)
+            .map_err(|found| workspace.refuse(context, &found))?;
+        let name = environment.as_str();
+        if self.matrix {
+            let matrix = snapshot.matrix(SystemClock.now());
+            tell(context, "gatewright.io/access/v1", name, &matrix, Matrix::to_string);
+            return Ok(Exit::Done);
+        }
+        if let Some([method, path]) = self.who_can.as_deref() {
+            let who_can = who_can(&snapshot, &self.host, method, path)?;
+            tell(context, "gatewright.io/who-can/v1", name, &who_can, WhoCan::to_string);
+            return Ok(Exit::Done);
+        }
+        let (Some(method), Some(path)) = (&self.method, &self.path) else {
+            return Err(Failure::wrong("say what would be called: WHO METHOD PATH"));
+        };
+        let caller = self.caller(&desired)?;
+        let answer = snapshot.can(&Question {
+            caller: &caller,
+            method,
+            host: &self.host,
+            path,
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            now: SystemClock.now(),
+        });
+        tell(context, "gatewright.io/can/v1", name, &answer, Answer::to_string);
+        Ok(if answer.allowed { Exit::Done } else { Exit::Denied })
+    }
+
+    /// The caller that WHO describes.
+    fn caller(&self, desired: &Desired) -> Result<Caller, Failure> {
+        let who = self.who.as_deref().unwrap_or("anyone");
+        if who == "anyone" {
+            return Ok(Caller::default());
+        }
+        let (identity, subject) = who.split_once(':').unwrap_or((who, "somebody"));
+        let known = IdentityName::parse(identity)
+            .ok()
+            .and_then(|name| desired.identities.get_key_value(&name));
+        let Some((identity, declared)) = known else {
+            let names: Vec<_> = desired.identities.keys().map(IdentityName::as_str).collect();
+            return Err(Failure::wrong(format!("there is no identity `{identity}`"))
+                .help(format!("WHO is `anyone`, or one of: {}", names.join(", "))));
+        };
+        let mut principal = Principal {
+            identity: identity.clone(),
+            issuer: issuer(declared),
+            subject: subject.to_owned(),
+            claims: std::collections::BTreeMap::new(),
+            expires_at: None,
+        };
+        for (name, value) in &self.claims {
+            let values: &mut BTreeSet<String> = principal.claims.entry(name.clone()).or_default();
+            values.insert(value.clone());
+        }
+        Ok(Caller { principals: vec![principal] })
+    }
+}
+
+fn issuer(identity: &Identity) -> String {
+    match identity {
+        Identity::Oidc(oidc) => oidc.issuer.clone(),
+        Identity::BitbucketPipelines { .. }
+        | Identity::SignedWebhook { .. }
+        | Identity::ClientCertificate { .. }
+        | Identity::AwsIam { .. } => "offline".to_owned(),
+    }
+}
+
+fn who_can(snapshot: &Snapshot, host: &str, method: &str, path: &str) -> Result<WhoCan, Failure> {
+    match snapshot.route(host, method, path) {
+        Routed::Found(found) => Ok(found.operation.who_can(SystemClock.now())),
+        Routed::MethodNotListed(_) | Routed::NoRoute | Routed::Refused(_) => {
+            Err(Failure::wrong(format!("no API lists {method} {path}"))
+                .help("`gatewright can --matrix` lists every operation"))
+        }
+    }
+}
+
+fn tell<T: Serialize>(
+    context: Context<'_>,
+    schema: &'static str,
+    environment: &str,
+    answer: &T,
+    text: impl Fn(&T) -> String,
+) {
+    match context.ui.form {
+        Form::Json => context.ui.json(&Document { schema, environment, answer }),
+        Form::Text => context.ui.result(&text(answer)),
+    }
+}
+
+fn claim(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}

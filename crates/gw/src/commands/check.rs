@@ -1,0 +1,51 @@
+//! `gatewright check`.
+
+use clap::{Args, ValueEnum};
+use gw_model::{clock::Clock, diagnostic::Severity};
+
+use super::Context;
+use crate::{
+    compose::{SystemClock, Workspace},
+    diagnostics::{self, Paint, machine},
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// Reads and validates everything, offline, and sends nothing anywhere.
+///
+/// Every mistake is told with its code, its place and a way out; `gatewright explain CODE` tells
+/// more. Exits with 2 where there is an error.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The form of the report.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+}
+
+impl Check {
+    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let workspace = Workspace::read(&context.globals.workspace)?;
+        let found = workspace.check(SystemClock.now().date());
+        let format = match context.ui.form {
+            Form::Json => Format::Json,
+            Form::Text => self.format,
+        };
+        match format {
+            Format::Text => {
+                let paint = if context.ui.coloured() { Paint::Coloured } else { Paint::Plain };
+                context.ui.result(&diagnostics::text(&found, &workspace.sources, paint));
+            }
+            Format::Json => context.ui.json(&machine::json(&found, &workspace.sources)),
+            Format::Sarif => context.ui.json(&machine::sarif(&found, &workspace.sources)),
+        }
+        let wrong = found.iter().any(|found| found.severity() == Severity::Error);
+        Ok(if wrong { Exit::Wrong } else { Exit::Done })
+    }
+}

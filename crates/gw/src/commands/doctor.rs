@@ -1,0 +1,183 @@
+//! `gatewright doctor`.
+
+use clap::Args;
+use gw_model::{
+    clock::Clock,
+    diagnostic::Severity,
+    workspace::{Identity, Source},
+};
+use gw_net::{
+    address::LoopbackReach,
+    client::{Client, ClientSettings},
+};
+use gw_plan::driver::Served;
+use serde::Serialize;
+use url::Url;
+
+use super::{Context, drift::count};
+use crate::{
+    compose::{Scene, SystemClock, Workspace},
+    exit::{Exit, Failure},
+    ui::{Form, Mark, Ui},
+};
+
+/// Tests each link of the chain, and says for each broken one how it is repaired.
+///
+/// Looks at the declarations, the issuers, the state folder, the gateways and the clock. Exits with
+/// 1 where something needs a repair.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    links: &'a [Link],
+}
+
+/// One thing that was tested.
+#[derive(Debug, Serialize)]
+struct Link {
+    name: String,
+    good: bool,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair: Option<String>,
+}
+
+/// No discovery document is longer.
+const DISCOVERY_MAX: usize = 256 * 1024;
+
+impl Link {
+    fn good(name: &str, found: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), good: true, found: found.into(), repair: None }
+    }
+
+    fn broken(name: &str, found: impl Into<String>, repair: impl Into<String>) -> Self {
+        let repair = Some(repair.into());
+        Self { name: name.to_owned(), good: false, found: found.into(), repair }
+    }
+}
+
+impl Doctor {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let mut links = vec![];
+        let workspace = Workspace::read(&context.globals.workspace)?;
+        links.push(declarations(&workspace));
+        if links.iter().all(|link| link.good) {
+            match Scene::open(context).await {
+                Ok(scene) => examine(&scene, &mut links).await,
+                Err(failure) => links.push(Link::broken(
+                    "state",
+                    failure.message.clone(),
+                    failure.help.first().cloned().unwrap_or_default(),
+                )),
+            }
+        }
+        let repairs = links.iter().filter(|link| !link.good).count();
+        match context.ui.form {
+            Form::Json => {
+                context.ui.json(&Document { schema: "gatewright.io/doctor/v1", links: &links });
+            }
+            Form::Text => context.ui.result(&text(&links, repairs)),
+        }
+        Ok(if repairs == 0 { Exit::Done } else { Exit::Failed })
+    }
+}
+
+fn declarations(workspace: &Workspace) -> Link {
+    let found = workspace.check(SystemClock.now().date());
+    let errors = found.iter().filter(|found| found.severity() == Severity::Error).count();
+    let files = count(workspace.sources.files().count(), "file");
+    match errors {
+        0 => Link::good("declarations", files),
+        errors => Link::broken(
+            "declarations",
+            format!("{} in {files}", count(errors, "error")),
+            "gatewright check",
+        ),
+    }
+}
+
+async fn examine(scene: &Scene, links: &mut Vec<Link>) {
+    links.push(Link::good("state", scene.state.folder.display().to_string()));
+    links.push(clock(scene).await);
+    let loopback = match scene.desired.source {
+        Source::Local {} => LoopbackReach::Free,
+        Source::Bitbucket { .. }
+        | Source::BitbucketDataCenter { .. }
+        | Source::Github { .. }
+        | Source::Gitlab { .. } => LoopbackReach::Listed,
+    };
+    let listed = scene.desired.spec.egress.iter().map(|pattern| pattern.0.clone()).collect();
+    let client = Client::new(&ClientSettings { listed, loopback, ..ClientSettings::default() });
+    for (name, identity) in &scene.desired.identities {
+        if let Identity::Oidc(oidc) = identity {
+            links.push(issuer(&client, name.as_str(), &oidc.issuer).await);
+        }
+    }
+    for (name, driver) in &scene.drivers {
+        let name = format!("target {name}");
+        links.push(match driver.observe().await {
+            Ok(observed) if observed.served == Served::Live => {
+                Link::good(&name, format!("{} answers", driver.place()))
+            }
+            Ok(_) => Link::broken(
+                &name,
+                format!("{} does not run", driver.place()),
+                format!("gatewright gateway --env {}", scene.environment),
+            ),
+            Err(error) => Link::broken(&name, error.to_string(), error.help()),
+        });
+    }
+}
+
+/// The clock must not be behind what was written down already.
+async fn clock(scene: &Scene) -> Link {
+    let now = SystemClock.now();
+    let newest = scene.store.changes(&scene.environment).await.unwrap_or_default();
+    match newest.first().map(|change| change.begun.began_at) {
+        Some(last) if last > now => Link::broken(
+            "clock",
+            format!("it is {} s behind the last change", (last - now).whole_seconds()),
+            "set the clock of this machine; tokens and limits depend on it",
+        ),
+        Some(_) | None => Link::good("clock", "not behind the last change"),
+    }
+}
+
+async fn issuer(client: &Client, name: &str, issuer: &str) -> Link {
+    let link = format!("identity {name}");
+    let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let Ok(url) = Url::parse(&address) else {
+        return Link::broken(&link, format!("`{issuer}` is not a URL"), "correct its issuer");
+    };
+    let repair = || format!("see that this machine reaches {address}");
+    let bytes = match client.get(&url, DISCOVERY_MAX).await {
+        Ok(bytes) => bytes,
+        Err(error) => return Link::broken(&link, format!("{issuer}: {error}"), repair()),
+    };
+    let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    match document.get("issuer").and_then(serde_json::Value::as_str) {
+        Some(said) if said == issuer => Link::good(&link, format!("{issuer} answers discovery")),
+        Some(said) => Link::broken(
+            &link,
+            format!("{issuer} calls itself `{said}`"),
+            format!("write `issuer: {said}` if that is the one you mean"),
+        ),
+        None => Link::broken(&link, format!("{issuer} has no discovery document"), repair()),
+    }
+}
+
+fn text(links: &[Link], repairs: usize) -> String {
+    let width = links.iter().map(|link| link.name.chars().count()).max().unwrap_or_default();
+    let mut text = String::new();
+    for link in links {
+        let mark = Ui::mark(if link.good { Mark::Good } else { Mark::Bad });
+        text.push_str(&format!("  {mark} {:<width$}  {}\n", link.name, link.found));
+        if let Some(repair) = &link.repair {
+            text.push_str(&format!("    {:<width$}  repair: {repair}\n", ""));
+        }
+    }
+    text.push_str(&format!("{}\n", count(repairs, "repair")));
+    text
+}

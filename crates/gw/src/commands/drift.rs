@@ -1,0 +1,143 @@
+//! `gatewright drift`.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use gw_model::{clock::Clock, environment::ChangeAction};
+use gw_plan::{
+    difference::{Difference, Drift as Kind, leaves},
+    driver::{Actor, Driver},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Context, history::clock_text};
+use crate::{
+    compose::{self, Scene, SystemClock},
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// Compares what targets serve with what was last written to them.
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// Exits with 4 where something differs.
+    #[arg(long)]
+    exit_code: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    environment: &'a str,
+    drifted: &'a [Drifted],
+}
+
+/// One object that somebody else changed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Drifted {
+    target: String,
+    object: String,
+    kind: &'static str,
+    /// None: the target does not know.
+    actor: Option<Actor>,
+    settings: Vec<Setting>,
+}
+
+#[derive(Debug, Serialize)]
+struct Setting {
+    path: String,
+    written: Option<Value>,
+    live: Option<Value>,
+}
+
+impl Drift {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let scene = Scene::open(context).await?;
+        let drifted = find(&scene).await?;
+        match context.ui.form {
+            Form::Json => context.ui.json(&Document {
+                schema: "gatewright.io/drift/v1",
+                environment: scene.environment.as_str(),
+                drifted: &drifted,
+            }),
+            Form::Text => context.ui.result(&text(&scene, &drifted)),
+        }
+        Ok(if self.exit_code && !drifted.is_empty() { Exit::Differs } else { Exit::Done })
+    }
+}
+
+/// Everything on the targets that is not as it was written.
+pub(crate) async fn find(scene: &Scene) -> Result<Vec<Drifted>, Failure> {
+    let planned = scene.plan(&BTreeSet::new(), ChangeAction::View).await;
+    let plan = planned.map_err(|error| compose::failure(&error))?.plan;
+    if plan.compared_with.is_none() {
+        return Ok(vec![]);
+    }
+    let mut drifted = vec![];
+    for part in &plan.targets {
+        let Some(driver) = scene.drivers.get(&part.target) else { continue };
+        for difference in &part.differences {
+            let kind = match difference.drift {
+                Kind::None => continue,
+                Kind::Changed => "changed",
+                Kind::Added => "added",
+                Kind::Removed => "removed",
+            };
+            drifted.push(Drifted {
+                target: part.target.to_string(),
+                object: difference.key.to_string(),
+                kind,
+                actor: actor(driver.as_ref(), difference).await,
+                settings: settings(difference),
+            });
+        }
+    }
+    Ok(drifted)
+}
+
+async fn actor(driver: &dyn Driver, difference: &Difference) -> Option<Actor> {
+    driver.actor(difference).await.ok().flatten()
+}
+
+fn settings(difference: &Difference) -> Vec<Setting> {
+    let (Some(written), Some(live)) = (&difference.written, &difference.live) else {
+        return vec![];
+    };
+    let found = leaves(written, live).into_iter();
+    found.map(|leaf| Setting { path: leaf.path, written: leaf.before, live: leaf.after }).collect()
+}
+
+/// The report for people.
+pub(crate) fn text(scene: &Scene, drifted: &[Drifted]) -> String {
+    let at = clock_text(SystemClock.now());
+    if drifted.is_empty() {
+        return format!("{scene}: what is served is what was written · read {at}\n");
+    }
+    let mut text = format!("{scene}: {} differ · read {at}\n", count(drifted.len(), "object"));
+    for one in drifted {
+        let actor = one.actor.as_ref().map_or_else(
+            || "by whom is not known".to_owned(),
+            |actor| format!("by {} ({})", actor.name, actor.source),
+        );
+        text.push_str(&format!("  {}  {}   {} {actor}\n", one.target, one.object, one.kind));
+        for setting in &one.settings {
+            let value = |value: &Option<Value>| {
+                value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string)
+            };
+            text.push_str(&format!(
+                "      {:<28} written {}   live {}\n",
+                setting.path,
+                value(&setting.written),
+                value(&setting.live)
+            ));
+        }
+    }
+    text.push_str(&format!("  put it back   gatewright apply --env {}\n", scene.environment));
+    text
+}
+
+pub(crate) fn count(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}

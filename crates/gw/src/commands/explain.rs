@@ -1,0 +1,240 @@
+//! `gatewright explain`.
+
+use clap::Args;
+use gw_control::store::{Change, StepRecord, StepState};
+use gw_model::{code::Code, diagnostic::Severity, environment::Target};
+use gw_plan::{plan::from_file, render};
+use gw_policy::decision::{DecisionId, Record};
+use serde::Serialize;
+
+use super::{
+    Context,
+    history::{clock_text, outcome},
+    steps::Seconds,
+};
+use crate::{
+    compose::{Scene, decision, store_failure},
+    exit::{Exit, Failure},
+    ui::{Form, Mark, Ui},
+};
+
+/// Tells why: a decision, a change, a plan, an object or an error code.
+///
+/// A decision (d-…) is told by the gateway that made it, with the near miss of every refusal; a
+/// change by its number, with its steps; a plan (p-…) as it was shown; an object (api/orders) by
+/// the change that wrote it; a code (GW1101) by its story.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// An id, a number, an object or a code.
+    #[arg(value_name = "WHAT", required_unless_present = "last")]
+    what: Option<String>,
+    /// The newest decision of the gateway.
+    #[arg(long, conflicts_with = "what")]
+    last: bool,
+}
+
+#[derive(Serialize)]
+struct CodeDocument {
+    schema: &'static str,
+    code: String,
+    severity: &'static str,
+    title: &'static str,
+    explain: &'static str,
+}
+
+#[derive(Serialize)]
+struct ChangeDocument<'a> {
+    schema: &'static str,
+    environment: &'a str,
+    change: u64,
+    outcome: &'a str,
+    plan: &'a str,
+    source: &'a str,
+    steps: Vec<StepDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct StepDocument<'a> {
+    target: &'a str,
+    step: &'a str,
+    state: StepState,
+    detail: Option<&'a str>,
+}
+
+impl Explain {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let Some(what) = self.what.as_deref() else {
+            return explain_decision(context, "last").await;
+        };
+        if let Ok(code) = what.to_uppercase().parse::<Code>() {
+            explain_code(context, code);
+            return Ok(Exit::Done);
+        }
+        if what.starts_with("d-") {
+            let id = DecisionId::parse(what)
+                .map_err(|_| Failure::wrong(format!("`{what}` is not the id of a decision")))?;
+            return explain_decision(context, id.as_str()).await;
+        }
+        if what.starts_with("p-") {
+            return explain_plan(context, what).await;
+        }
+        if let Ok(number) = what.parse() {
+            return explain_change(context, number).await;
+        }
+        if what.contains('/') {
+            return explain_object(context, what).await;
+        }
+        Err(Failure::wrong(format!("nothing is called `{what}`")).help(
+            "name a decision (d-…), a change (its number), a plan (p-…), an object (api/orders) or \
+             a code (GW1101)",
+        ))
+    }
+}
+
+fn explain_code(context: Context<'_>, code: Code) {
+    let severity = match code.severity() {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    };
+    match context.ui.form {
+        Form::Json => context.ui.json(&CodeDocument {
+            schema: "gatewright.io/code/v1",
+            code: code.to_string(),
+            severity,
+            title: code.title(),
+            explain: code.explain(),
+        }),
+        Form::Text => {
+            context.ui.line(&format!("{code} {severity}: {}\n\n{}", code.title(), code.explain()));
+        }
+    }
+}
+
+/// Asks every built-in gateway of the environment; ids are random, so at most one knows it.
+async fn explain_decision(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
+    let scene = Scene::open(context).await?;
+    let mut newest: Option<Record> = None;
+    let mut refused = None;
+    for (name, target) in &scene.desired.spec.targets {
+        if !matches!(target, Target::Builtin(_)) {
+            continue;
+        }
+        match decision(&scene.state.target_folder(&scene.environment, name), id).await {
+            Ok(found) => newest = newest.into_iter().chain(found).max_by_key(|it| it.at_ms),
+            Err(failure) => refused = Some(failure),
+        }
+    }
+    let record = match (newest, refused) {
+        (Some(record), _) => record,
+        (None, Some(failure)) => return Err(failure),
+        (None, None) => {
+            return Err(Failure::wrong(format!("no gateway remembers the decision `{id}`"))
+                .help("the decision log is bounded: the oldest decisions go first"));
+        }
+    };
+    match context.ui.form {
+        Form::Json => context.ui.json(&record),
+        Form::Text => context.ui.result(&record.to_string()),
+    }
+    Ok(Exit::Done)
+}
+
+async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
+    let scene = Scene::open(context).await?;
+    let kept = scene.store.plan(id).await.map_err(|error| store_failure(&error))?;
+    let kept = kept.ok_or_else(|| {
+        Failure::wrong(format!("there is no plan `{id}`")).coded(Code::NoSuchPlan)
+    })?;
+    let plan = from_file(kept.as_bytes())
+        .map_err(|error| Failure::wrong(error.to_string()).coded(Code::PlanAltered))?;
+    match context.ui.form {
+        Form::Json => context.ui.json(&render::json(&plan)),
+        Form::Text => context.ui.result(&render::text(&plan)),
+    }
+    Ok(Exit::Done)
+}
+
+async fn explain_change(context: Context<'_>, number: u64) -> Result<Exit, Failure> {
+    let scene = Scene::open(context).await?;
+    let broken = |error| store_failure(&error);
+    let change = scene.store.change(&scene.environment, number).await.map_err(broken)?;
+    let change = change.ok_or_else(|| {
+        Failure::wrong(format!("{} has no change {number}", scene.environment))
+            .coded(Code::NoSuchChange)
+            .help("`gatewright history` lists them")
+    })?;
+    let steps = scene.store.steps(&scene.environment, number).await.map_err(broken)?;
+    match context.ui.form {
+        Form::Json => context.ui.json(&ChangeDocument {
+            schema: "gatewright.io/change/v1",
+            environment: scene.environment.as_str(),
+            change: number,
+            outcome: change.outcome.as_str(),
+            plan: &change.begun.plan_id,
+            source: &change.begun.source_digest,
+            steps: steps.iter().map(step_document).collect(),
+        }),
+        Form::Text => context.ui.result(&change_text(&change, &steps)),
+    }
+    Ok(Exit::Done)
+}
+
+/// The change that wrote an object that is in force.
+async fn explain_object(context: Context<'_>, object: &str) -> Result<Exit, Failure> {
+    let scene = Scene::open(context).await?;
+    let key = object.replacen('/', " ", 1);
+    let mut found = None;
+    for target in scene.desired.spec.targets.keys() {
+        let number = scene.store.writer(&scene.environment, target, &key).await;
+        found = found.or(number.map_err(|error| store_failure(&error))?);
+    }
+    let Some(number) = found else {
+        return Err(Failure::wrong(format!("nothing called `{object}` was ever written here"))
+            .help("`gatewright status` lists what is in force"));
+    };
+    if context.ui.form == Form::Text {
+        context.ui.line(&format!("{object} was written last by:"));
+    }
+    explain_change(context, number).await
+}
+
+fn step_document(step: &StepRecord) -> StepDocument<'_> {
+    StepDocument {
+        target: step.target.as_str(),
+        step: &step.name,
+        state: step.state,
+        detail: step.detail.as_deref(),
+    }
+}
+
+fn change_text(change: &Change, steps: &[StepRecord]) -> String {
+    let begun = &change.begun;
+    let mut text = format!(
+        "change {} · {} · {} by {} · {} · {}\n  plan    {}\n  files   {}\n",
+        change.number,
+        begun.environment,
+        begun.action.as_str(),
+        begun.actor,
+        clock_text(begun.began_at),
+        outcome(change.outcome),
+        begun.plan_id,
+        begun.source_digest,
+    );
+    if let Some(reason) = &begun.reason {
+        text.push_str(&format!("  reason  {reason}\n"));
+    }
+    for step in steps {
+        let mark = match step.state {
+            StepState::Done => Mark::Good,
+            StepState::Failed => Mark::Bad,
+            StepState::Intended => Mark::Open,
+        };
+        let took = step.ended_at.map(|end| (end - step.began_at).whole_milliseconds());
+        let took = took.and_then(|ms| u64::try_from(ms).ok()).map(Seconds);
+        let took = took.map(|took| took.to_string()).unwrap_or_default();
+        let words = step.detail.as_deref().unwrap_or("begun, and nothing is known of its end");
+        text.push_str(&format!("  {} {:<10} {words}   {took}\n", Ui::mark(mark), step.name));
+    }
+    text
+}

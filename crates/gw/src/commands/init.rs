@@ -1,0 +1,249 @@
+//! `gatewright init`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use gw_model::id::{WorkspaceId, is_name};
+use serde::Serialize;
+
+use super::Context;
+use crate::{
+    compose,
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// Writes a workspace that works. Never overwrites a file.
+///
+/// With --demo a small shop to play with, in a folder of that name; with --from a workspace round
+/// an OpenAPI document that you have; with --id only the id that marks what this workspace owns.
+/// Without any of them, the id for a folder that has declarations already.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Writes the demo workspace into a new folder of its name.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "id"])]
+    demo: Option<Demo>,
+    /// Writes a workspace with this OpenAPI document as its first API.
+    #[arg(long, value_name = "FILE", conflicts_with = "id")]
+    from: Option<PathBuf>,
+    /// What kind of gateway the first environment has.
+    #[arg(long, value_name = "KIND", requires = "from", default_value = "builtin")]
+    target: Kind,
+    /// Writes only `.gatewright/id`, the random id of this workspace. Commit it.
+    #[arg(long)]
+    id: bool,
+    /// Also makes Git run `gatewright check` before each commit.
+    #[arg(long)]
+    hook: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Demo {
+    Shop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Builtin,
+    Apim,
+    Tyk,
+}
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    wrote: Vec<String>,
+}
+
+const SHOP: [(&str, &str); 2] = [
+    ("gatewright.yaml", include_str!("../../demo/shop/gatewright.yaml")),
+    ("openapi.yaml", include_str!("../../demo/shop/openapi.yaml")),
+];
+
+const GITIGNORE: &str = "# Secrets stay on the machine that needs them.\n/.secrets/\n";
+
+const HOOK: &str = "#!/bin/sh\n# What does not pass is not committed.\nexec gatewright check\n";
+
+impl Init {
+    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let workspace = context.globals.workspace.as_path();
+        let folder = match self.demo {
+            Some(Demo::Shop) => workspace.join("shop"),
+            None => workspace.to_owned(),
+        };
+        let mut files = self.files()?;
+        if compose::has_id(&folder) {
+            if files.is_empty() && !self.hook {
+                context.ui.say("nothing to do: .gatewright/id exists");
+                return Ok(Exit::Done);
+            }
+        } else {
+            files.push((".gatewright/id".to_owned(), format!("{}\n", new_id()?).into_bytes()));
+        }
+        if !folder.join(".gitignore").exists() {
+            files.push((".gitignore".to_owned(), GITIGNORE.as_bytes().to_vec()));
+        }
+        let mut wrote = write_all(&folder, &files)?;
+        if self.hook {
+            wrote.push(write_hook(&folder)?);
+        }
+        match context.ui.form {
+            Form::Json => {
+                context.ui.json(&Document { schema: "gatewright.io/init/v1", wrote });
+            }
+            Form::Text => self.tell(context, &wrote),
+        }
+        Ok(Exit::Done)
+    }
+
+    /// The files of the workspace, apart from its id.
+    fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        if self.demo.is_some() {
+            let owned = |(path, text): (&str, &str)| (path.to_owned(), text.as_bytes().to_vec());
+            return Ok(SHOP.map(owned).into());
+        }
+        match &self.from {
+            Some(_) if self.target != Kind::Builtin => {
+                Err(Failure::wrong("only workspaces for the built-in gateway can be written yet")
+                    .help("leave out `--target`"))
+            }
+            Some(document) => from_openapi(document),
+            None => Ok(vec![]),
+        }
+    }
+
+    fn tell(&self, context: Context<'_>, wrote: &[String]) {
+        context.ui.line(&format!("wrote {}", wrote.join(", ")));
+        if self.demo.is_some() {
+            context.ui.say("next: cd shop && gatewright dev");
+        } else if self.from.is_some() {
+            let api = wrote.iter().find(|path| path.ends_with("api.yaml"));
+            let api = api.map(String::as_str).unwrap_or_default();
+            context.ui.say(&format!(
+                "nobody may call anything yet: name your issuer under identities: in \
+                 gatewright.yaml, then add rules under access: in {api}\nnext: gatewright check"
+            ));
+        }
+    }
+}
+
+fn new_id() -> Result<WorkspaceId, Failure> {
+    compose::random().map(WorkspaceId::from_random).ok_or_else(compose::no_random)
+}
+
+/// A workspace of the usual layout round one OpenAPI document, whose bytes stay as they are.
+fn from_openapi(document: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let bytes = fs::read(document).map_err(|error| {
+        Failure::wrong(format!("cannot read `{}`: {error}", document.display()))
+    })?;
+    let extension = match document.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => "json",
+        _ => "yaml",
+    };
+    let name = name_of(document);
+    let openapi = format!("apis/{name}/openapi.{extension}");
+    let api = format!(
+        "apiVersion: gatewright.io/v1alpha1\nkind: Api\nmetadata: {{ name: {name} }}\nspec:\n  \
+         openapi: {{ file: {openapi} }}\n  \
+         # The service behind the gateway.\n  upstream: {{ url: \"http://localhost:3000\" }}\n  \
+         # Who may call. What no rule grants is refused, for example:\n  \
+         #   - methods: [GET]\n  #     identities: [staff]\n  access: []\n"
+    );
+    Ok(vec![
+        ("gatewright.yaml".to_owned(), workspace_document(&name).into_bytes()),
+        ("environments/dev.yaml".to_owned(), ENVIRONMENT.as_bytes().to_vec()),
+        (format!("apis/{name}/api.yaml"), api.into_bytes()),
+        (openapi, bytes),
+    ])
+}
+
+fn workspace_document(name: &str) -> String {
+    format!(
+        "apiVersion: gatewright.io/v1alpha1\nkind: Workspace\nmetadata: {{ name: {name} }}\nspec:\n  \
+         source: {{ local: {{}} }}\n  \
+         # How callers prove who they are, for example:\n  \
+         #   staff:\n  #     oidc: {{ issuer: \"https://login.example.com\", audiences: [\"api://{name}\"] }}\n  \
+         identities: {{}}\n"
+    )
+}
+
+const ENVIRONMENT: &str = "\
+apiVersion: gatewright.io/v1alpha1
+kind: Environment
+metadata: { name: dev }
+spec:
+  targets:
+    default: { builtin: { listen: 127.0.0.1:8080 } }
+  # The user of this machine may change it.
+  changes:
+    - { actions: [view, plan, apply, rollback], identities: [local], deletes: true }
+";
+
+/// The name of the API: that of the file, or of its folder where the file is just `openapi`.
+fn name_of(document: &Path) -> String {
+    let stem = |path: &Path| {
+        let text = path.file_stem()?.to_str()?.to_lowercase();
+        let kept = |sign: char| if sign.is_ascii_alphanumeric() { sign } else { '-' };
+        let name: String = text.chars().map(kept).take(63).collect();
+        let name = name.trim_matches('-').to_owned();
+        is_name(&name).then_some(name)
+    };
+    let plain = |name: &String| !matches!(name.as_str(), "openapi" | "swagger" | "api");
+    let folder = || {
+        let full = fs::canonicalize(document).ok()?;
+        stem(full.parent()?)
+    };
+    stem(document).filter(plain).or_else(folder).unwrap_or_else(|| "first".to_owned())
+}
+
+/// Writes all or nothing: no file is touched where one of them exists.
+fn write_all(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<Vec<String>, Failure> {
+    if let Some((path, _)) = files.iter().find(|(path, _)| folder.join(path).exists()) {
+        return Err(Failure::wrong(format!("`{}` exists", folder.join(path).display()))
+            .note("nothing was written")
+            .help("choose an empty folder with `-w DIR`, or `init --id` for a folder that has declarations"));
+    }
+    for (path, bytes) in files {
+        write(&folder.join(path), bytes)?;
+    }
+    Ok(files.iter().map(|(path, _)| path.clone()).collect())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = || -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, bytes)
+    };
+    written().map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", path.display()))
+    })
+}
+
+fn write_hook(folder: &Path) -> Result<String, Failure> {
+    let git = folder.join(".git");
+    let hook = git.join("hooks/pre-commit");
+    if !git.is_dir() {
+        return Err(Failure::wrong(format!("`{}` is not a Git repository", folder.display()))
+            .help("run `git init` first"));
+    }
+    if hook.exists() {
+        return Err(Failure::wrong(format!("`{}` exists", hook.display()))
+            .help("add the line `gatewright check` to it"));
+    }
+    write(&hook, HOOK.as_bytes())?;
+    make_executable(&hook)?;
+    Ok(".git/hooks/pre-commit".to_owned())
+}
+
+fn make_executable(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot make `{}` executable: {error}", path.display()))
+    })
+}

@@ -1,0 +1,108 @@
+//! `gatewright plan`.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use gw_model::{clock::Clock, environment::ChangeAction, id::ApiName};
+use gw_plan::{
+    plan::{Plan as Made, to_file},
+    render,
+};
+
+use super::Context;
+use crate::{
+    compose::{self, Scene, SystemClock, store_failure},
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// Tells what an apply would do: to callers, to objects, and whether it may be done.
+///
+/// Nothing is written to any target. The plan is kept, so that `gatewright apply PLAN` does exactly
+/// what was shown.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Only this API; may be given several times. Everything else stays as it is in force.
+    #[arg(long, value_name = "API", value_parser = api)]
+    only: Vec<ApiName>,
+    /// Exits with 4 where there is anything to do.
+    #[arg(long)]
+    exit_code: bool,
+    /// Also writes the plan to a file, for `gatewright apply FILE`.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The form of the plan.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+impl Plan {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let scene = Scene::open(context).await?;
+        let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();
+        known_apis(&scene, &only)?;
+        let progress = context.ui.progress("planning");
+        let planned = scene.plan(&only, ChangeAction::Apply).await;
+        progress.end().await;
+        let plan = planned.map_err(|error| compose::failure(&error))?.plan;
+        keep(&scene, &plan).await?;
+        if let Some(path) = &self.out {
+            write(path, &plan)?;
+            context.ui.say(&format!("wrote {}", path.display()));
+        }
+        let format = match context.ui.form {
+            Form::Json => Format::Json,
+            Form::Text => self.format,
+        };
+        match format {
+            Format::Text => context.ui.result(&render::text(&plan)),
+            Format::Json => context.ui.json(&render::json(&plan)),
+            Format::Markdown => context.ui.result(&render::markdown(&plan)),
+        }
+        Ok(match (plan.has_errors(), plan.is_empty()) {
+            (true, _) => Exit::Wrong,
+            (false, false) if self.exit_code => Exit::Differs,
+            (false, _) => Exit::Done,
+        })
+    }
+}
+
+/// Keeps a plan that was shown.
+pub(crate) async fn keep(scene: &Scene, plan: &Made) -> Result<(), Failure> {
+    let document = to_file(plan).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let text = String::from_utf8_lossy(&document);
+    let kept = scene.store.keep_plan(&plan.id, &scene.environment, &text, SystemClock.now()).await;
+    kept.map_err(|error| store_failure(&error))
+}
+
+/// Refuses names that no API has.
+pub(crate) fn known_apis(scene: &Scene, only: &BTreeSet<ApiName>) -> Result<(), Failure> {
+    match only.iter().find(|name| !scene.desired.apis.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => {
+            let names: Vec<_> = scene.desired.apis.keys().map(ApiName::as_str).collect();
+            Err(Failure::wrong(format!("no API of {} is called `{name}`", scene.environment))
+                .help(format!("declared are: {}", names.join(", "))))
+        }
+    }
+}
+
+/// `orders`, or `api/orders` as objects are called elsewhere.
+pub(crate) fn api(text: &str) -> Result<ApiName, String> {
+    ApiName::parse(text.strip_prefix("api/").unwrap_or(text)).map_err(|error| error.to_string())
+}
+
+fn write(path: &PathBuf, plan: &Made) -> Result<(), Failure> {
+    let broken = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", path.display()))
+    };
+    let bytes = to_file(plan).map_err(|error| broken(&error))?;
+    fs::write(path, bytes).map_err(|error| broken(&error))
+}

@@ -1,0 +1,119 @@
+//! `gatewright show`.
+
+use clap::{Args, ValueEnum};
+use gw_model::{
+    id::ApiName,
+    show::{Line, Object},
+};
+use gw_policy::snapshot::Snapshot;
+use serde::Serialize;
+
+use super::Context;
+use crate::{
+    compose::Workspace,
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// Prints a document as it holds in an environment, with the origin of each line.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// What: api/NAME, environment/NAME, or workspace.
+    #[arg(value_name = "OBJECT")]
+    object: String,
+    /// Also the Cedar that equals the rules of access in the environment.
+    #[arg(long)]
+    policies: bool,
+    /// What a gateway of another kind would be given. Not available yet.
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Apim,
+    Tyk,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    object: &'a str,
+    lines: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    text: &'a str,
+    origins: Vec<String>,
+}
+
+impl Show {
+    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        if self.kind.is_some() {
+            return Err(Failure::wrong("only what is built in can be shown yet")
+                .coded(gw_model::code::Code::TargetKindUnavailable)
+                .help("leave out `--as`"));
+        }
+        let workspace = Workspace::read(&context.globals.workspace)?;
+        let object = self.object(context, &workspace)?;
+        let declarations = workspace.declared(context)?;
+        let lines = declarations.show(&object).ok_or_else(|| {
+            Failure::wrong(format!("there is no `{}`", self.object))
+                .help("name one: api/NAME, environment/NAME or workspace")
+        })?;
+        match context.ui.form {
+            Form::Json => context.ui.json(&Document {
+                schema: "gatewright.io/show/v1",
+                object: &self.object,
+                lines: lines.iter().map(shown).collect(),
+            }),
+            Form::Text => context.ui.result(&text(&lines)),
+        }
+        if self.policies {
+            let environment = workspace.environment(context)?;
+            let desired = workspace.desired(context, &environment)?;
+            for target in desired.spec.targets.keys().take(1) {
+                let snapshot = Snapshot::compile(&desired, target)
+                    .map_err(|found| workspace.refuse(context, &found))?;
+                context.ui.result(&snapshot.printed());
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    fn object(&self, context: Context<'_>, workspace: &Workspace) -> Result<Object, Failure> {
+        let wrong = |error: gw_model::id::NotAName| Failure::wrong(error.to_string());
+        match self.object.split_once('/') {
+            None if self.object == "workspace" => Ok(Object::Workspace),
+            Some(("api", name)) => Ok(Object::Api {
+                api: ApiName::parse(name).map_err(wrong)?,
+                environment: workspace.environment(context)?,
+            }),
+            Some(("environment", name)) => Ok(Object::Environment(name.parse().map_err(wrong)?)),
+            Some(_) | None => Err(Failure::wrong(format!("`{}` is not an object", self.object))
+                .help("name one: api/NAME, environment/NAME or workspace")),
+        }
+    }
+}
+
+fn shown(line: &Line) -> Shown<'_> {
+    Shown { text: &line.text, origins: line.origins.iter().map(ToString::to_string).collect() }
+}
+
+/// The lines, with their origins in a column of their own.
+fn text(lines: &[Line]) -> String {
+    let width = lines.iter().map(|line| line.text.chars().count()).max().unwrap_or_default();
+    let width = width.min(72);
+    let mut text = String::new();
+    for line in lines {
+        let origins: Vec<String> = line.origins.iter().map(ToString::to_string).collect();
+        if origins.is_empty() {
+            text.push_str(&line.text);
+        } else {
+            text.push_str(&format!("{:<width$}  # {}", line.text, origins.join(", ")));
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,33 @@
+//! The only place where concrete types meet.
+
+mod scene;
+mod socket;
+mod state;
+mod workspace;
+
+use gw_model::clock::Clock;
+use time::OffsetDateTime;
+
+pub(crate) use self::{
+    scene::{Scene, failure},
+    socket::decision,
+    state::{State, has_id, no_random, store_failure},
+    workspace::Workspace,
+};
+
+/// The clock of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+}
+
+/// Random bytes of the system.
+pub(crate) fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(bytes)
+}

@@ -1,0 +1,57 @@
+//! One question to a running gateway over the Unix socket in its folder.
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use gw_policy::{
+    decision::Record,
+    gateway::{DECISIONS, SOCKET},
+};
+use http::{Request, StatusCode, header::HOST};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::{net::UnixStream, time::timeout};
+
+use crate::exit::{Exit, Failure};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+/// More than any record has.
+const MAX_BYTES: usize = 1 << 20;
+
+/// A decision of the gateway of a target's folder, by its id or `last`; `None` if it knows none.
+pub(crate) async fn decision(folder: &Path, id: &str) -> Result<Option<Record>, Failure> {
+    let asked = timeout(PATIENCE, ask(folder, &format!("{DECISIONS}{id}"))).await;
+    let answered = asked.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
+    let (status, body) = answered.map_err(|reason| unreachable(&reason))?;
+    match status {
+        StatusCode::OK => serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(|error| unreachable(&format!("its answer cannot be read: {error}"))),
+        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(None),
+        other => Err(unreachable(&format!("it answered {other}"))),
+    }
+}
+
+async fn ask(folder: &Path, path: &str) -> Result<(StatusCode, Bytes), String> {
+    let stream =
+        UnixStream::connect(folder.join(SOCKET)).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(path)
+        .header(HOST, "gateway")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await;
+    connection.abort();
+    Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
+}
+
+fn unreachable(reason: &str) -> Failure {
+    Failure::new(Exit::Unreachable, format!("the gateway cannot be asked: {reason}"))
+        .coded(gw_model::code::Code::TargetUnreachable)
+        .help("start it: `gatewright gateway`")
+}

@@ -1,0 +1,137 @@
+//! The state folder of a workspace on this machine: where it lies, its id and its keys.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use gw_control::store::{Store, StoreError};
+use gw_model::{
+    code::Code,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+};
+use gw_policy::generation::SigningKey;
+
+use crate::{
+    commands::Context,
+    compose::random,
+    exit::{Exit, Failure},
+};
+
+/// The file of the id, from the root of the workspace.
+const ID: &str = ".gatewright/id";
+
+/// Where the state lies, and whose it is.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) folder: PathBuf,
+    pub(crate) workspace_id: WorkspaceId,
+}
+
+/// Whether the folder of declarations has its id.
+pub(crate) fn has_id(folder: &Path) -> bool {
+    folder.join(ID).exists()
+}
+
+impl State {
+    pub(crate) fn locate(context: Context<'_>, root: &Path) -> Result<Self, Failure> {
+        let workspace_id = read_id(root)?;
+        let named = context.surroundings.named_state(context.globals);
+        let folder = match named {
+            Some(folder) => folder,
+            None => context
+                .surroundings
+                .state_home()
+                .ok_or_else(|| {
+                    Failure::wrong("there is no place for the state")
+                        .coded(Code::NoStateFolder)
+                        .help("name one with `--state DIR`")
+                })?
+                .join(workspace_id.as_str()),
+        };
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        Ok(Self { folder, workspace_id })
+    }
+
+    pub(crate) async fn open(&self) -> Result<Store, Failure> {
+        Store::open(&self.folder).await.map_err(|error| store_failure(&error))
+    }
+
+    /// The state where something was ever written down.
+    pub(crate) async fn open_existing(&self) -> Result<Option<Store>, Failure> {
+        Store::open_existing(&self.folder).await.map_err(|error| store_failure(&error))
+    }
+
+    /// Where a target's generations, decisions and socket lie.
+    pub(crate) fn target_folder(&self, at: &EnvironmentName, target: &TargetName) -> PathBuf {
+        self.folder.join("targets").join(at.as_str()).join(target.as_str())
+    }
+
+    /// The key that signs what gateways of this state serve; made on first use.
+    pub(crate) fn signing_key(&self) -> Result<SigningKey, Failure> {
+        let path = self.folder.join("signing.key");
+        let broken = |error: io::Error| {
+            Failure::new(Exit::Failed, format!("cannot use `{}`: {error}", path.display()))
+                .coded(Code::StateUnreadable)
+        };
+        let not_a_key = || {
+            Failure::new(Exit::Failed, format!("`{}` is not a signing key", path.display()))
+                .coded(Code::StateUnreadable)
+                .help("restore it from a backup; without it gateways refuse what is applied")
+        };
+        match File::open(&path) {
+            Ok(mut file) => {
+                let mut pkcs8 = vec![];
+                file.read_to_end(&mut pkcs8).map_err(broken)?;
+                SigningKey::parse(&pkcs8).map_err(|_| not_a_key())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let seed = random().ok_or_else(no_random)?;
+                let key = SigningKey::from_seed(&seed).map_err(|_| not_a_key())?;
+                let pkcs8 = key.to_pkcs8().map_err(|_| not_a_key())?;
+                fs::create_dir_all(&self.folder).map_err(broken)?;
+                write_private(&path, &pkcs8).map_err(broken)?;
+                let public = self.folder.join("signing.pub");
+                fs::write(public, format!("{}\n", key.public())).map_err(broken)?;
+                Ok(key)
+            }
+            Err(error) => Err(broken(error)),
+        }
+    }
+}
+
+pub(crate) fn store_failure(error: &StoreError) -> Failure {
+    Failure::new(Exit::Failed, error.to_string()).coded(error.code())
+}
+
+pub(crate) fn no_random() -> Failure {
+    Failure::new(Exit::Failed, "this machine gives no random numbers")
+}
+
+fn read_id(root: &Path) -> Result<WorkspaceId, Failure> {
+    let path = root.join(ID);
+    let text = fs::read_to_string(&path).map_err(|_| {
+        Failure::wrong("this workspace has no id")
+            .coded(Code::NoWorkspaceId)
+            .note(format!("`{}` cannot be read", path.display()))
+            .help("run `gatewright init --id` once, and commit the file")
+    })?;
+    WorkspaceId::parse(text.trim()).map_err(|error| {
+        Failure::wrong(error.to_string())
+            .coded(Code::NoWorkspaceId)
+            .note(format!("it stands in `{}`", path.display()))
+            .help("restore the file from Git")
+    })
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut file =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
+}

@@ -1,0 +1,124 @@
+//! A folder of declarations, read once.
+
+use std::path::Path;
+
+use gw_control::source::local::Folder;
+use gw_model::{
+    code::Code,
+    desired::Desired,
+    diagnostic::{Diagnostic, Severity},
+    id::EnvironmentName,
+    load::{Declarations, load},
+    source::Sources,
+};
+use gw_plan::digest::Digest;
+use gw_policy::check;
+use time::Date;
+
+use crate::{
+    commands::Context,
+    diagnostics::{self, Paint},
+    exit::{Exit, Failure},
+};
+
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    pub(crate) folder: Folder,
+    pub(crate) sources: Sources,
+    /// None where the files say too little to go on.
+    pub(crate) declarations: Option<Declarations>,
+    /// What was found while reading; the rest is found environment by environment.
+    found: Vec<Diagnostic>,
+}
+
+impl Workspace {
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let folder = Folder::open(path).map_err(|error| {
+            Failure::wrong(error.to_string()).help("name the folder of declarations with `-w DIR`")
+        })?;
+        let loaded = load(&folder);
+        Ok(Self {
+            folder,
+            sources: loaded.sources,
+            declarations: loaded.declarations,
+            found: loaded.diagnostics,
+        })
+    }
+
+    /// Everything there is to say about the declarations, in every environment, each thing once.
+    pub(crate) fn check(&self, today: Date) -> Vec<Diagnostic> {
+        let mut found = self.found.clone();
+        if let Some(declarations) = &self.declarations {
+            for (name, _) in declarations.environments() {
+                match declarations.desired(name) {
+                    Ok(desired) => found.extend(check::findings(&desired, today)),
+                    Err(refused) => found.extend(refused),
+                }
+            }
+        }
+        let mut once: Vec<Diagnostic> = vec![];
+        for diagnostic in found {
+            if !once.contains(&diagnostic) {
+                once.push(diagnostic);
+            }
+        }
+        once
+    }
+
+    /// How many values of secrets stand where names belong. With one, nothing can be applied.
+    pub(crate) fn literal_secrets(&self) -> usize {
+        self.found.iter().filter(|found| found.code == Code::Secret).count()
+    }
+
+    /// The environment that was named, or the only one.
+    pub(crate) fn environment(&self, context: Context<'_>) -> Result<EnvironmentName, Failure> {
+        let declarations = self.declared(context)?;
+        let names: Vec<&EnvironmentName> =
+            declarations.environments().map(|(name, _)| name).collect();
+        let list = || names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        match (&context.globals.env, names.as_slice()) {
+            (Some(wanted), names) if names.contains(&wanted) => Ok(wanted.clone()),
+            (Some(wanted), _) => Err(Failure::wrong(format!("there is no environment `{wanted}`"))
+                .help(format!("declared are: {}", list()))),
+            (None, [only]) => Ok((*only).clone()),
+            (None, []) => Err(Failure::wrong("no environment is declared")),
+            (None, _) => Err(Failure::wrong("several environments are declared")
+                .help(format!("name one with `--env`: {}", list()))),
+        }
+    }
+
+    /// What must hold in an environment. Errors anywhere in the folder stand in the way: half a
+    /// workspace is never put to work.
+    pub(crate) fn desired(
+        &self,
+        context: Context<'_>,
+        environment: &EnvironmentName,
+    ) -> Result<Desired, Failure> {
+        let declarations = self.declared(context)?;
+        declarations.desired(environment).map_err(|found| self.refuse(context, &found))
+    }
+
+    /// The digest over the files that were read: the *source* digest.
+    pub(crate) fn source_digest(&self) -> Digest {
+        let read = self.folder.was_read();
+        Digest::of_files(read.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
+    }
+
+    /// The declarations, where nothing is wrong with them.
+    pub(crate) fn declared(&self, context: Context<'_>) -> Result<&Declarations, Failure> {
+        let wrong = self.found.iter().any(|found| found.severity() == Severity::Error);
+        match &self.declarations {
+            Some(declarations) if !wrong => Ok(declarations),
+            Some(_) | None => Err(self.refuse(context, &self.found)),
+        }
+    }
+
+    /// Tells what is wrong, as `check` does.
+    pub(crate) fn refuse(&self, context: Context<'_>, found: &[Diagnostic]) -> Failure {
+        let paint = if context.ui.coloured_talk() { Paint::Coloured } else { Paint::Plain };
+        for diagnostic in found {
+            context.ui.alarm(&diagnostics::one(diagnostic, &self.sources, paint));
+        }
+        Failure::new(Exit::Wrong, "the declarations are wrong").note("nothing was changed")
+    }
+}

@@ -1,0 +1,78 @@
+//! Raw settings to checked settings, once. The name of every environment variable is here.
+
+use std::{env, ffi::OsString, path::PathBuf};
+
+use crate::{
+    commands::Globals,
+    ui::{Colour, Form, Input, Talk, Ui},
+};
+
+/// Where the state of this machine lies.
+const STATE: &str = "GATEWRIGHT_STATE";
+/// The user's folder for state, by the XDG base directory specification.
+const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+const HOME: &str = "HOME";
+/// Any text in it: no colour.
+const NO_COLOR: &str = "NO_COLOR";
+
+/// What the environment of the process says.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    state: Option<PathBuf>,
+    state_home: Option<PathBuf>,
+    colour: Colour,
+}
+
+impl Surroundings {
+    pub(crate) fn read() -> Self {
+        // A variable that is set to nothing counts as not set, as XDG says.
+        let filled = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let folder = |value: OsString| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+        let home = filled(HOME).and_then(folder);
+        Self {
+            state: filled(STATE).map(PathBuf::from),
+            state_home: filled(XDG_STATE_HOME)
+                .and_then(folder)
+                .or_else(|| home.map(|home| home.join(".local/state"))),
+            colour: if filled(NO_COLOR).is_some() { Colour::Never } else { Colour::Auto },
+        }
+    }
+
+    /// The folder that was named for the state of this one run.
+    pub(crate) fn named_state(&self, globals: &Globals) -> Option<PathBuf> {
+        globals.state.clone().or_else(|| self.state.clone())
+    }
+
+    /// The user's folder for the state of all workspaces.
+    pub(crate) fn state_home(&self) -> Option<PathBuf> {
+        self.state_home.as_ref().map(|home| home.join("gatewright"))
+    }
+}
+
+pub(crate) fn ui(globals: &Globals, surroundings: &Surroundings) -> Ui {
+    let talk = match (globals.quiet, globals.verbose) {
+        (true, _) => Talk::Quiet,
+        (false, false) => Talk::Normal,
+        (false, true) => Talk::Detailed,
+    };
+    let form = if globals.json { Form::Json } else { Form::Text };
+    let input = if globals.no_input { Input::Never } else { Input::Ask };
+    let colour = if globals.no_color { Colour::Never } else { surroundings.colour };
+    Ui::new(talk, form, input, colour)
+}
+
+/// Waits for somebody to stop the program, by keyboard or by signal.
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    // Without a handler nothing can interrupt but the system itself.
+    let (Ok(mut keyboard), Ok(mut end)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = keyboard.recv() => {}
+        _ = end.recv() => {}
+    }
+}

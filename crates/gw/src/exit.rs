@@ -1,0 +1,80 @@
+//! How a run ends: the exit code, and the failure that is told before it.
+
+use std::{fmt, process::ExitCode};
+
+use gw_model::code::Code;
+
+/// The exit codes. Scripts rely on them, so none ever changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// Failed for a reason nobody foresaw.
+    Failed = 1,
+    /// Declarations or arguments are wrong.
+    Wrong = 2,
+    /// A rule does not allow it.
+    Denied = 3,
+    /// Differences exist, and the command was asked to say so.
+    Differs = 4,
+    /// Stopped half way; what happened is recorded, and running it again continues.
+    Half = 5,
+    /// A target, a store or another party could not be reached.
+    Unreachable = 6,
+    /// The person at the keyboard stopped it.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked. Told by `ui`, once, at the end.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) code: Option<Code>,
+    pub(crate) message: String,
+    pub(crate) notes: Vec<String>,
+    /// Ways out, the best first.
+    pub(crate) help: Vec<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, code: None, message: message.into(), notes: vec![], help: vec![] }
+    }
+
+    /// What the reader wrote is wrong.
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        Self::new(Exit::Wrong, message)
+    }
+
+    #[must_use]
+    pub(crate) fn coded(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
