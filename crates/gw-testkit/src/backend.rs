@@ -63,6 +63,7 @@ pub struct Backend {
 struct Seen {
     requests: Mutex<Vec<Received>>,
     answer: Mutex<Answer>,
+    echoed: Mutex<Option<String>>,
     connections: AtomicUsize,
     stopping: AtomicBool,
 }
@@ -98,6 +99,11 @@ impl Backend {
     /// Forgets the requests so far.
     pub fn clear(&self) {
         self.seen.requests.lock().clear();
+    }
+
+    /// From now on answers carry the request's header of this name as `x-echo`.
+    pub fn echo(&self, name: &str) {
+        *self.seen.echoed.lock() = Some(name.to_owned());
     }
 
     /// What is answered from now on.
@@ -136,8 +142,12 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> io::Result<()> {
         let method = words.next().unwrap_or_default();
         let target = words.next().unwrap_or_default();
         let head_only = method == "HEAD";
-        seen.requests.lock().push(Received { head, method, target, headers, body });
-        let answer = seen.answer.lock().clone();
+        let received = Received { head, method, target, headers, body };
+        let mut answer = seen.answer.lock().clone();
+        if let Some(value) = seen.echoed.lock().as_ref().and_then(|name| received.header(name)) {
+            answer.headers.push(("x-echo".to_owned(), value.to_owned()));
+        }
+        seen.requests.lock().push(received);
         stream.write_all(&render(&answer, head_only))?;
     }
     Ok(())
