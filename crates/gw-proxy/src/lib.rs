@@ -1,1 +1,30 @@
-//! The built-in gateway: from a request to a decision to the upstream.
+//! The data plane: takes calls, decides each by the snapshot in force, and sends on what is allowed.
+//!
+//! A call goes from [`listen`] over [`wire`] into [`pipeline`]; what it meets there stands in one
+//! list. The steward beside it takes new generations. Nothing here reads a declaration, and nothing
+//! decides that is not in `gw-policy`.
+
+mod access_log;
+mod admin;
+mod assertion;
+mod certificate;
+mod credential;
+pub mod gateway;
+mod listen;
+mod metrics;
+mod noise;
+mod phase;
+mod pipeline;
+mod record;
+mod respond;
+mod serving;
+pub mod settings;
+mod shared;
+mod stage;
+mod steward;
+mod tls;
+mod trace;
+mod upstream;
+mod wire;
+
+pub use upstream::tls::TlsRefusal;

@@ -1,0 +1,94 @@
+//! One line of JSON per call, for those who collect logs. It holds no query, header or token.
+
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use serde::Serialize;
+
+use crate::settings::AccessLog;
+
+/// The end that many threads hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines {
+    queue: SyncSender<Option<Box<Line>>>,
+    lost: Arc<AtomicU64>,
+    one_in: u32,
+}
+
+/// One call, after its last byte.
+#[derive(Debug, Serialize)]
+pub(crate) struct Line {
+    pub(crate) time: String,
+    pub(crate) decision: String,
+    pub(crate) trace: String,
+    pub(crate) client: String,
+    pub(crate) method: String,
+    pub(crate) host: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    pub(crate) reason: &'static str,
+    pub(crate) api: Option<String>,
+    pub(crate) operation: Option<String>,
+    pub(crate) identity: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) generation: Option<u64>,
+    pub(crate) bytes: u64,
+    /// Whether the caller got all of the answer.
+    pub(crate) complete: bool,
+    pub(crate) took_us: u64,
+}
+
+const QUEUE: usize = 8 * 1024;
+
+impl Lines {
+    pub(crate) fn open(log: AccessLog) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let AccessLog { writer, one_in } = log;
+        let (queue, lines) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let for_thread = Arc::clone(&lost);
+        let thread = thread::Builder::new().name("gw-access-log".to_owned());
+        let thread = thread.spawn(move || write(writer, &lines, &for_thread))?;
+        Ok((Self { queue, lost, one_in: one_in.max(1) }, thread))
+    }
+
+    /// Whether the call with this number of chance is one that is written.
+    pub(crate) fn takes(&self, chance: u64) -> bool {
+        chance.is_multiple_of(u64::from(self.one_in))
+    }
+
+    pub(crate) fn keep(&self, line: Line) {
+        if self.queue.try_send(Some(Box::new(line))).is_err() {
+            self.lost.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        // A writer that is gone needs no telling.
+        let _gone = self.queue.send(None);
+    }
+}
+
+fn write(mut writer: Box<dyn Write + Send>, lines: &Receiver<Option<Box<Line>>>, lost: &AtomicU64) {
+    let mut batch = Vec::new();
+    while let Ok(Some(first)) = lines.recv() {
+        batch.clear();
+        let more = lines.try_iter().take(255).map_while(|line| line);
+        let mut count = 0;
+        for line in std::iter::once(first).chain(more) {
+            count += 1;
+            if serde_json::to_writer(&mut batch, &line).is_ok() {
+                batch.push(b'\n');
+            }
+        }
+        if writer.write_all(&batch).and_then(|()| writer.flush()).is_err() {
+            lost.fetch_add(count, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Starts the threads of a gateway and stops them again.
+
+use std::{
+    fmt, fs, io,
+    net::{SocketAddr, TcpListener as StdListener},
+    os::unix::{
+        fs::{OpenOptionsExt as _, PermissionsExt as _},
+        net::{UnixListener as StdUnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use gw_net::{
+    client::Client,
+    issuer::{Issuers, Timing},
+};
+use gw_policy::{gateway::SOCKET, keys::KeySet};
+use parking_lot::Mutex;
+use rustls::ServerConfig;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    runtime::{Builder, Runtime},
+    sync::watch,
+    task::LocalSet,
+};
+
+use crate::{
+    access_log::Lines,
+    admin::Admin,
+    assertion::{NotASigningKey, Signer},
+    listen,
+    metrics::Metrics,
+    noise::Noise,
+    phase::Phase,
+    pipeline::Worker,
+    record::Decisions,
+    settings::Settings,
+    shared::{Shared, WantsCertificates},
+    stage::limit::Counters,
+    steward::Steward,
+    tls,
+    upstream::tls::{TlsRefusal, Trust},
+};
+
+/// A running gateway. It serves until [`Gateway::stop`], or until it is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+    socket: PathBuf,
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+    /// Each worker sends once, when its calls are answered.
+    drained: Mutex<mpsc::Receiver<()>>,
+    workers: Vec<JoinHandle<()>>,
+    steward: Option<JoinHandle<()>>,
+    /// They end when what they write is written.
+    scribes: Vec<JoinHandle<()>>,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug)]
+pub enum StartError {
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
+    /// Another gateway answers on the socket of this target.
+    AlreadyRunning {
+        socket: PathBuf,
+    },
+    Folder {
+        path: PathBuf,
+        error: io::Error,
+    },
+    Tls(TlsRefusal),
+    Key {
+        path: PathBuf,
+    },
+    Random,
+    Thread(io::Error),
+}
+
+const ASSERTION_KEY: &str = "assertion.key";
+const DECISIONS: &str = "decisions";
+
+impl Gateway {
+    /// Binds the addresses, takes the generation that is in force, and begins to serve. Without a
+    /// valid generation it serves too, and denies everything.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let sockets = bind(settings.listen, settings.threads.get())?;
+        let address = local_address(&sockets, settings.listen);
+        let admin = match settings.admin {
+            Some(address) => bind(address, 1)?.pop(),
+            None => None,
+        };
+        let socket = settings.folder.join(SOCKET);
+        let unix = bind_socket(&settings.folder, &socket)?;
+        let Prepared { shared, steward, tls, scribes } = Prepared::make(settings, address)?;
+        let (phase, watched) = watch::channel(Phase::Serve);
+        let (drained, all_drained) = mpsc::channel();
+        let mut gateway = Self {
+            address,
+            admin: admin.as_ref().and_then(|socket| socket.local_addr().ok()),
+            socket,
+            shared: Arc::clone(&shared),
+            phase,
+            drained: Mutex::new(all_drained),
+            workers: vec![],
+            steward: None,
+            scribes,
+        };
+        let sockets_of_admin = AdminSockets { unix, tcp: admin };
+        let admin = Admin { shared: Arc::clone(&shared), listen: address };
+        gateway.steward = Some(begin(steward, admin, sockets_of_admin, &watched)?);
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let thread = Thread {
+                shared: Arc::clone(&shared),
+                socket,
+                tls: tls.clone(),
+                phase: watched.clone(),
+                drained: drained.clone(),
+                noise: Noise::begin().ok_or(StartError::Random)?,
+            };
+            gateway.workers.push(spawn(&format!("gw-worker-{number}"), move || thread.run())?);
+        }
+        Ok(gateway)
+    }
+
+    /// Where callers connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where health and metrics are.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The number of the generation that is served.
+    pub fn generation(&self) -> Option<u64> {
+        self.shared.current.load().as_ref().map(|serving| serving.generation.number)
+    }
+
+    /// Takes no more calls, waits for those under way as long as `grace`, then ends. Blocks.
+    pub fn stop(self, grace: Duration) {
+        self.phase.send_replace(Phase::Drain);
+        let until = Instant::now() + grace;
+        for _worker in &self.workers {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.drained.lock().recv_timeout(left).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::End);
+        let first = self.workers.drain(..).chain(self.steward.take());
+        for thread in first {
+            // A thread that panicked has said so itself.
+            let _panicked = thread.join();
+        }
+        // Nobody has anything more to write down.
+        self.shared.decisions.stop();
+        if let Some(lines) = &self.shared.lines {
+            lines.stop();
+        }
+        for scribe in self.scribes.drain(..) {
+            let _panicked = scribe.join();
+        }
+        // A socket that cannot be removed is found dead by the next gateway.
+        let _left = fs::remove_file(&self.socket);
+    }
+}
+
+/// Everything that exists before the first thread serves.
+struct Prepared {
+    shared: Arc<Shared>,
+    steward: Steward,
+    tls: Option<Arc<ServerConfig>>,
+    scribes: Vec<JoinHandle<()>>,
+}
+
+impl Prepared {
+    fn make(settings: Settings, address: SocketAddr) -> Result<Self, StartError> {
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        let issuer = settings.public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
+        let signer = read_signer(&settings.folder, &issuer)?;
+        let trust = Trust::load(&settings.upstream_authorities).map_err(StartError::Tls)?;
+        let anonymous = trust.anonymous().map_err(StartError::Tls)?;
+        let folder = settings.folder.join(DECISIONS);
+        let opened = Decisions::open(&folder, settings.bounds.max_record_bytes);
+        let (decisions, scribe) =
+            opened.map_err(|error| StartError::Folder { path: folder.clone(), error })?;
+        let mut scribes = vec![scribe];
+        let lines = match settings.access_log {
+            Some(log) => {
+                let (lines, scribe) = Lines::open(log).map_err(StartError::Thread)?;
+                scribes.push(scribe);
+                Some(lines)
+            }
+            None => None,
+        };
+        let parse = |bytes: &[u8]| KeySet::parse(bytes).map_err(|refusal| refusal.to_string());
+        let client = Client::new(&settings.providers);
+        let shared = Arc::new(Shared {
+            workspace: settings.workspace,
+            environment: settings.environment,
+            target: settings.target,
+            bounds: settings.bounds,
+            mode: settings.mode,
+            trusted_proxies: settings.trusted_proxies,
+            clock: settings.clock,
+            current: ArcSwapOption::empty(),
+            refused: Mutex::new(None),
+            issuers: Issuers::new(client, parse, Timing::default()),
+            counters: Counters::default(),
+            decisions,
+            lines,
+            metrics: Metrics::default(),
+            signer,
+        });
+        let wants = Arc::new(WantsCertificates(Arc::clone(&shared)));
+        let tls = settings.tls.map(|tls| tls::server(&tls, wants)).transpose();
+        let steward = Steward {
+            shared: Arc::clone(&shared),
+            folder: settings.folder,
+            key: settings.verifying_key,
+            stores: settings.secrets,
+            trust,
+            anonymous,
+            seen: None,
+        };
+        Ok(Self { shared, steward, tls: tls.map_err(StartError::Tls)?, scribes })
+    }
+}
+
+/// One thread that serves calls.
+struct Thread {
+    shared: Arc<Shared>,
+    socket: StdListener,
+    tls: Option<Arc<ServerConfig>>,
+    phase: watch::Receiver<Phase>,
+    drained: mpsc::Sender<()>,
+    noise: Noise,
+}
+
+impl Thread {
+    fn run(self) {
+        let Self { shared, socket, tls, mut phase, drained, noise } = self;
+        let Ok(runtime) = runtime() else { return };
+        let worker = Worker::new(shared, noise);
+        let accepting = phase.clone();
+        let serving = async {
+            let Ok(listener) = TcpListener::from_std(socket) else { return };
+            listen::accept(listener, tls, worker, accepting).await;
+            // Whoever stops the gateway may have stopped waiting.
+            let _gone = drained.send(());
+        };
+        LocalSet::new().block_on(&runtime, async move {
+            tokio::select! {
+                () = serving => {}
+                _ended = phase.wait_for(|phase| *phase == Phase::End) => {}
+            }
+        });
+    }
+}
+
+struct AdminSockets {
+    unix: StdUnixListener,
+    tcp: Option<StdListener>,
+}
+
+/// Starts the thread beside those that serve. Returns once the generation in force is taken or
+/// refused, so that the first call already meets it.
+fn begin(
+    mut steward: Steward,
+    admin: Admin,
+    sockets: AdminSockets,
+    phase: &watch::Receiver<Phase>,
+) -> Result<JoinHandle<()>, StartError> {
+    let runtime = runtime().map_err(StartError::Thread)?;
+    let phase = phase.clone();
+    let (ready, is_ready) = mpsc::channel();
+    let thread = spawn("gw-steward", move || {
+        runtime.block_on(async move {
+            steward.look().await;
+            let (Ok(unix), Ok(tcp)) = (
+                UnixListener::from_std(sockets.unix),
+                sockets.tcp.map(TcpListener::from_std).transpose(),
+            ) else {
+                return;
+            };
+            tokio::spawn(admin.clone().on_socket(unix, phase.clone()));
+            if let Some(tcp) = tcp {
+                tokio::spawn(admin.on_address(tcp, phase.clone()));
+            }
+            // Whoever started the gateway waits for this.
+            let _gone = ready.send(());
+            steward.work(phase).await;
+        });
+    })?;
+    let failed = || StartError::Thread(io::Error::other("the admin sockets cannot be used"));
+    is_ready.recv().map_err(|_| failed())?;
+    Ok(thread)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(StartError::Thread)
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().max_blocking_threads(4).build()
+}
+
+fn bind(address: SocketAddr, threads: usize) -> Result<Vec<StdListener>, StartError> {
+    listen::bind(address, threads).map_err(|error| StartError::Listen { address, error })
+}
+
+fn local_address(sockets: &[StdListener], asked: SocketAddr) -> SocketAddr {
+    sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(asked)
+}
+
+/// The socket of the target, which only its owner may open. A dead one of a former gateway is
+/// replaced, one that answers is not.
+fn bind_socket(folder: &Path, path: &Path) -> Result<StdUnixListener, StartError> {
+    let failed = |error| StartError::Folder { path: path.to_owned(), error };
+    fs::create_dir_all(folder).map_err(failed)?;
+    if UnixStream::connect(path).is_ok() {
+        return Err(StartError::AlreadyRunning { socket: path.to_owned() });
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        Ok(()) | Err(_) => {}
+    }
+    // Nobody else gets to it between its making and its closing: the folder above is the owner's.
+    let listener = StdUnixListener::bind(path).map_err(failed)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+/// The key that signs assertions, made at the first start.
+fn read_signer(folder: &Path, issuer: &str) -> Result<Signer, StartError> {
+    let path = folder.join(ASSERTION_KEY);
+    let unreadable = |error| StartError::Folder { path: path.clone(), error };
+    let no_key = |_: NotASigningKey| StartError::Key { path: path.clone() };
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = Signer::generate().map_err(no_key)?;
+            let mut file = fs::OpenOptions::new();
+            let mut file =
+                file.write(true).create_new(true).mode(0o600).open(&path).map_err(unreadable)?;
+            io::Write::write_all(&mut file, &made).map_err(unreadable)?;
+            made
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    Signer::parse(&bytes, issuer).map_err(no_key)
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::AlreadyRunning { socket } => {
+                write!(f, "another gateway serves this target: it answers on {}", socket.display())
+            }
+            Self::Folder { path, error } => write!(f, "cannot use {}: {error}", path.display()),
+            Self::Tls(refusal) => write!(f, "TLS: {refusal}"),
+            Self::Key { path } => write!(f, "{} holds no P-256 key", path.display()),
+            Self::Random => f.write_str("this machine gives no random bytes"),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,120 @@
+//! Where callers arrive: one listening socket per thread, and the connections on it.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    phase::Phase,
+    pipeline::Worker,
+    wire::{
+        self,
+        head::{Peer, Scheme},
+    },
+};
+
+const BACKLOG: i32 = 1024;
+
+/// Binds the same address once per thread; the kernel spreads the connections.
+pub(crate) fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>> {
+    // Sockets that share a port do not notice another gateway that shares it too. One that does not
+    // share notices, so that one is tried first.
+    let alone = open(address)?;
+    alone.bind(&address.into())?;
+    let address = alone.local_addr()?.as_socket().unwrap_or(address);
+    drop(alone);
+    (0..threads)
+        .map(|_| {
+            let socket = open(address)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            Ok(socket.into())
+        })
+        .collect()
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Takes connections until told to stop, then waits for the calls on them.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    worker: Rc<Worker>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let acceptor = tls.map(TlsAcceptor::from);
+    // Every connection holds a sender; when the last is dropped, all connections have ended.
+    let (open, mut all_closed) = mpsc::channel::<()>(1);
+    let mut sweep = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _tick = sweep.tick() => {
+                worker.pool.sweep();
+                continue;
+            }
+            _asked = phase.wait_for(|phase| *phase >= Phase::Drain) => break,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                if open.strong_count() > worker.shared.bounds.max_connections {
+                    worker.shared.metrics.refused_connections.add(1);
+                    continue;
+                }
+                let (worker, phase, open) = (Rc::clone(&worker), phase.clone(), open.clone());
+                let acceptor = acceptor.clone();
+                tokio::task::spawn_local(async move {
+                    serve(stream, address, acceptor, &worker, phase).await;
+                    drop(open);
+                });
+            }
+            // The process has no descriptors left: those in use come back when calls end.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+    drop(listener);
+    drop(open);
+    let _closed = all_closed.recv().await;
+}
+
+async fn serve(
+    stream: TcpStream,
+    address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+    worker: &Worker,
+    phase: watch::Receiver<Phase>,
+) {
+    // Without it small answers wait for the caller's acknowledgement; they still arrive.
+    let _slower = stream.set_nodelay(true);
+    let bounds = &worker.shared.bounds;
+    let Some(acceptor) = acceptor else {
+        let peer = Peer { address, scheme: Scheme::Http, certificates: None };
+        return wire::hyper::serve(stream, peer, bounds, worker, phase).await;
+    };
+    let Ok(Ok(stream)) = timeout(bounds.handshake_timeout, acceptor.accept(stream)).await else {
+        worker.shared.metrics.failed_handshakes.add(1);
+        return;
+    };
+    let chain = stream.get_ref().1.peer_certificates();
+    let certificates = chain.map(|chain| chain.iter().map(|c| c.clone().into_owned()).collect());
+    let peer = Peer { address, scheme: Scheme::Https, certificates };
+    wire::hyper::serve(stream, peer, bounds, worker, phase).await;
+}

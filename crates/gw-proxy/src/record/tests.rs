@@ -1,0 +1,93 @@
+use gw_model::id::{EnvironmentName, TargetName};
+use gw_policy::decision::Reason;
+
+use super::*;
+
+fn record(number: u64) -> Record {
+    Record {
+        id: id(number),
+        at_ms: number,
+        environment: EnvironmentName::parse("dev").expect("a name"),
+        target: TargetName::parse("default").expect("a name"),
+        generation: Some(1),
+        client: None,
+        method: "GET".to_owned(),
+        host: "gateway.test".to_owned(),
+        path: "/orders".to_owned(),
+        reason: Reason::NotGranted,
+        status: 403,
+        detail: None,
+        who: vec![],
+        operation: None,
+        grant: None,
+        candidates: vec![],
+        policies: vec![],
+        cure: None,
+        upstream_status: None,
+        took_us: 1,
+        count: 1,
+    }
+}
+
+fn id(number: u64) -> DecisionId {
+    DecisionId::new(number, [0; 5])
+}
+
+fn found(decisions: &Decisions, wanted: Wanted) -> Option<u64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime").block_on(decisions.find(wanted)).map(|record| record.at_ms)
+}
+
+fn bytes_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("a file").metadata().expect("data").len()).sum()
+}
+
+#[test]
+fn what_was_handed_over_is_found_over_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (decisions, thread) = Decisions::open(folder.path(), 1 << 20).expect("it opens");
+    assert_eq!(found(&decisions, Wanted::Last), None);
+    decisions.keep(record(1));
+    decisions.keep(record(2));
+    assert_eq!(found(&decisions, Wanted::Last), Some(2));
+    assert_eq!(found(&decisions, Wanted::Id(id(1))), Some(1));
+    assert_eq!(found(&decisions, Wanted::Id(id(3))), None);
+    decisions.stop();
+    thread.join().expect("it ends");
+    let (decisions, _thread) = Decisions::open(folder.path(), 1 << 20).expect("it opens");
+    assert_eq!(found(&decisions, Wanted::Last), Some(2));
+    decisions.keep(record(3));
+    assert_eq!(found(&decisions, Wanted::Last), Some(3));
+    assert_eq!(found(&decisions, Wanted::Id(id(1))), Some(1));
+}
+
+#[test]
+fn the_log_never_grows_over_its_bound_and_keeps_the_newest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bound = 32 * 1024;
+    let (decisions, thread) = Decisions::open(folder.path(), bound).expect("it opens");
+    for number in 1..=2_000 {
+        decisions.keep(record(number));
+    }
+    decisions.stop();
+    thread.join().expect("it ends");
+    assert!(bytes_of(folder.path()) <= bound + bound / SEGMENTS, "{}", bytes_of(folder.path()));
+    let (decisions, _thread) = Decisions::open(folder.path(), bound).expect("it opens");
+    assert_eq!(found(&decisions, Wanted::Last), Some(2_000));
+    assert_eq!(found(&decisions, Wanted::Id(id(1))), None);
+    assert_eq!(decisions.lost(), 0);
+}
+
+#[test]
+fn a_line_that_a_crash_cut_off_hides_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = serde_json::to_string(&record(1)).expect("JSON");
+    let half: String = whole.chars().take(whole.len() / 2).collect();
+    let text = format!("{whole}\n{half}");
+    fs::write(folder.path().join("000000000001.jsonl"), text).expect("written");
+    let (decisions, _thread) = Decisions::open(folder.path(), 1 << 20).expect("it opens");
+    assert_eq!(found(&decisions, Wanted::Last), Some(1));
+    decisions.keep(record(2));
+    assert_eq!(found(&decisions, Wanted::Last), Some(2));
+}

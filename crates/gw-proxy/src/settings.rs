@@ -1,0 +1,118 @@
+//! What a gateway process is told when it starts. Nothing here is read from a declaration.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use gw_model::{
+    clock::Clock,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+    secret::{Redacted, SecretStores},
+};
+use gw_net::client::ClientSettings;
+use gw_policy::generation::PublicKey;
+
+/// How one gateway runs.
+#[derive(Debug)]
+pub struct Settings {
+    /// The target's folder in the state folder: generations, decisions, the socket.
+    pub folder: PathBuf,
+    pub workspace: WorkspaceId,
+    pub environment: EnvironmentName,
+    pub target: TargetName,
+    /// The public half of the key that signs generations.
+    pub verifying_key: PublicKey,
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// Health and metrics over TCP; the socket in the folder is there in any case.
+    pub admin: Option<SocketAddr>,
+    /// How callers and backends reach this gateway; the issuer of its assertions.
+    pub public_url: Option<String>,
+    /// Callers speak TLS when this is given.
+    pub tls: Option<Tls>,
+    pub threads: NonZeroUsize,
+    pub mode: Mode,
+    /// Only these may say on whose behalf they call (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Certificate authorities (PEM) that upstreams may have beside those of the machine.
+    pub upstream_authorities: Vec<u8>,
+    /// How the identity providers are reached.
+    pub providers: ClientSettings,
+    pub bounds: Bounds,
+    pub access_log: Option<AccessLog>,
+    pub clock: Arc<dyn Clock>,
+    pub secrets: Arc<dyn SecretStores>,
+}
+
+/// The gateway's own certificate chain and key, as PEM.
+#[derive(Debug)]
+pub struct Tls {
+    pub chain: Vec<u8>,
+    pub key: Redacted<Vec<u8>>,
+}
+
+/// How much is told and kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Every decision is recorded.
+    Development,
+    /// Every refusal and one in so many allowed calls are recorded.
+    Production { record_one_in: u32 },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The longest wait for a whole request head, and for the next one on an open connection.
+    pub head_timeout: Duration,
+    pub handshake_timeout: Duration,
+    pub connect_timeout: Duration,
+    /// How long an unused connection to an upstream is kept.
+    pub upstream_idle: Duration,
+    pub max_head_bytes: usize,
+    pub max_headers: usize,
+    pub max_connections: usize,
+    /// A request body is never longer, whatever an API declares.
+    pub max_body_bytes: u64,
+    /// The decision log on disk.
+    pub max_record_bytes: u64,
+    /// How often the gateway looks for a new generation.
+    pub look: Duration,
+    /// How often secrets are read again: a new value is in force after this long.
+    pub secrets_refresh: Duration,
+}
+
+/// Where one line of JSON per call goes.
+pub struct AccessLog {
+    pub writer: Box<dyn io::Write + Send>,
+    /// Refusals are always written; of other calls one in so many.
+    pub one_in: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            upstream_idle: Duration::from_secs(30),
+            max_head_bytes: 32 * 1024,
+            max_headers: 100,
+            max_connections: 10_000,
+            max_body_bytes: 1024 * 1024 * 1024,
+            max_record_bytes: 64 * 1024 * 1024,
+            look: Duration::from_millis(100),
+            secrets_refresh: Duration::from_secs(5),
+        }
+    }
+}
+
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessLog").field("one_in", &self.one_in).finish_non_exhaustive()
+    }
+}

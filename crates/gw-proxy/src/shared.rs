@@ -1,0 +1,94 @@
+//! What all threads of one gateway share.
+
+use std::{net::IpAddr, sync::Arc};
+
+use arc_swap::ArcSwapOption;
+use gw_model::{
+    clock::Clock,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+};
+use gw_net::issuer::Issuers;
+use gw_policy::{gateway::Refused, keys::KeySet};
+use http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
+
+use crate::{
+    access_log::Lines,
+    assertion::Signer,
+    metrics::Metrics,
+    record::Decisions,
+    serving::Serving,
+    settings::{Bounds, Mode},
+    stage::limit::Counters,
+    tls::Wants,
+    wire::head::RequestHead,
+};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) environment: EnvironmentName,
+    pub(crate) target: TargetName,
+    pub(crate) bounds: Bounds,
+    pub(crate) mode: Mode,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Swapped whole; none: everything is denied.
+    pub(crate) current: ArcSwapOption<Serving>,
+    /// The newest generation that was not taken.
+    pub(crate) refused: Mutex<Option<Refused>>,
+    pub(crate) issuers: Issuers<KeySet>,
+    pub(crate) counters: Counters,
+    pub(crate) decisions: Decisions,
+    pub(crate) lines: Option<Lines>,
+    pub(crate) metrics: Metrics,
+    pub(crate) signer: Signer,
+}
+
+impl Shared {
+    /// Whose address counts: the peer's, or what trusted proxies in front say about theirs. The
+    /// first from the right that is not such a proxy is the last one that nobody could make up.
+    pub(crate) fn client_address(&self, head: &RequestHead) -> IpAddr {
+        let mut address = head.peer.address.ip().to_canonical();
+        if !self.trusted_proxies.contains(&address) {
+            return address;
+        }
+        for said in forwarded_for(&head.headers).into_iter().rev() {
+            let Some(said) = said else { return address };
+            address = said;
+            if !self.trusted_proxies.contains(&address) {
+                return address;
+            }
+        }
+        address
+    }
+
+    /// Whether the decision log keeps this call: every refusal, every answer that is an error, and
+    /// of the others as many as the mode says.
+    pub(crate) fn records(&self, status: StatusCode, refused: bool, chance: u64) -> bool {
+        match self.mode {
+            Mode::Development => true,
+            Mode::Production { record_one_in } => {
+                let one_in = u64::from(record_one_in.max(1));
+                refused || status.as_u16() >= 400 || chance.is_multiple_of(one_in)
+            }
+        }
+    }
+}
+
+/// Whether client certificates are asked for, by the generation that is served.
+#[derive(Debug)]
+pub(crate) struct WantsCertificates(pub(crate) Arc<Shared>);
+
+impl Wants for WantsCertificates {
+    fn certificates(&self) -> bool {
+        self.0.current.load().as_ref().is_some_and(|serving| !serving.authorities.is_empty())
+    }
+}
+
+/// The addresses of `X-Forwarded-For`, as they were added; `None` is one that is no address.
+fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let lines = headers.get_all("x-forwarded-for").iter();
+    let words = lines.flat_map(|line| line.to_str().unwrap_or("?").split(','));
+    words.map(|word| word.trim().parse().ok().map(|ip: IpAddr| ip.to_canonical())).collect()
+}

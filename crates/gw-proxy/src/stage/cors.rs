@@ -1,0 +1,103 @@
+//! What pages of other origins may ask. The browser enforces it; the gateway only answers.
+
+use gw_model::{api::Cors, scalar::Method};
+use http::{
+    HeaderMap,
+    header::{
+        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
+        ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+    },
+};
+
+/// One API's `cors`, with everything written out that answers need.
+#[derive(Debug)]
+pub(crate) struct CorsPolicy {
+    origins: Vec<String>,
+    any_origin: bool,
+    credentials: bool,
+    methods: Option<HeaderValue>,
+    headers: Option<HeaderValue>,
+    max_age: Option<HeaderValue>,
+}
+
+/// An origin or header that no browser would ever send.
+#[derive(Debug)]
+pub(crate) struct NotCors(pub(crate) String);
+
+impl CorsPolicy {
+    pub(crate) fn parse(declared: &Cors) -> Result<Self, NotCors> {
+        let Cors { origins, methods, headers, credentials, max_age } = declared;
+        let methods = if methods.is_empty() { &Method::ALL[..] } else { methods };
+        let methods: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
+        let any_origin = origins.iter().any(|origin| origin == "*");
+        if any_origin && *credentials {
+            return Err(NotCors("* together with credentials".to_owned()));
+        }
+        let seconds = max_age.map(|age| HeaderValue::from(age.as_ms() / 1_000));
+        Ok(Self {
+            any_origin,
+            origins: origins.clone(),
+            credentials: *credentials,
+            methods: Some(line(&methods.join(", "))?),
+            headers: if headers.is_empty() { None } else { Some(line(&headers.join(", "))?) },
+            max_age: seconds,
+        })
+    }
+
+    /// Adds what lets a page read this answer. Answers differ by origin, and say so to caches.
+    pub(crate) fn allow(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
+        // The gateway answers for this, not the backend.
+        for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS] {
+            answer.remove(name);
+        }
+        if !self.any_origin {
+            answer.append(VARY, HeaderValue::from_static("Origin"));
+        }
+        let Some(origin) = origin.filter(|origin| self.admits(origin)) else { return };
+        let allowed = if self.any_origin { HeaderValue::from_static("*") } else { origin.clone() };
+        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        if self.credentials {
+            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        if !answer.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
+            let ours = HeaderValue::from_static("Gatewright-Decision");
+            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, ours);
+        }
+    }
+
+    /// What a preflight is told beside that.
+    pub(crate) fn announce(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
+        if !origin.is_some_and(|origin| self.admits(origin)) {
+            return;
+        }
+        let told = [
+            (ACCESS_CONTROL_ALLOW_METHODS, &self.methods),
+            (ACCESS_CONTROL_ALLOW_HEADERS, &self.headers),
+            (ACCESS_CONTROL_MAX_AGE, &self.max_age),
+        ];
+        for (name, value) in told {
+            if let Some(value) = value {
+                answer.insert(name, value.clone());
+            }
+        }
+    }
+
+    fn admits(&self, origin: &HeaderValue) -> bool {
+        let same = |listed: &String| listed.as_bytes() == origin.as_bytes();
+        self.any_origin || self.origins.iter().any(same)
+    }
+}
+
+/// The method that a preflight asks about; `None`: it is no preflight.
+pub(crate) fn preflight(method: &http::Method, headers: &HeaderMap) -> Option<String> {
+    if *method != http::Method::OPTIONS || !headers.contains_key(ORIGIN) {
+        return None;
+    }
+    let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    asked.to_str().ok().map(str::to_owned)
+}
+
+fn line(text: &str) -> Result<HeaderValue, NotCors> {
+    HeaderValue::try_from(text).map_err(|_| NotCors(text.to_owned()))
+}

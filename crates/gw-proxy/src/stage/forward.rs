@@ -1,0 +1,185 @@
+//! Sends a permitted call on, as the caller meant it and as the declaration says.
+
+use std::net::IpAddr;
+
+use gw_policy::{
+    authorize::Permit,
+    decision::DecisionId,
+    snapshot::{Api, Found},
+};
+use http::{
+    HeaderMap, Request, Response, StatusCode, Uri,
+    header::{
+        AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE,
+    },
+};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::{
+    assertion::Signer,
+    pipeline::Worker,
+    respond::{DECISION, Refusal},
+    serving::Service,
+    trace::{TRACEPARENT, Trace},
+    upstream::Lease,
+    wire::{
+        body::{RequestBody, ResponseBody},
+        head::{RequestHead, Scheme, is_identity_header},
+    },
+};
+
+/// What is sent on, and for whom.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) found: &'a Found<'a, 'a>,
+    pub(crate) permit: Permit<'a, 'a>,
+    pub(crate) service: &'a Service,
+    pub(crate) head: &'a RequestHead,
+    /// The caller's own address.
+    pub(crate) client: IpAddr,
+    pub(crate) decision: &'a DecisionId,
+    pub(crate) trace: Trace,
+    /// Unix seconds.
+    pub(crate) now: i64,
+}
+
+/// Headers that end at this hop on the way back.
+const HOP: [HeaderName; 7] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+impl Outgoing<'_> {
+    pub(crate) async fn send(
+        &self,
+        worker: &Worker,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let way = self.service.way.now();
+        let ready = way.as_ref().as_ref().map_err(|no| Refusal::Credential(no.clone()))?;
+        let mut headers = self.headers(&worker.shared.signer)?;
+        if let Some((name, value)) = &ready.header {
+            headers.insert(name, value.clone());
+        }
+        let (allowed, overrun) = (body.left(), body.overrun());
+        let mut request = Request::new(body);
+        request.method_mut().clone_from(&self.head.method);
+        *request.uri_mut() = self.target()?;
+        *request.headers_mut() = headers;
+        let wait = self.api().upstream.timeout.as_duration();
+        let sent = timeout(wait, worker.pool.send(&ready.access, request)).await;
+        match sent {
+            Ok(Ok((response, lease))) => self.relay(response, lease),
+            Ok(Err(_)) | Err(_) if overrun.happened() => Err(Refusal::BodyTooLarge { allowed }),
+            Ok(Err(fault)) => Err(Refusal::Upstream(fault)),
+            Err(_) => Err(Refusal::UpstreamTimeout(wait)),
+        }
+    }
+
+    fn api(&self) -> &Api {
+        self.permit.operation().api()
+    }
+
+    /// The path that was routed and judged, behind the upstream's own; the query byte for byte.
+    fn target(&self) -> Result<Uri, Refusal> {
+        let path = self.found.upstream_path();
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let base = &self.service.base;
+        let text = match &self.head.query {
+            Some(query) => format!("{base}{slash}{path}?{query}"),
+            None => format!("{base}{slash}{path}"),
+        };
+        Uri::try_from(text).map_err(|_| Refusal::Internal("the target for the upstream is no URI"))
+    }
+
+    fn headers(&self, signer: &Signer) -> Result<HeaderMap, Refusal> {
+        // What was meant for this hop is gone already. First everything that could say who calls is
+        // taken away, then the declaration's edits, and last what only the gateway says.
+        let mut headers = strip(&self.head.headers, self.api().upstream.pass_authorization);
+        self.service.request.apply(&mut headers);
+        headers.insert(HOST, self.service.authority.clone());
+        self.add_forwarded(&mut headers);
+        if let Some(trace) = self.trace.header() {
+            headers.insert(TRACEPARENT, trace);
+        }
+        if let (Some(name), Some(declared)) =
+            (&self.service.assertion_header, &self.api().upstream.assertion)
+        {
+            let (caller, decision) = (self.permit.principal(), self.decision.as_str());
+            let assertion = signer
+                .assert(&declared.audience, caller, decision, self.now)
+                .map_err(|_| Refusal::Internal("the assertion cannot be signed"))?;
+            headers.insert(name, assertion);
+        }
+        Ok(headers)
+    }
+
+    fn add_forwarded(&self, headers: &mut HeaderMap) {
+        let scheme = match self.head.peer.scheme {
+            Scheme::Http => HeaderValue::from_static("http"),
+            Scheme::Https => HeaderValue::from_static("https"),
+        };
+        headers.insert(HeaderName::from_static("x-forwarded-proto"), scheme);
+        let told = [
+            ("x-forwarded-for", self.client.to_string()),
+            ("x-forwarded-host", self.head.host.clone()),
+        ];
+        for (name, text) in told {
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
+
+    fn relay(
+        &self,
+        response: Response<Incoming>,
+        lease: Lease,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Refusal::UpstreamInvalid("it changed protocols without being asked"));
+        }
+        let (mut parts, incoming) = response.into_parts();
+        drop_hop(&mut parts.headers);
+        // Only the gateway says which decision this is.
+        parts.headers.remove(DECISION);
+        self.service.response.apply(&mut parts.headers);
+        let idle = self.api().upstream.timeout.as_duration();
+        Ok(Response::from_parts(parts, ResponseBody::relay(incoming, lease, idle)))
+    }
+}
+
+/// The caller's headers without any that a backend could take for the gateway's word.
+fn strip(headers: &HeaderMap, pass_authorization: bool) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(headers.len() + 8);
+    for (name, value) in headers {
+        let ours = is_identity_header(name.as_str())
+            || *name == HOST
+            || *name == TRANSFER_ENCODING
+            || (*name == AUTHORIZATION && !pass_authorization);
+        if !ours {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+fn drop_hop(headers: &mut HeaderMap) {
+    let named: Vec<_> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|word| HeaderName::try_from(word.trim()).ok())
+        .collect();
+    for name in named.iter().chain(&HOP) {
+        headers.remove(name);
+    }
+}

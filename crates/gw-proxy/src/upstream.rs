@@ -1,0 +1,256 @@
+//! Connections to upstreams: one pool per thread, never shared between credentials.
+//!
+//! A connection is lent for one exchange and comes back when the answer's last byte has passed.
+
+pub(crate) mod tls;
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gw_net::address::{Reach, Unreachable};
+use http::{Method, Request, Response, header::HeaderValue, request::Parts};
+use http_body::Body as _;
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{Builder, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+use url::Host;
+
+use crate::wire::{body::RequestBody, head::Scheme};
+
+/// What makes two connections the same: where they go, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: Host<String>,
+    pub(crate) port: u16,
+    /// Which upstream credential speaks on it; 0 where none is tied to the connection.
+    pub(crate) credential: u64,
+}
+
+/// How to reach a place, beside where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) place: Arc<Place>,
+    pub(crate) tls: Arc<ClientConfig>,
+    /// Judged anew for every connection, address by address.
+    pub(crate) reach: Arc<Reach>,
+}
+
+/// The idle connections of one thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    shelf: Rc<RefCell<HashMap<Arc<Place>, Vec<Idle>>>>,
+    connect_timeout: Duration,
+    idle: Duration,
+    max_head_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    since: Instant,
+}
+
+/// A connection in use. Dropping it closes the connection.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    sender: SendRequest<RequestBody>,
+    place: Arc<Place>,
+    pool: Pool,
+}
+
+/// Why there is no answer from the upstream.
+#[derive(Debug)]
+pub(crate) enum UpstreamFault {
+    /// It has no address, or none that this environment may speak to.
+    Address(Unreachable),
+    NoConnection(io::ErrorKind),
+    ConnectTimeout,
+    Tls,
+    Broken(hyper::Error),
+}
+
+/// More idle connections than these to one place are closed.
+const MAX_IDLE: usize = 256;
+
+impl Pool {
+    pub(crate) fn new(connect_timeout: Duration, idle: Duration, max_head_bytes: usize) -> Self {
+        Self { shelf: Rc::default(), connect_timeout, idle, max_head_bytes }
+    }
+
+    /// Sends a request on an idle connection or a new one. A request is sent again only when no byte
+    /// of it can have had an effect: it never left, or it is safe to repeat and has no body.
+    pub(crate) async fn send(
+        &self,
+        access: &Access,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamFault> {
+        while let Some(mut lease) = self.take(&access.place) {
+            if lease.sender.ready().await.is_err() {
+                continue;
+            }
+            let spare = repeatable(&request);
+            match lease.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, lease)),
+                Err(mut failed) => match (failed.take_message(), spare) {
+                    (Some(unsent), _) => request = unsent,
+                    (None, Some(parts)) => {
+                        request = Request::from_parts(parts, RequestBody::empty());
+                    }
+                    (None, None) => return Err(UpstreamFault::Broken(failed.into_error())),
+                },
+            }
+        }
+        let mut lease = self.connect(access).await?;
+        let response = lease.sender.send_request(request).await.map_err(UpstreamFault::Broken)?;
+        Ok((response, lease))
+    }
+
+    /// Closes what has been idle for too long.
+    pub(crate) fn sweep(&self) {
+        let now = Instant::now();
+        self.shelf.borrow_mut().retain(|_, connections| {
+            connections.retain(|idle| {
+                now.duration_since(idle.since) < self.idle && !idle.sender.is_closed()
+            });
+            !connections.is_empty()
+        });
+    }
+
+    fn take(&self, place: &Arc<Place>) -> Option<Lease> {
+        let mut shelf = self.shelf.borrow_mut();
+        let connections = shelf.get_mut(place)?;
+        let now = Instant::now();
+        while let Some(idle) = connections.pop() {
+            if !idle.sender.is_closed() && now.duration_since(idle.since) < self.idle {
+                let (place, pool) = (Arc::clone(place), self.clone());
+                return Some(Lease { sender: idle.sender, place, pool });
+            }
+        }
+        None
+    }
+
+    async fn connect(&self, access: &Access) -> Result<Lease, UpstreamFault> {
+        let opened = timeout(self.connect_timeout, self.open(access)).await;
+        let sender = opened.map_err(|_| UpstreamFault::ConnectTimeout)??;
+        Ok(Lease { sender, place: Arc::clone(&access.place), pool: self.clone() })
+    }
+
+    async fn open(&self, access: &Access) -> Result<SendRequest<RequestBody>, UpstreamFault> {
+        let stream = dial(&access.place, &access.reach).await?;
+        match access.place.scheme {
+            Scheme::Http => self.greet(stream).await,
+            Scheme::Https => {
+                let name = match &access.place.host {
+                    Host::Domain(name) => ServerName::try_from(name.clone()),
+                    Host::Ipv4(address) => Ok(ServerName::from(IpAddr::V4(*address))),
+                    Host::Ipv6(address) => Ok(ServerName::from(IpAddr::V6(*address))),
+                };
+                let name = name.map_err(|_| UpstreamFault::Tls)?;
+                let connector = TlsConnector::from(Arc::clone(&access.tls));
+                let stream =
+                    connector.connect(name, stream).await.map_err(|_| UpstreamFault::Tls)?;
+                self.greet(stream).await
+            }
+        }
+    }
+
+    async fn greet(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    ) -> Result<SendRequest<RequestBody>, UpstreamFault> {
+        let mut builder = Builder::new();
+        builder.max_header_size(self.max_head_bytes);
+        let (sender, connection) =
+            builder.handshake(TokioIo::new(stream)).await.map_err(UpstreamFault::Broken)?;
+        // How the connection ends is told to whoever holds the sender.
+        tokio::task::spawn_local(async move {
+            let _ended = connection.await;
+        });
+        Ok(sender)
+    }
+}
+
+impl Lease {
+    /// Puts the connection back for the next exchange.
+    pub(crate) fn give_back(self) {
+        let Self { sender, place, pool } = self;
+        if sender.is_closed() {
+            return;
+        }
+        let mut shelf = pool.shelf.borrow_mut();
+        let connections = shelf.entry(place).or_default();
+        if connections.len() < MAX_IDLE {
+            connections.push(Idle { sender, since: Instant::now() });
+        }
+    }
+}
+
+/// A copy of a request that may be sent twice without harm.
+fn repeatable(request: &Request<RequestBody>) -> Option<Parts> {
+    let safe = [Method::GET, Method::HEAD].contains(request.method());
+    if !safe || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy.into_parts().0)
+}
+
+async fn dial(place: &Place, reach: &Reach) -> Result<TcpStream, UpstreamFault> {
+    let host = match &place.host {
+        Host::Domain(name) => Host::Domain(name.as_str()),
+        Host::Ipv4(address) => Host::Ipv4(*address),
+        Host::Ipv6(address) => Host::Ipv6(*address),
+    };
+    let addresses = reach.resolve(&host, place.port).await.map_err(UpstreamFault::Address)?;
+    let mut last = io::ErrorKind::NotFound;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Without it small requests wait for the upstream's acknowledgement.
+                let _slower = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = error.kind(),
+        }
+    }
+    Err(UpstreamFault::NoConnection(last))
+}
+
+impl UpstreamFault {
+    /// For records: what the operator needs to know.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            Self::Address(refusal) => refusal.to_string(),
+            Self::NoConnection(kind) => format!("the upstream takes no connection: {kind}"),
+            Self::ConnectTimeout => "the upstream did not take a connection in time".to_owned(),
+            Self::Tls => "the upstream's certificate was not accepted".to_owned(),
+            Self::Broken(error) => format!("the upstream broke off: {error}"),
+        }
+    }
+}
+
+/// The Host header for a place: the port only where it is not the scheme's own.
+pub(crate) fn authority(scheme: Scheme, host: &Host<String>, port: u16) -> Option<HeaderValue> {
+    let text = if scheme.port() == port { host.to_string() } else { format!("{host}:{port}") };
+    HeaderValue::try_from(text).ok()
+}

@@ -1,0 +1,82 @@
+//! TLS towards upstreams: whom the gateway believes, and as whom it speaks.
+
+use std::{fmt, sync::Arc};
+
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
+    crypto::{CryptoProvider, aws_lc_rs},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+/// The authorities whose certificates upstreams may have.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    provider: Arc<CryptoProvider>,
+    roots: Arc<RootCertStore>,
+}
+
+/// Why a certificate or its key cannot be used. It never says what the bytes were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsRefusal {
+    NoCertificate,
+    NoKey,
+    KeyAndCertificateDiffer,
+    Provider,
+}
+
+impl Trust {
+    /// The machine's own authorities and those of `more`, as PEM.
+    pub(crate) fn load(more: &[u8]) -> Result<Self, TlsRefusal> {
+        let mut roots = RootCertStore::empty();
+        // A machine without authorities still reaches upstreams without TLS, and those of `more`.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        for certificate in CertificateDer::pem_slice_iter(more) {
+            let certificate = certificate.map_err(|_| TlsRefusal::NoCertificate)?;
+            roots.add(certificate).map_err(|_| TlsRefusal::NoCertificate)?;
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        Ok(Self { provider, roots: Arc::new(roots) })
+    }
+
+    /// Speaks as nobody.
+    pub(crate) fn anonymous(&self) -> Result<Arc<ClientConfig>, TlsRefusal> {
+        Ok(Arc::new(self.builder()?.with_no_client_auth()))
+    }
+
+    /// Speaks as the holder of a certificate: chain and key in one PEM text.
+    pub(crate) fn holding(&self, pem: &[u8]) -> Result<Arc<ClientConfig>, TlsRefusal> {
+        let (chain, key) = (read_chain(pem)?, read_key(pem)?);
+        let config = self.builder()?.with_client_auth_cert(chain, key);
+        config.map(Arc::new).map_err(|_| TlsRefusal::KeyAndCertificateDiffer)
+    }
+
+    fn builder(&self) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsRefusal> {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|_| TlsRefusal::Provider)?;
+        Ok(builder.with_root_certificates(Arc::clone(&self.roots)))
+    }
+}
+
+pub(crate) fn read_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsRefusal> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    chain.ok().filter(|chain| !chain.is_empty()).ok_or(TlsRefusal::NoCertificate)
+}
+
+pub(crate) fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsRefusal> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| TlsRefusal::NoKey)
+}
+
+impl fmt::Display for TlsRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCertificate => "this is not a certificate in PEM form",
+            Self::NoKey => "this holds no private key in PEM form",
+            Self::KeyAndCertificateDiffer => "the private key is not that of the certificate",
+            Self::Provider => "TLS cannot be set up",
+        })
+    }
+}
+
+impl std::error::Error for TlsRefusal {}

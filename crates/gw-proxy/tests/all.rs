@@ -1,0 +1,21 @@
+//! The gateway as callers, backends and operators see it: over the wire.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a set-up that fails must stop the test that asked for it"
+)]
+
+#[path = "all/agreement.rs"]
+mod agreement;
+#[path = "all/bench.rs"]
+mod bench;
+#[path = "all/calls.rs"]
+mod calls;
+#[path = "all/certificates.rs"]
+mod certificates;
+#[path = "all/generations.rs"]
+mod generations;
+#[path = "all/identity_headers.rs"]
+mod identity_headers;
+#[path = "all/upstreams.rs"]
+mod upstreams;

@@ -1,0 +1,285 @@
+//! One call at a time: who gets in, who does not, and what each is told.
+
+use gw_model::{
+    api::{Cors, HeaderEdits, Per, Who},
+    scalar::Method,
+};
+use gw_testkit::{
+    attack::{self, Attack, Request, attack},
+    backend::Answer,
+    wire::Connection,
+};
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::bench::{Bench, limit, named, rule};
+
+/// Shows S1.32: part (browser login is a later capability)
+#[test]
+fn a_call_passes_exactly_when_a_rule_grants_it() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("orders", bench.orders())]));
+    let gateway = bench.start();
+
+    let nobody = gateway.call("GET", "/orders", &[]);
+    assert_eq!(nobody.status, 401);
+    assert_eq!(nobody.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(nobody.header("content-type"), Some("application/problem+json"));
+    let problem = nobody.json();
+    assert_eq!(problem["title"], "Not signed in");
+    assert_eq!(problem["type"], "urn:gatewright:problem:not-signed-in");
+    assert_eq!(problem["status"], 401);
+    assert_eq!(problem["decision"].as_str(), nobody.header("gatewright-decision"));
+
+    let bob = bench.token("bob", &json!({ "groups": ["sales"] }));
+    assert_eq!(gateway.as_bearer("GET", "/orders", &bob).status, 200);
+    let refused = gateway.as_bearer("POST", "/orders", &bob);
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.json()["title"], "Not allowed");
+    let why = refused.json()["why"].to_string();
+    assert!(why.contains("orders-team") && why.contains("sales"), "{why}");
+
+    let mira = bench.token("mira", &json!({ "groups": ["orders-team"] }));
+    assert_eq!(gateway.as_bearer("POST", "/orders", &mira).status, 200);
+    assert_eq!(bench.backend.requests().len(), 2);
+}
+
+#[test]
+fn a_token_is_refused_in_words_that_help_its_bearer() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("orders", bench.orders())]));
+    let gateway = bench.start();
+    let token = bench.token("bob", &json!({}));
+    assert_eq!(gateway.as_bearer("GET", "/orders", &token).status, 200);
+
+    let other = bench.token("bob", &json!({ "aud": "api://other" }));
+    let answer = gateway.as_bearer("GET", "/orders", &other);
+    assert_eq!((answer.status, answer.json()["title"].as_str()), (401, Some("Token refused")));
+    assert!(answer.header("www-authenticate").is_some_and(|it| it.contains("invalid_token")));
+
+    // The verified token is remembered, and its end is seen all the same.
+    bench.clock.advance(Duration::seconds(600 + 59));
+    assert_eq!(gateway.as_bearer("GET", "/orders", &token).status, 200);
+    bench.clock.advance(Duration::seconds(1));
+    let answer = gateway.as_bearer("GET", "/orders", &token);
+    assert_eq!((answer.status, answer.json()["title"].as_str()), (401, Some("Token expired")));
+}
+
+/// Shows S2.29: part (the reasons are in the decision log; a viewer's rights come with the server)
+#[test]
+fn the_kinds_of_not_found_can_be_told_apart_by_who_may_know() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("orders", bench.orders()), named("open", bench.open())]));
+    let gateway = bench.start();
+    let not_found = Answer { status: 404, headers: vec![], body: b"none of ours".to_vec() };
+    let reason = |reply: &gw_testkit::wire::Reply| {
+        let id = reply.header("gatewright-decision").expect("an id");
+        let (status, record) = gateway.ask(&format!("/v1/decisions/{id}"));
+        assert_eq!(status, 200);
+        (record["reason"].clone(), record["upstreamStatus"].clone())
+    };
+    let no_route = gateway.call("GET", "/nothing", &[]);
+    let no_method = gateway.call("DELETE", "/orders", &[]);
+    bench.backend.set_answer(not_found);
+    let upstream = gateway.call("GET", "/open", &[]);
+    let hidden = gateway.call("GET", "/orders", &[]);
+    assert_eq!(
+        [404, 404, 404, 401],
+        [&no_route, &no_method, &upstream, &hidden].map(|it| it.status)
+    );
+    // A caller cannot tell an unlisted method from an unlisted path.
+    assert_eq!(no_route.json()["title"], no_method.json()["title"]);
+    assert_eq!(upstream.body, b"none of ours");
+    assert_eq!(reason(&no_route), (json!("no_route"), Value::Null));
+    assert_eq!(reason(&no_method), (json!("method_not_listed"), Value::Null));
+    assert_eq!(reason(&upstream), (json!("granted"), json!(404)));
+    assert_eq!(reason(&hidden), (json!("not_signed_in"), Value::Null));
+}
+
+#[test]
+fn a_limit_lets_exactly_so_many_through_whatever_the_thread() {
+    let bench = Bench::new();
+    let mut orders = bench.orders();
+    orders.spec.limits = vec![limit("50/1m", Per::Caller)];
+    bench.publish(1, &bench.parts([named("orders", orders)]));
+    let gateway = bench.start();
+    let token = bench.token("bob", &json!({}));
+    let passed = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    if gateway.as_bearer("GET", "/orders", &token).status == 200 {
+                        passed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(passed.into_inner(), 50);
+    let refused = gateway.as_bearer("GET", "/orders", &token);
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    assert_eq!(refused.header("ratelimit-policy"), Some("\"limit\";q=50;w=60"));
+    // Another caller has a quota of its own; a reload gives nobody a fresh one.
+    let other = bench.token("mira", &json!({}));
+    assert_eq!(gateway.as_bearer("GET", "/orders", &other).status, 200);
+    let mut again = bench.orders();
+    again.spec.limits = vec![limit("50/1m", Per::Caller)];
+    bench.publish(2, &bench.parts([named("orders", again)]));
+    gateway.await_generation(2);
+    assert_eq!(gateway.as_bearer("GET", "/orders", &token).status, 429);
+    bench.clock.advance(Duration::minutes(1));
+    assert_eq!(gateway.as_bearer("GET", "/orders", &token).status, 200);
+}
+
+#[test]
+fn a_body_over_the_bound_never_arrives_whole() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.spec.max_body = Some("1KiB".parse().expect("a size"));
+    bench.publish(1, &bench.parts([named("open", open)]));
+    let gateway = bench.start();
+    assert_eq!(gateway.send("POST", "/open", &[], &[b'a'; 1024]).status, 200);
+    assert_eq!(bench.backend.requests()[0].body.len(), 1024);
+    let known = gateway.send("POST", "/open", &[], &[b'a'; 1025]);
+    assert_eq!((known.status, known.json()["title"].as_str()), (413, Some("Body too large")));
+    let mut connection = Connection::open(gateway.gateway.address()).expect("it accepts");
+    let head = "POST /open HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = format!("400\r\n{}\r\n", "a".repeat(1024));
+    connection.send(format!("{head}{chunk}{chunk}0\r\n\r\n").as_bytes()).expect("it reads");
+    assert_eq!(connection.reply().expect("an answer").expect("an answer").status, 413);
+    assert_eq!(bench.backend.requests().len(), 1);
+}
+
+#[test]
+fn pages_of_listed_origins_may_read_answers() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.spec.cors = Some(Cors {
+        origins: vec!["https://shop.example".to_owned()],
+        methods: vec![Method::Get],
+        headers: vec!["Content-Type".to_owned()],
+        credentials: true,
+        max_age: Some("10m".parse().expect("a period")),
+    });
+    bench.publish(1, &bench.parts([named("open", open), named("orders", bench.orders())]));
+    let gateway = bench.start();
+    let asked = |origin: &str| {
+        let headers = [("origin", origin), ("access-control-request-method", "GET")];
+        gateway.call("OPTIONS", "/open", &headers)
+    };
+    let listed = asked("https://shop.example");
+    assert_eq!(listed.status, 204);
+    assert_eq!(listed.header("access-control-allow-origin"), Some("https://shop.example"));
+    assert_eq!(listed.header("access-control-allow-methods"), Some("GET"));
+    assert_eq!(listed.header("access-control-max-age"), Some("600"));
+    let foreign = asked("https://evil.example");
+    assert_eq!(foreign.status, 204);
+    assert_eq!(foreign.header("access-control-allow-origin"), None);
+    assert_eq!(foreign.header("access-control-allow-methods"), None);
+    assert!(bench.backend.requests().is_empty());
+    let call = gateway.call("GET", "/open", &[("origin", "https://shop.example")]);
+    assert_eq!(call.header("access-control-allow-origin"), Some("https://shop.example"));
+    assert_eq!(call.header("vary"), Some("Origin"));
+    // An API without `cors` answers a preflight like any method that is not listed.
+    let headers = [("origin", "https://shop.example"), ("access-control-request-method", "GET")];
+    assert_eq!(gateway.call("OPTIONS", "/orders", &headers).status, 404);
+}
+
+#[test]
+fn headers_are_set_and_removed_in_both_directions() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    let edits = |set: (&str, &str), remove: &str| HeaderEdits {
+        set: [(set.0.to_owned(), set.1.to_owned())].into(),
+        remove: vec![remove.to_owned()],
+    };
+    open.spec.headers.request = edits(("X-Region", "north"), "X-Debug");
+    open.spec.headers.response = edits(("X-Served-By", "gatewright"), "Server");
+    bench.publish(1, &bench.parts([named("open", open)]));
+    let gateway = bench.start();
+    bench.backend.set_answer(Answer {
+        status: 200,
+        headers: vec![("server".to_owned(), "secret/1.0".to_owned())],
+        body: b"x".to_vec(),
+    });
+    let reply = gateway.call("GET", "/open?a=1&a=%20;", &[("x-debug", "1"), ("x-region", "south")]);
+    assert_eq!(reply.header("server"), None);
+    assert_eq!(reply.header("x-served-by"), Some("gatewright"));
+    let received = &bench.backend.requests()[0];
+    assert_eq!(received.target, "/open?a=1&a=%20;");
+    assert_eq!(received.header("x-region"), Some("north"));
+    assert_eq!(received.header("x-debug"), None);
+    assert_eq!(received.header("host"), Some(bench.backend.address().to_string().as_str()));
+}
+
+#[test]
+fn an_ambiguous_head_is_refused_and_the_connection_closed() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("open", bench.open())]));
+    let gateway = bench.start();
+    let bench_of_attack = attack::Bench {
+        gateway: gateway.gateway.address(),
+        backend: &bench.backend,
+        folder: bench.path(),
+        written: vec![],
+        good: Request::with_headers("/open", &[]),
+    };
+    let attacks = [
+        ("no host", "GET /open HTTP/1.1\r\n\r\n"),
+        ("two hosts", "GET /open HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n"),
+        ("a list of hosts", "GET /open HTTP/1.1\r\nhost: a, b\r\n\r\n"),
+        ("a user in the host", "GET /open HTTP/1.1\r\nhost: u@a\r\n\r\n"),
+        ("another host in the target", "GET http://b/open HTTP/1.1\r\nhost: a\r\n\r\n"),
+        ("an underscore", "GET /open HTTP/1.1\r\nhost: a\r\nx_user: root\r\n\r\n"),
+        (
+            "a strange coding",
+            "POST /open HTTP/1.1\r\nhost: a\r\ntransfer-encoding: x, chunked\r\n\r\n0\r\n\r\n",
+        ),
+        ("no path", "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n"),
+    ];
+    for (name, bytes) in attacks {
+        let request = Request::raw("/open", bytes.as_bytes());
+        attack(&bench_of_attack, &Attack { name, request, status: 400, reason: "request_refused" });
+    }
+    for path in ["//open", "/./open", "/a/../open", "/%2e%2e/open", "/open%2f", "/open;x=1", "/%00"]
+    {
+        let request = Request::with_headers(path, &[]);
+        attack(
+            &bench_of_attack,
+            &Attack { name: path, request, status: 400, reason: "path_refused" },
+        );
+    }
+}
+
+#[test]
+fn traces_go_on_and_malformed_ones_begin_anew() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("open", bench.open())]));
+    let gateway = bench.start();
+    let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    gateway.call("GET", "/open", &[("traceparent", given), ("tracestate", "a=b")]);
+    gateway.call("GET", "/open", &[("traceparent", "00-zz-1-01"), ("tracestate", "a=b")]);
+    let requests = bench.backend.requests();
+    let sent = requests[0].header("traceparent").expect("one");
+    assert!(sent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && sent.ends_with("-01"));
+    assert_ne!(sent, given);
+    assert_eq!(requests[0].header("tracestate"), Some("a=b"));
+    assert_eq!(requests[1].header("tracestate"), None);
+    assert_eq!(requests[1].header("traceparent").map(str::len), Some(55));
+}
+
+#[test]
+fn a_call_that_nobody_grants_is_denied_even_where_others_are_public() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.spec.access = vec![rule(20, &[Method::Get], Who::Public)];
+    bench.publish(1, &bench.parts([named("open", open)]));
+    let gateway = bench.start();
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 200);
+    assert_eq!(gateway.send("POST", "/open", &[], b"{}").status, 401);
+    let bob = bench.token("bob", &json!({}));
+    assert_eq!(gateway.as_bearer("POST", "/open", &bob).status, 403);
+    assert_eq!(bench.backend.requests().len(), 1);
+}

@@ -1,0 +1,109 @@
+//! Callers over TLS, with and without a certificate of their own.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use gw_model::{id::SecretName, scalar::Method, secret::Redacted, workspace::Identity};
+use gw_policy::generation::Part;
+use gw_proxy::settings::Tls;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+};
+
+use crate::bench::{Bench, granted, identity, named, rule, wait_until};
+
+struct Leaf {
+    chain: Vec<CertificateDer<'static>>,
+    key: KeyPair,
+    pem: String,
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(vec![]).expect("parameters");
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
+        .expect("a certificate")
+}
+
+fn leaf(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Leaf {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let certificate = params.signed_by(&key, authority).expect("a certificate");
+    Leaf { chain: vec![certificate.der().clone()], key, pem: certificate.pem() }
+}
+
+/// GET over TLS; the status of the answer.
+fn get(address: SocketAddr, roots: &RootCertStore, own: Option<&Leaf>) -> u16 {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots.clone());
+    let config = match own {
+        None => builder.with_no_client_auth(),
+        Some(leaf) => {
+            let key = PrivateKeyDer::try_from(leaf.key.serialize_der()).expect("a key");
+            builder.with_client_auth_cert(leaf.chain.clone(), key).expect("a pair")
+        }
+    };
+    let name = ServerName::try_from("gateway.test").expect("a name");
+    let connection = ClientConnection::new(Arc::new(config), name).expect("a connection");
+    let socket = TcpStream::connect(address).expect("it accepts");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+    let mut stream = StreamOwned::new(connection, socket);
+    let request = b"GET /orders HTTP/1.1\r\nhost: gateway.test\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).expect("it reads");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("it answers");
+    String::from_utf8_lossy(&answer)
+        .split(' ')
+        .nth(1)
+        .and_then(|it| it.parse().ok())
+        .expect("a status")
+}
+
+#[test]
+fn a_certificate_is_a_caller_where_an_authority_of_an_identity_vouches_for_it() {
+    let bench = Bench::new();
+    let (ours, theirs) = (authority("ours"), authority("theirs"));
+    let server = leaf(&ours, "gateway.test");
+    let partner = leaf(&ours, "partner.example");
+    let stranger = leaf(&theirs, "partner.example");
+    let name = SecretName::parse("partner-ca").expect("a name");
+    let partners = Part::Identity {
+        name: identity("partners"),
+        identity: Identity::ClientCertificate { authorities: vec![name] },
+    };
+    let mut orders = bench.orders();
+    orders.spec.access =
+        vec![rule(10, &[Method::Get], granted("partners", &[("dns", &["partner.example"])]))];
+    let mut parts = bench.parts([named("orders", orders)]);
+    parts.push(partners);
+    bench.publish(1, &parts);
+    bench.vault.set("partner-ca", &ours.pem());
+    let mut settings = bench.settings();
+    let key = Redacted::new(server.key.serialize_pem().into_bytes());
+    settings.tls = Some(Tls { chain: server.pem.clone().into_bytes(), key });
+    let gateway = bench.start_with(settings);
+    let address = gateway.gateway.address();
+    let mut roots = RootCertStore::empty();
+    roots.add(ours.der().clone()).expect("a root");
+
+    assert_eq!(get(address, &roots, None), 401);
+    assert_eq!(get(address, &roots, Some(&partner)), 200);
+    assert_eq!(get(address, &roots, Some(&stranger)), 401);
+    let (_, record) = gateway.ask("/v1/decisions/last");
+    assert_eq!(record["reason"], "certificate_refused");
+    // Another name of the same authority is a caller, and not one whom a rule grants anything.
+    assert_eq!(get(address, &roots, Some(&leaf(&ours, "other.example"))), 403);
+    // An authority that is gone vouches for nobody.
+    bench.vault.remove("partner-ca");
+    wait_until(|| get(address, &roots, Some(&partner)) == 401);
+}

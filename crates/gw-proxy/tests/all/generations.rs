@@ -1,0 +1,233 @@
+//! New generations: taken whole or not at all.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
+
+use gw_model::api::HeaderEdits;
+use gw_policy::generation::{Part, SigningKey};
+use gw_proxy::gateway::{Gateway, StartError};
+use gw_testkit::{
+    attack::{self, Attack, Request, attack},
+    wire::{Connection, request},
+};
+use serde_json::json;
+
+use crate::bench::{Bench, Running, named, wait_until};
+
+/// A generation that marks what it sends to the backend and what it answers with its own number.
+fn marked(bench: &Bench, number: u64) -> Vec<Part> {
+    let mut open = bench.open();
+    let mark = |name: &str| HeaderEdits {
+        set: [(name.to_owned(), number.to_string())].into(),
+        remove: vec![],
+    };
+    open.spec.headers.request = mark("X-Asked");
+    open.spec.headers.response = mark("X-Answered");
+    bench.parts([named("open", open)])
+}
+
+/// Shows F12: holds
+#[test]
+fn a_thousand_reloads_under_load_lose_nothing_and_mix_nothing() {
+    let bench = Bench::new();
+    bench.backend.echo("x-asked");
+    bench.publish(1, &marked(&bench, 1));
+    let gateway = bench.start();
+    let (stop, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| load(&gateway, &stop, &calls));
+        }
+        for number in 2..=1_001 {
+            bench.publish(number, &marked(&bench, number));
+            gateway.await_generation(number);
+        }
+        stop.store(true, SeqCst);
+    });
+    assert!(calls.into_inner() > 1_000);
+}
+
+/// Calls until told to stop; every answer must be of one generation.
+fn load(gateway: &Running<'_>, stop: &AtomicBool, calls: &AtomicUsize) {
+    let address = gateway.gateway.address();
+    let mut connection = Connection::open(address).expect("it accepts");
+    let mut newest = 0;
+    while !stop.load(SeqCst) {
+        connection.send(b"GET /open HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
+        let reply = connection.reply().expect("an answer").expect("an answer");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let answered: u64 =
+            reply.header("x-answered").and_then(|it| it.parse().ok()).expect("a mark");
+        let asked = reply.header("x-echo").map(str::to_owned);
+        assert_eq!(asked, Some(answered.to_string()), "two versions in one answer");
+        assert!(answered >= newest, "an older version after a newer one");
+        newest = answered;
+        calls.fetch_add(1, SeqCst);
+    }
+}
+
+/// Shows F17: holds
+#[test]
+fn a_corrupted_or_older_generation_is_refused_and_the_last_good_one_stays() {
+    let bench = Bench::new();
+    bench.publish(5, &marked(&bench, 5));
+    let gateway = bench.start();
+    let good = fs::read(bench.generation_path(5)).expect("a file");
+    let signed = bench.generation(6, &marked(&bench, 6)).sign(&bench.key).expect("signed");
+    let served = || gateway.call("GET", "/open", &[]).header("x-answered").map(str::to_owned);
+    let refused_as = |expected: &str| {
+        wait_until(|| {
+            let (_, status) = gateway.ask("/v1/status");
+            status["refused"]["because"].as_str().is_some_and(|why| why.contains(expected))
+        });
+        assert_eq!(served().as_deref(), Some("5"));
+        bench.point("5");
+        wait_until(|| gateway.ask("/v1/status").1["refused"].is_null());
+    };
+    // Every hundredth bit of the file, and both ends of it.
+    let bits = (0..signed.len() * 8).step_by(701).chain([0, signed.len() * 8 - 1]);
+    for bit in bits {
+        let mut flipped = signed.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        bench.write(6, &flipped);
+        bench.point("6");
+        refused_as("");
+    }
+    for end in [0, 1, signed.len() / 2, signed.len() - 1] {
+        bench.write(6, &signed[..end]);
+        bench.point("6");
+        refused_as("");
+    }
+    let other = SigningKey::from_seed(&[8; 32]).expect("a key");
+    let foreign = bench.generation(6, &marked(&bench, 6)).sign(&other).expect("signed");
+    bench.write(6, &foreign);
+    bench.point("6");
+    refused_as("signature");
+    // An older one, well signed, and one under another number.
+    bench.publish(4, &marked(&bench, 4));
+    refused_as("older");
+    bench.write(7, &good);
+    bench.point("7");
+    refused_as("another");
+    bench.point("not a number");
+    refused_as("no number");
+    // And the good one is still taken.
+    bench.write(6, &signed);
+    bench.point("6");
+    gateway.await_generation(6);
+    assert_eq!(served().as_deref(), Some("6"));
+    drop(gateway);
+    // What was served once is remembered over a restart.
+    bench.publish(5, &marked(&bench, 5));
+    let gateway = bench.start();
+    assert_eq!(gateway.gateway.generation(), None);
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 503);
+}
+
+#[test]
+fn without_a_valid_generation_everything_is_denied_and_readiness_says_why() {
+    let bench = Bench::new();
+    let gateway = bench.start();
+    let denied = gateway.call("GET", "/open", &[]);
+    assert_eq!((denied.status, denied.json()["title"].as_str()), (503, Some("Not ready")));
+    let admin = gateway.gateway.admin_address().expect("an address");
+    let ask = |path: &str| request(admin, "GET", path, &[], b"").expect("an answer");
+    assert_eq!(ask("/healthz").status, 200);
+    let readiness = ask("/readyz");
+    assert_eq!(readiness.status, 503);
+    assert_eq!(readiness.json()["because"], "no generation was applied yet");
+    assert_eq!(ask("/v1/status").status, 404);
+
+    bench.publish(1, &marked(&bench, 1));
+    gateway.await_generation(1);
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 200);
+    wait_until(|| ask("/readyz").status == 200);
+    let metrics = ask("/metrics").text();
+    assert!(metrics.contains("gatewright_generation 1\n"), "{metrics}");
+    assert!(metrics.contains(r#"_count{api="open",outcome="granted"} 1"#), "{metrics}");
+    let (_, served) = gateway.ask("/v1/generation");
+    let objects = serde_json::to_value(bench.generation(1, &marked(&bench, 1)).objects);
+    assert_eq!(served["objects"], objects.expect("JSON"));
+}
+
+/// Shows S1.19: part (the built-in gateway)
+#[test]
+fn a_call_is_judged_by_the_rules_in_force_at_that_moment() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("orders", bench.orders())]));
+    let gateway = bench.start();
+    let token = bench.token("bob", &json!({ "groups": ["sales"] }));
+    let authorization = format!("Bearer {token}");
+    // One connection and one remembered token over all changes.
+    let mut connection = Connection::open(gateway.gateway.address()).expect("it accepts");
+    let mut call = || {
+        let head = "GET /orders HTTP/1.1\r\nhost: x\r\nauthorization: ";
+        connection.send(format!("{head}{authorization}\r\n\r\n").as_bytes()).expect("it reads");
+        connection.reply().expect("an answer").expect("an answer").status
+    };
+    assert_eq!(call(), 200);
+    let mut closed = bench.orders();
+    closed.spec.access.clear();
+    bench.publish(2, &bench.parts([named("orders", closed)]));
+    gateway.await_generation(2);
+    assert_eq!(call(), 403);
+    bench.publish(3, &bench.parts([named("orders", bench.orders())]));
+    gateway.await_generation(3);
+    assert_eq!(call(), 200);
+}
+
+#[test]
+fn a_stopping_gateway_answers_what_is_under_way() {
+    let bench = Bench::new();
+    bench.publish(1, &marked(&bench, 1));
+    let gateway = bench.start();
+    let address = gateway.gateway.address();
+    let mut connection = Connection::open(address).expect("it accepts");
+    // Half a request: the call is under way when the gateway is told to stop.
+    connection
+        .send(b"POST /open HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\na")
+        .expect("it reads");
+    wait_until(|| bench.backend.connections() == 1);
+    let Running { gateway, .. } = gateway;
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(move || gateway.stop(Duration::from_secs(20)));
+        wait_until(|| Connection::open(address).is_err());
+        connection.send(b"b").expect("it reads");
+        assert_eq!(connection.reply().expect("an answer").expect("an answer").status, 200);
+        stopping.join().expect("it stops");
+    });
+    assert!(Connection::open(address).is_err());
+    assert!(!bench.path().join("gateway.sock").exists());
+}
+
+#[test]
+fn only_one_gateway_serves_a_target() {
+    let bench = Bench::new();
+    let first = bench.start();
+    let second = Gateway::start(bench.settings());
+    assert!(matches!(second, Err(StartError::AlreadyRunning { .. })));
+    let mut settings = bench.settings();
+    settings.listen = first.gateway.address();
+    let third = Gateway::start(settings);
+    assert!(matches!(third, Err(StartError::Listen { .. })));
+}
+
+#[test]
+fn attacks_leave_one_record_each() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("orders", bench.orders()), named("open", bench.open())]));
+    let gateway = bench.start();
+    let over = attack::Bench {
+        gateway: gateway.gateway.address(),
+        backend: &bench.backend,
+        folder: bench.path(),
+        written: vec![],
+        good: Request::with_headers("/open", &[]),
+    };
+    let token = bench.token("bob", &json!({ "aud": "api://other" }));
+    let request = Request::with_token("/orders", &token);
+    attack(&over, &Attack { name: "audience", request, status: 401, reason: "token_audience" });
+}

@@ -1,0 +1,140 @@
+//! What says who calls is said by the gateway alone.
+
+use gw_model::api::{Assertion, UpstreamAuth};
+use gw_model::id::SecretName;
+use gw_testkit::attack::{self, Attack, Request, attack};
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, Running, named};
+
+fn asserted(bench: &Bench) -> Running<'_> {
+    let mut orders = bench.orders();
+    orders.spec.upstream.assertion = Some(Assertion {
+        audience: "orders-backend".to_owned(),
+        header: "Gatewright-Assertion".to_owned(),
+    });
+    bench.publish(1, &bench.parts([named("orders", orders)]));
+    bench.start()
+}
+
+/// Shows H5: holds
+#[test]
+fn every_spelling_of_an_identity_header_is_refused_or_replaced() {
+    let bench = Bench::new();
+    let gateway = asserted(&bench);
+    let token = format!("Bearer {}", bench.token("bob", &json!({})));
+    let good = Request::with_headers("/orders", &[("authorization", &token)]);
+    let over = attack::Bench {
+        gateway: gateway.gateway.address(),
+        backend: &bench.backend,
+        folder: bench.path(),
+        written: vec![],
+        good,
+    };
+    let spelled = [
+        "Gatewright_Assertion",
+        "gatewright_assertion",
+        "GATEWRIGHT_ASSERTION",
+        "Gatewright-Assertion_",
+        "X_Forwarded_For",
+        "x-forwarded_for",
+        "_Forwarded",
+    ];
+    for name in spelled {
+        let headers = [("authorization", token.as_str()), (name, "forged-identity-canary")];
+        let request = Request::with_headers("/orders", &headers).secret("forged-identity-canary");
+        attack(&over, &Attack { name, request, status: 400, reason: "request_refused" });
+    }
+    for listed in ["Gatewright-Assertion", "authorization", "X-Forwarded-For, close", "Host"] {
+        let headers = [("authorization", token.as_str()), ("connection", listed)];
+        let request = Request::with_headers("/orders", &headers);
+        attack(&over, &Attack { name: listed, request, status: 400, reason: "request_refused" });
+    }
+    // Spellings that are one name to HTTP: the forged value is gone, ours stands alone.
+    for name in [
+        "gatewright-assertion",
+        "GATEWRIGHT-ASSERTION",
+        "Gatewright-Assertion",
+        "gatewright-other",
+        "x-forwarded-for",
+        "X-Forwarded-User",
+        "forwarded",
+        "X-Real-IP",
+        "client-cert",
+    ] {
+        bench.backend.clear();
+        let headers = [("authorization", token.as_str()), (name, "forged"), (name, "twice")];
+        assert_eq!(gateway.call("GET", "/orders", &headers).status, 200);
+        let received = &bench.backend.requests()[0];
+        assert!(!received.head.contains("forged") && !received.head.contains("twice"), "{name}");
+        let ours = received.headers.iter().filter(|(name, _)| name == "gatewright-assertion");
+        assert_eq!(ours.count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_backend_learns_who_called_and_can_check_it() {
+    let bench = Bench::new();
+    let gateway = asserted(&bench);
+    let token = bench.token("bob", &json!({ "groups": ["sales"], "iss2": "x" }));
+    let reply = gateway.as_bearer("GET", "/orders", &token);
+    assert_eq!(reply.status, 200);
+    let received = bench.backend.requests().remove(0);
+    assert_eq!(received.header("authorization"), None);
+    assert_eq!(received.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(received.header("x-forwarded-proto"), Some("http"));
+    let assertion = received.header("gatewright-assertion").expect("one");
+
+    let keys = gateway.call("GET", "/.well-known/gatewright/jwks.json", &[]);
+    assert_eq!(keys.header("cache-control"), Some("public, max-age=300"));
+    let claims = verified(assertion, &keys.json());
+    assert_eq!(claims["iss"], format!("http://{}", gateway.gateway.address()));
+    assert_eq!(claims["aud"], "orders-backend");
+    assert_eq!(claims["sub"], "bob");
+    assert_eq!(claims["identity"], "staff");
+    assert_eq!(claims["issuer"], bench.issuer.url());
+    assert_eq!(claims["groups"], json!(["sales"]));
+    assert_eq!(claims["decision"].as_str(), reply.header("gatewright-decision"));
+    assert_eq!(claims["exp"].as_i64().zip(claims["iat"].as_i64()).map(|(e, i)| e - i), Some(60));
+}
+
+#[test]
+fn the_callers_own_token_goes_on_only_where_that_is_declared() {
+    let bench = Bench::new();
+    let mut orders = bench.orders();
+    orders.spec.upstream.pass_authorization = true;
+    bench.publish(1, &bench.parts([named("orders", orders.clone())]));
+    let gateway = bench.start();
+    let token = bench.token("bob", &json!({}));
+    gateway.as_bearer("GET", "/orders", &token);
+    let sent = bench.backend.requests()[0].header("authorization").map(str::to_owned);
+    assert_eq!(sent, Some(format!("Bearer {token}")));
+    // A credential of the gateway's own takes its place.
+    let secret = SecretName::parse("orders-key").expect("a name");
+    bench.vault.set("orders-key", "hunter2");
+    orders.spec.upstream.auth = Some(UpstreamAuth::Basic { username: "gw".to_owned(), secret });
+    bench.publish(2, &bench.parts([named("orders", orders)]));
+    gateway.await_generation(2);
+    gateway.as_bearer("GET", "/orders", &token);
+    let sent = bench.backend.requests()[1].header("authorization").map(str::to_owned);
+    assert_eq!(sent.as_deref(), Some("Basic Z3c6aHVudGVyMg=="));
+}
+
+/// Checks an assertion the way a backend does, with nothing of the gateway's own.
+fn verified(assertion: &str, keys: &Value) -> Value {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+    let key = &keys["keys"][0];
+    let part = |name: &str| BASE64.decode(key[name].as_str().expect("a text")).expect("base64");
+    let point = [vec![4], part("x"), part("y")].concat();
+    let (signed, signature) = assertion.rsplit_once('.').expect("three parts");
+    let signature = BASE64.decode(signature).expect("base64");
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+        .verify(signed.as_bytes(), &signature)
+        .expect("the signature holds");
+    let (header, claims) = signed.split_once('.').expect("three parts");
+    let header: Value =
+        serde_json::from_slice(&BASE64.decode(header).expect("base64")).expect("JSON");
+    assert_eq!((&header["alg"], &header["kid"]), (&json!("ES256"), &key["kid"]));
+    serde_json::from_slice(&BASE64.decode(claims).expect("base64")).expect("JSON")
+}
