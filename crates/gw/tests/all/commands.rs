@@ -1,0 +1,133 @@
+//! The commands as scripts meet them: what they print, and how they end.
+
+use std::{
+    fs,
+    process::{Command, Output},
+};
+
+use gw_testkit::workspace::TempWorkspace;
+
+/// A demo workspace with an empty home of its own, and nothing of this machine's settings.
+struct Machine {
+    folder: TempWorkspace,
+}
+
+impl Machine {
+    fn with_shop() -> Self {
+        let machine = Self { folder: TempWorkspace::of(&[("home/.keep", "")]) };
+        assert_eq!(machine.ends(".", &["init", "--demo", "shop"]), 0);
+        machine
+    }
+
+    fn run(&self, at: &str, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_gatewright"))
+            .args(arguments)
+            .current_dir(self.folder.path(at))
+            .env_clear()
+            .env("HOME", self.folder.path("home"))
+            .output()
+            .expect("the program can be started")
+    }
+
+    fn ends(&self, at: &str, arguments: &[&str]) -> i32 {
+        self.run(at, arguments).status.code().expect("it ends by itself")
+    }
+
+    /// What it prints as a result.
+    fn says(&self, arguments: &[&str]) -> String {
+        String::from_utf8(self.run("shop", arguments).stdout).expect("output is text")
+    }
+
+    fn edit(&self, from: &str, to: &str) {
+        let text = self.folder.read("shop/gatewright.yaml");
+        assert!(text.contains(from), "the demo says `{from}`");
+        self.folder.write("shop/gatewright.yaml", &text.replace(from, to));
+    }
+}
+
+#[test]
+fn the_line_that_the_quickstart_edits_is_where_it_says() {
+    let machine = Machine::with_shop();
+    let text = fs::read_to_string(machine.folder.path("shop/gatewright.yaml")).unwrap();
+    assert_eq!(text.lines().nth(33), Some("        groups: [orders-team]"));
+    assert_eq!(text.lines().nth(35), Some("  limits:"));
+}
+
+/// Shows S0.23: holds
+#[test]
+fn a_plan_after_an_apply_is_empty_and_a_second_apply_writes_nothing() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 4);
+    // No gateway runs: applied, not verified.
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 0);
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    assert_eq!(machine.says(&["history"]).lines().count(), 1);
+}
+
+#[test]
+fn a_state_that_was_rolled_back_is_held_until_another_one_is_applied() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    machine.edit("[orders-team]", "[orders-team, sales]");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let back = ["rollback", "--to", "1", "--no-input", "--reason", "too wide"];
+    assert_eq!(machine.ends("shop", &back), 6);
+    assert_eq!(machine.ends("shop", &["apply"]), 3);
+    machine.edit("[orders-team, sales]", "[orders-team, buyers]");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    assert!(machine.says(&["history"]).contains("rollback (= 1)"));
+}
+
+#[test]
+fn what_was_shown_is_applied_or_nothing_is() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["plan", "--out", "shown.plan"]), 0);
+    machine.edit("100/1m", "50/1m");
+    assert_eq!(machine.ends("shop", &["apply", "shown.plan"]), 4);
+    assert_eq!(machine.says(&["history"]), "dev: nothing was applied yet\n");
+    machine.edit("50/1m", "100/1m");
+    assert_eq!(machine.ends("shop", &["apply", "shown.plan"]), 6);
+}
+
+#[test]
+fn a_refused_call_is_explained_offline() {
+    let machine = Machine::with_shop();
+    let call = ["can", "demo", "POST", "/orders", "--claim", "groups=sales"];
+    assert_eq!(machine.ends("shop", &call), 3);
+    insta::assert_snapshot!(machine.says(&call), @r#"
+    NO  not_granted (403)
+      asked     call orders/createOrder
+      why       POST needs group orders-team; the token has sales
+      nearest   gatewright.yaml:31   ✔ POST  ✔ demo  ✘ claim groups: needs orders-team; token has sales
+                gatewright.yaml:29   ✘ GET only
+      cure      put somebody in group orders-team (identity "demo"), or accept one of sales at gatewright.yaml:31 (widens access)
+    "#);
+    assert_eq!(machine.ends("shop", &["can", "demo", "GET", "/orders"]), 0);
+}
+
+#[test]
+fn status_counts_literal_secrets() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    assert!(machine.says(&["status"]).contains("literal secrets  0"));
+}
+
+#[test]
+fn mistakes_end_with_two() {
+    let machine = Machine::with_shop();
+    for arguments in [
+        &["--server", "https://gatewright.example", "check"] as &[&str],
+        &["plan", "--env", "nowhere"],
+        &["explain", "GW0000"],
+        &["rollback", "--to", "7", "--no-input"],
+        &["show", "api/orders", "--as", "tyk"],
+        &["no-such-command"],
+        &["init", "--demo", "shop", "-w", ".."],
+    ] {
+        assert_eq!(machine.ends("shop", arguments), 2, "{arguments:?}");
+    }
+    machine.edit("limits:", "limitz:");
+    assert_eq!(machine.ends("shop", &["check"]), 2);
+    assert_eq!(machine.ends("shop", &["apply"]), 2);
+}
