@@ -3,4 +3,5 @@
 #[cfg(test)]
 mod all {
     mod published;
+    mod replay;
 }

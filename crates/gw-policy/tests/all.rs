@@ -1,0 +1,6 @@
+//! Decisions seen from outside the crate.
+
+#[cfg(test)]
+mod all {
+    mod replay;
+}
