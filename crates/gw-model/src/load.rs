@@ -79,6 +79,7 @@ pub fn load(files: &dyn Files) -> Loaded {
     let whole = !has_errors(&diagnostics);
     let declarations = whole.then(|| Declarations::build(found, documents, &sources)).flatten();
     if let Some(declarations) = &declarations {
+        diagnostics.extend(declarations.disagreements());
         for environment in declarations.environments.keys() {
             diagnostics.extend(declarations.desired(environment).err().into_iter().flatten());
         }
@@ -241,6 +242,12 @@ impl Declarations {
             apis,
             policies: self.policies.clone(),
         })
+    }
+
+    /// Where an API and its OpenAPI document say different things.
+    fn disagreements(&self) -> impl Iterator<Item = Diagnostic> {
+        let documents = self.apis().filter_map(|(name, spec)| Some((self.openapi(name)?, spec)));
+        documents.flat_map(|(document, spec)| openapi::agreement::compare(document, spec))
     }
 
     fn operations(&self, api: &ApiName) -> Vec<Operation> {

@@ -166,8 +166,10 @@ fn misspelt_fields_and_values_are_told_together() {
     assert_snapshot!(folder.told(), @r"
     GW1105 `get` is not known in `methods`
       apis/orders/api.yaml:11:19 did you mean `GET`?
+      help: known here: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE
     GW1105 `PATHC` is not known in `methods`
       apis/orders/api.yaml:11:24 did you mean `PATCH`?
+      help: known here: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE
     GW1101 unknown field `limitz`
       apis/orders/api.yaml:15:3 did you mean `limits`?
       help: known here: owner, openapi, version, targets, environments, listen, upstream, access, limits, cors, headers, validate, maxBody, native, overrides
@@ -178,8 +180,6 @@ fn misspelt_fields_and_values_are_told_together() {
     GW1107 `default` cannot have `builtin` and `apim` at once
       environments/dev.yaml:6:51 only one of them can hold
       environments/dev.yaml:6:25 this is the other
-    GW1103 `oidc` needs `audiences`
-      gatewright.yaml:7:14 it is missing here
     GW1101 unknown field `audience`
       gatewright.yaml:7:54 did you mean `audiences`?
       help: known here: issuer, audiences, subject, algorithms, clockSkew, rename

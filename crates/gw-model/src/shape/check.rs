@@ -78,12 +78,17 @@ impl Check<'_> {
     }
 
     fn wrong_type(&mut self, kind: &Kind, value: &Value, span: Span, place: Place<'_>) {
-        let message = format!("{} must be {}", place.told(), wanted(kind));
+        let unfit = match (kind, value) {
+            (Kind::Text(text), Value::Number(written)) => expected(written, text),
+            _ => None,
+        };
+        let wanted = unfit.map_or_else(|| wanted(kind), str::to_owned);
+        let message = format!("{} must be {wanted}", place.told());
         let told = Diagnostic::new(Code::WrongType, message)
             .at(if matches!(value, Value::Null) { place.head } else { span }, called(value));
         let quotable = matches!(value, Value::Number(_) | Value::Bool(_) | Value::Null);
         self.diagnostics.push(match kind {
-            Kind::Text(_) | Kind::Word(_) if quotable => {
+            Kind::Text(_) | Kind::Word(_) if quotable && unfit.is_none() => {
                 told.help("put it in quotes: then it is a text")
             }
             Kind::List { .. } => told.help("a list is written `[one, two]`"),
@@ -100,31 +105,28 @@ impl Check<'_> {
             let message = format!("`{written}` cannot stand in `{}`", place.name);
             let label = "this name is reserved and means something else";
             self.tell(Code::ReservedName, message, span, label);
-        } else if self.fits(written, text, span, place) {
-            self.form(written, text, span, place);
+        } else if let Some(expected) = expected(written, text) {
+            self.unfit(written, expected, text, span, place);
+        } else {
+            self.measure(written, text, span, place);
         }
     }
 
-    /// Whether the length is right; tells it otherwise.
-    fn fits(&mut self, written: &str, text: &Text, span: Span, place: Place<'_>) -> bool {
+    fn measure(&mut self, written: &str, text: &Text, span: Span, place: Place<'_>) {
         let length = written.chars().count();
         let bounds = if length > text.most {
             format!("at most {} fit", text.most)
         } else if length < text.least {
             format!("at least {} {} needed", text.least, is_or_are(text.least))
         } else {
-            return true;
+            return;
         };
         let characters = if length == 1 { "character" } else { "characters" };
         let message = format!("{} is {length} {characters} long", place.told());
         self.tell(Code::WrongLength, message, span, bounds);
-        false
     }
 
-    fn form(&mut self, written: &str, text: &Text, span: Span, place: Place<'_>) {
-        let by_form = text.form.filter(|form| !form.holds(written)).map(|form| form.expected);
-        let expected = by_form.or_else(|| text.holds.and_then(|holds| holds(written).err()));
-        let Some(expected) = expected else { return };
+    fn unfit(&mut self, written: &str, expected: &str, text: &Text, span: Span, place: Place<'_>) {
         if text.role == Role::SecretName {
             let message = format!("{} names a secret, and this is no name", place.told());
             let told = Diagnostic::new(Code::Secret, message).at(span, "not shown");
@@ -157,11 +159,13 @@ impl Check<'_> {
             return;
         }
         let message = format!("{} is not known in `{}`", shown(written), place.name);
-        let label = match nearest(written, words.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("one of {}", words.join(", ")),
+        let known = words.join(", ");
+        let Some(near) = nearest(written, words.iter().copied()) else {
+            return self.tell(Code::WrongValue, message, span, format!("one of {known}"));
         };
-        self.tell(Code::WrongValue, message, span, label);
+        let told = Diagnostic::new(Code::WrongValue, message);
+        let told = told.at(span, format!("did you mean `{near}`?"));
+        self.diagnostics.push(told.help(format!("known here: {known}")));
     }
 
     fn whole(
@@ -215,13 +219,24 @@ impl Check<'_> {
 
     fn map(&mut self, entries: &[Entry], map: &Map, place: Place<'_>) {
         let has = |name: &str| entries.iter().any(|entry| entry.key == name);
+        // A misspelt field is told once, not a second time as one that is missing.
+        let is_known = |name: &str| map.fields.iter().any(|field| field.name == name);
+        let meant: Vec<&str> = entries
+            .iter()
+            .filter(|entry| !is_known(&entry.key))
+            .filter_map(|entry| nearest(&entry.key, map.fields.iter().map(|field| field.name)))
+            .collect();
         for entry in entries {
             match map.fields.iter().find(|field| field.name == entry.key) {
                 Some(field) => self.node(&entry.node, &field.shape, of_entry(entry)),
                 None => self.unknown(entry, &map.fields, place),
             }
         }
-        for field in map.fields.iter().filter(|field| field.required && !has(field.name)) {
+        let missing = |field: &&Field| field.required && !has(field.name);
+        for field in map.fields.iter().filter(missing) {
+            if meant.contains(&field.name) {
+                continue;
+            }
             let message = format!("{} needs `{}`", place.told(), field.name);
             self.tell(Code::MissingField, message, place.head, "it is missing here");
         }
@@ -341,6 +356,12 @@ fn head_of(node: &Node) -> Span {
 fn names(fields: &[Field]) -> String {
     let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
     names.join(", ")
+}
+
+/// What was expected instead of this text, if it does not fit.
+fn expected(written: &str, text: &Text) -> Option<&'static str> {
+    let by_form = text.form.filter(|form| !form.holds(written)).map(|form| form.expected);
+    by_form.or_else(|| text.holds.and_then(|holds| holds(written).err()))
 }
 
 fn is_or_are(count: usize) -> &'static str {
