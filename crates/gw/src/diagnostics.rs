@@ -168,3 +168,5 @@ fn is_hidden(sign: char) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrong;
