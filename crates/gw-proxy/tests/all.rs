@@ -17,5 +17,7 @@ mod certificates;
 mod generations;
 #[path = "all/identity_headers.rs"]
 mod identity_headers;
+#[path = "all/tokens.rs"]
+mod tokens;
 #[path = "all/upstreams.rs"]
 mod upstreams;
