@@ -4,9 +4,11 @@ mod apply;
 mod can;
 mod check;
 mod completion;
+mod dev;
 mod doctor;
 mod drift;
 mod explain;
+mod gateway;
 mod history;
 mod init;
 mod plan;
@@ -88,6 +90,8 @@ enum Command {
     Rollback(rollback::Rollback),
     Drift(drift::Drift),
     Explain(explain::Explain),
+    Gateway(gateway::Gateway),
+    Dev(dev::Dev),
     Doctor(doctor::Doctor),
     Completion(completion::Completion),
     Version(version::Version),
@@ -161,6 +165,8 @@ impl Command {
             Self::Rollback(command) => command.run(context).await,
             Self::Drift(command) => command.run(context).await,
             Self::Explain(command) => command.run(context).await,
+            Self::Gateway(command) => command.run(context).await,
+            Self::Dev(command) => command.run(context).await,
             Self::Doctor(command) => command.run(context).await,
             Self::Completion(command) => command.run(context),
             Self::Version(command) => command.run(context),

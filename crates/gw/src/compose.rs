@@ -1,5 +1,6 @@
 //! The only place where concrete types meet.
 
+mod gateway;
 mod scene;
 mod socket;
 mod state;
@@ -9,6 +10,7 @@ use gw_model::clock::Clock;
 use time::OffsetDateTime;
 
 pub(crate) use self::{
+    gateway::{GatewayPlan, gateway_settings},
     scene::{Scene, failure},
     socket::decision,
     state::{State, has_id, no_random, store_failure},

@@ -1,7 +1,12 @@
 //! Raw settings to checked settings, once. The name of every environment variable is here.
 
-use std::{env, ffi::OsString, path::PathBuf};
+mod file;
 
+use std::{collections::BTreeMap, env, ffi::OsString, path::PathBuf};
+
+use gw_model::secret::Redacted;
+
+pub(crate) use self::file::GatewayFile;
 use crate::{
     commands::Globals,
     ui::{Colour, Form, Input, Talk, Ui},
@@ -59,6 +64,14 @@ pub(crate) fn ui(globals: &Globals, surroundings: &Surroundings) -> Ui {
     let input = if globals.no_input { Input::Never } else { Input::Ask };
     let colour = if globals.no_color { Colour::Never } else { surroundings.colour };
     Ui::new(talk, form, input, colour)
+}
+
+/// Every variable, for stores of secrets that are variables. They cannot be printed.
+pub(crate) fn variables() -> BTreeMap<String, Redacted<String>> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, Redacted::new(value.into_string().ok()?)))
+    };
+    env::vars_os().filter_map(text).collect()
 }
 
 /// Waits for somebody to stop the program, by keyboard or by signal.

@@ -12,7 +12,7 @@ use gw_model::{
     code::Code,
     id::{EnvironmentName, TargetName, WorkspaceId},
 };
-use gw_policy::generation::SigningKey;
+use gw_policy::generation::{PublicKey, SigningKey};
 
 use crate::{
     commands::Context,
@@ -99,6 +99,10 @@ impl State {
             }
             Err(error) => Err(broken(error)),
         }
+    }
+
+    pub(crate) fn verifying_key(&self) -> Result<PublicKey, Failure> {
+        self.signing_key().map(|key| key.public())
     }
 }
 

@@ -2,3 +2,7 @@
 
 #[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod quickstart;
+#[cfg(test)]
+mod terminal;

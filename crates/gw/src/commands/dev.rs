@@ -1,0 +1,151 @@
+//! `gatewright dev`.
+
+mod breakage;
+mod drift;
+mod parts;
+mod session;
+mod summary;
+mod token;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use clap::{Args, Subcommand};
+use gw_model::{clock::Clock, id::TargetName};
+use gw_proxy::{gateway::Gateway as Running, settings::Mode};
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::{parts::Parts, session::Session, watch::Watch};
+use super::{Context, gateway::not_started};
+use crate::{
+    compose::{self, GatewayPlan, Scene, SystemClock},
+    config::{self, GatewayFile},
+    exit::{Exit, Failure},
+    ui::Ui,
+};
+
+/// Runs gateway, demo issuer and demo backend on this machine, until it is stopped.
+///
+/// Each saved state of the folder that is accepted becomes a change: applied, verified, recorded. A
+/// state that is not accepted changes nothing: what runs stays, and the error is shown. Every two
+/// seconds what the gateway serves is compared with what was written.
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The port of the gateway, instead of the declared one.
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Token(token::Token),
+    Break(breakage::Break),
+}
+
+/// How often what is served is compared with what was written.
+const COMPARE_EVERY: Duration = Duration::from_secs(2);
+
+/// How long calls that are under way may still take when it stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Dev {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        match &self.command {
+            None => self.serve(context).await,
+            Some(Command::Token(command)) => command.run(context).await,
+            Some(Command::Break(command)) => command.run(context).await,
+        }
+    }
+
+    async fn serve(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let scene = Scene::open(context).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let parts = Parts::start(&scene.desired, &clock).await.map_err(|error| {
+            Failure::new(Exit::Failed, error.to_string())
+                .help("stop who listens there, or declare another port")
+        })?;
+        let gateways = self.start_gateways(context, &scene)?;
+        // From here on nothing that is saved is missed.
+        let mut watch = Watch::start(scene.workspace.folder.root()).map_err(|error| {
+            Failure::new(Exit::Failed, format!("the folder cannot be watched: {error}"))
+        })?;
+        greet(context.ui, &scene, &parts, &gateways);
+        let mut session = Session::begin(context, scene).await;
+        let mut compare = interval(COMPARE_EVERY);
+        compare.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stopped = config::interrupted();
+        tokio::pin!(stopped);
+        loop {
+            tokio::select! {
+                () = &mut stopped => break,
+                () = watch.saved() => session.reload(context).await,
+                _ = compare.tick() => session.compare(context).await,
+            }
+        }
+        context.ui.say("stopping");
+        tokio::task::block_in_place(|| {
+            for (_, gateway) in gateways {
+                gateway.stop(GRACE);
+            }
+        });
+        Ok(Exit::Done)
+    }
+
+    /// One gateway for each target; every call is recorded.
+    fn start_gateways(
+        &self,
+        context: Context<'_>,
+        scene: &Scene,
+    ) -> Result<Vec<(TargetName, Running)>, Failure> {
+        let targets: Vec<&TargetName> = scene.desired.spec.targets.keys().collect();
+        if self.port.is_some() && targets.len() > 1 {
+            return Err(Failure::wrong("`--port` names one port, and there are several targets")
+                .help("declare `listen` of each target"));
+        }
+        let mut gateways = vec![];
+        for target in targets {
+            let mut settings = compose::gateway_settings(GatewayPlan {
+                workspace: &scene.workspace,
+                state: &scene.state,
+                desired: &scene.desired,
+                target,
+                file: GatewayFile::read(None, scene.workspace.folder.root())?,
+                mode: Mode::Development,
+                access_log: None,
+                variables: config::variables(),
+            })?;
+            if let Some(port) = self.port {
+                settings.listen.set_port(port);
+            }
+            context.ui.detail(&format!("starting the gateway of {target}"));
+            let gateway = Running::start(settings).map_err(|error| not_started(&error))?;
+            gateways.push((target.clone(), gateway));
+        }
+        Ok(gateways)
+    }
+}
+
+/// What runs, and who may call what.
+fn greet(ui: &Ui, scene: &Scene, parts: &Parts, gateways: &[(TargetName, Running)]) {
+    for (target, gateway) in gateways {
+        let address = gateway.address();
+        let host = match address.ip() {
+            ip if ip.is_loopback() => "localhost".to_owned(),
+            ip => ip.to_string(),
+        };
+        let name = if gateways.len() == 1 { String::new() } else { format!(" {target}") };
+        ui.line(&format!("gateway{name}  http://{host}:{}", address.port()));
+    }
+    if let Some(words) = parts.words() {
+        ui.line(words);
+    }
+    let (lines, more) = summary::lines(&scene.desired);
+    for line in lines {
+        ui.line(&line);
+    }
+    if more > 0 {
+        ui.line(&format!("and {more} more APIs: gatewright can --matrix"));
+    }
+}

@@ -1,0 +1,105 @@
+//! What is in force while `dev` runs: one accepted state after another.
+
+use std::{collections::BTreeSet, pin::Pin};
+
+use gw_control::{
+    apply::{Executed, Listener, News},
+    local::{Applied, Outcomes},
+};
+use gw_model::environment::ChangeAction;
+use gw_plan::render;
+
+use super::drift::Drift;
+use crate::{
+    commands::{Context, apply::refused},
+    compose::{self, Scene},
+    exit::Failure,
+    ui::{Mark, Ui},
+};
+
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The last state of the folder that could be read.
+    scene: Scene,
+    drift: Drift,
+}
+
+/// Says nothing of single steps.
+#[derive(Debug)]
+struct Silent;
+
+impl Listener for Silent {
+    fn hear<'a>(&'a self, _news: &'a News<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Session {
+    /// Puts the folder in force as it is. Where that is refused, what was in force stays.
+    pub(super) async fn begin(context: Context<'_>, scene: Scene) -> Self {
+        let mut session = Self { scene, drift: Drift::default() };
+        session.apply(context).await;
+        session
+    }
+
+    /// Takes the folder as it was saved, if it can be read and may be applied.
+    pub(super) async fn reload(&mut self, context: Context<'_>) {
+        match Scene::open(context).await {
+            Ok(scene) => {
+                self.scene = scene;
+                self.apply(context).await;
+            }
+            Err(failure) => stays(context, &failure),
+        }
+    }
+
+    /// Looks whether what is served is still what was written.
+    pub(super) async fn compare(&mut self, context: Context<'_>) {
+        self.drift.compare(context, &self.scene).await;
+    }
+
+    async fn apply(&mut self, context: Context<'_>) {
+        match self.try_apply(context).await {
+            Ok(()) => {}
+            Err(failure) => stays(context, &failure),
+        }
+    }
+
+    async fn try_apply(&mut self, context: Context<'_>) -> Result<(), Failure> {
+        let _lock = self.scene.lock()?;
+        let local = self.scene.local();
+        let resumed = local.resume(&Silent).await.map_err(|error| compose::failure(&error))?;
+        if let Some(applied) = resumed {
+            tell(context.ui, &applied);
+        }
+        let planned = self.scene.plan(&BTreeSet::new(), ChangeAction::Apply).await;
+        let planned = planned.map_err(|error| compose::failure(&error))?;
+        if !planned.plan.is_empty() && planned.plan.compared_with.is_some() {
+            context.ui.line(&render::first_line(&planned.plan));
+        }
+        let outcome = local.apply(&planned, &Silent).await;
+        match outcome.map_err(|error| refused(context, &planned, &error))? {
+            Outcomes::Nothing => context.ui.line("nothing changes: this is in force and verified"),
+            Outcomes::Proved(applied) | Outcomes::Changed(applied) => tell(context.ui, &applied),
+        }
+        Ok(())
+    }
+}
+
+fn tell(ui: &Ui, applied: &Applied) {
+    let Applied { number, executed } = applied;
+    match executed {
+        Executed::Verified => {
+            ui.line(&format!("{} change {number} applied and verified", Ui::mark(Mark::Good)));
+        }
+        Executed::Unproven(reason) => ui.alarm(&format!(
+            "{} change {number} applied, not verified: {reason}",
+            Ui::mark(Mark::Warning)
+        )),
+    }
+}
+
+fn stays(context: Context<'_>, failure: &Failure) {
+    context.ui.failure(failure);
+    context.ui.alarm("the running configuration stays; save again to try again");
+}

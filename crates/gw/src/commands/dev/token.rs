@@ -1,0 +1,115 @@
+//! `gatewright dev token`.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use gw_emulators::issuer::{Algorithm, Minted, Wanted};
+use gw_model::{
+    desired::Desired,
+    id::IdentityName,
+    workspace::{Identity, Oidc},
+};
+use gw_net::client::{Client, ClientSettings, is_loopback};
+use url::Url;
+
+use crate::{
+    commands::Context,
+    compose::Workspace,
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// Prints a token of the demo issuer that `gatewright dev` runs.
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// Who it is for: the subject.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// A group; may be given several times.
+    #[arg(long, value_name = "GROUP")]
+    group: Vec<String>,
+    /// Any other claim; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
+    claim: Vec<(String, String)>,
+    /// The identity whose issuer makes it; not needed where only one has its issuer on this machine.
+    #[arg(long, value_name = "IDENTITY", value_parser = IdentityName::parse)]
+    identity: Option<IdentityName>,
+}
+
+/// A token is never longer.
+const MOST_BYTES: usize = 64 * 1024;
+
+impl Token {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let workspace = Workspace::read(&context.globals.workspace)?;
+        let environment = workspace.environment(context)?;
+        let desired = workspace.desired(context, &environment)?;
+        let oidc = self.demo_identity(&desired)?;
+        let wanted = self.wanted(oidc);
+        let address = Url::parse(&oidc.issuer).ok().and_then(|issuer| wanted.address(&issuer));
+        let address = address
+            .ok_or_else(|| Failure::wrong(format!("issuer `{}` is not an address", oidc.issuer)))?;
+        let client = Client::new(&ClientSettings::default());
+        let answer = client.get(&address, MOST_BYTES).await.map_err(|error| {
+            let message = format!("the demo issuer {} gives no token: {error}", oidc.issuer);
+            Failure::new(Exit::Unreachable, message)
+                .help("run `gatewright dev` in another terminal first")
+        })?;
+        let minted: Minted = serde_json::from_slice(&answer).map_err(|_| {
+            Failure::new(Exit::Failed, format!("{} is not our demo issuer", oidc.issuer))
+                .help("ask whoever runs it for a token")
+        })?;
+        match context.ui.form {
+            Form::Json => context.ui.json(&minted),
+            Form::Text => context.ui.line(&minted.token),
+        }
+        Ok(Exit::Done)
+    }
+
+    fn wanted(&self, oidc: &Oidc) -> Wanted {
+        let mut claims: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if !self.group.is_empty() {
+            claims.insert("groups".to_owned(), self.group.clone());
+        }
+        for (name, value) in &self.claim {
+            claims.entry(name.clone()).or_default().push(value.clone());
+        }
+        Wanted {
+            subject: self.name.clone(),
+            audience: oidc.audiences.first().cloned().unwrap_or_default(),
+            claims,
+            algorithm: Algorithm::default(),
+        }
+    }
+
+    /// The identity that was named, or the only one whose issuer is on this machine.
+    fn demo_identity<'d>(&self, desired: &'d Desired) -> Result<&'d Oidc, Failure> {
+        let here = desired.identities.iter().filter_map(|(name, identity)| match identity {
+            Identity::Oidc(oidc) if is_here(oidc) => Some((name, oidc)),
+            Identity::Oidc(_)
+            | Identity::BitbucketPipelines { .. }
+            | Identity::SignedWebhook { .. }
+            | Identity::ClientCertificate { .. }
+            | Identity::AwsIam { .. } => None,
+        });
+        let chosen = |name: &IdentityName| self.identity.as_ref().is_none_or(|it| it == name);
+        let mut found = here.filter(|(name, _)| chosen(name));
+        match (found.next(), found.next()) {
+            (Some((_, oidc)), None) => Ok(oidc),
+            (Some(_), Some(_)) => Err(Failure::wrong("several identities have their issuer here")
+                .help("name one with `--identity`")),
+            (None, _) => Err(Failure::wrong("no such identity has its issuer on this machine")
+                .help("declare one whose issuer is http://localhost:PORT")),
+        }
+    }
+}
+
+fn is_here(oidc: &Oidc) -> bool {
+    Url::parse(&oidc.issuer).is_ok_and(|url| is_loopback(&url))
+}
+
+fn claim(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}

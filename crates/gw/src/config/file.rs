@@ -1,0 +1,106 @@
+//! `gatewright.toml`: how a process of the built-in gateway runs. Secrets are files, never values.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
+
+use gw_model::{code::Code, secret::Redacted};
+use serde::Deserialize;
+
+use crate::exit::Failure;
+
+/// The settings of one gateway process, read and checked.
+#[derive(Debug, Default)]
+pub(crate) struct GatewayFile {
+    /// Health and metrics over TCP.
+    pub(crate) admin: Option<SocketAddr>,
+    /// How callers reach this gateway; the issuer of its assertions.
+    pub(crate) public_url: Option<String>,
+    /// Certificate chain and key, as PEM.
+    pub(crate) tls: Option<(Vec<u8>, Redacted<Vec<u8>>)>,
+    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// Certificate authorities that upstreams may have beside those of the machine, as PEM.
+    pub(crate) upstream_authorities: Vec<u8>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    gateway: WrittenGateway,
+    tls: Option<WrittenTls>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct WrittenGateway {
+    admin: Option<SocketAddr>,
+    public_url: Option<String>,
+    threads: Option<NonZeroUsize>,
+    trusted_proxies: Vec<IpAddr>,
+    upstream_authorities: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTls {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl GatewayFile {
+    /// Reads the file that was named, or `gatewright.toml` of the workspace where there is one.
+    pub(crate) fn read(named: Option<&Path>, workspace: &Path) -> Result<Self, Failure> {
+        let usual = workspace.join("gatewright.toml");
+        let path = match named {
+            Some(path) => path,
+            None if usual.exists() => &usual,
+            None => return Ok(Self::default()),
+        };
+        let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let written = parse(&text).map_err(|(line, message)| {
+            Failure::wrong(message)
+                .coded(Code::SettingsWrong)
+                .note(format!("{}:{line}", path.display()))
+        })?;
+        let folder = path.parent().unwrap_or(workspace);
+        let bytes = |file: &Path| {
+            let file = folder.join(file);
+            fs::read(&file).map_err(|error| unreadable(&file, &error))
+        };
+        let tls = match written.tls {
+            Some(tls) => Some((bytes(&tls.certificate)?, Redacted::new(bytes(&tls.key)?))),
+            None => None,
+        };
+        let authorities = written.gateway.upstream_authorities;
+        Ok(Self {
+            admin: written.gateway.admin,
+            public_url: written.gateway.public_url,
+            tls,
+            threads: written.gateway.threads,
+            trusted_proxies: written.gateway.trusted_proxies,
+            upstream_authorities: match authorities {
+                Some(file) => bytes(&file)?,
+                None => vec![],
+            },
+        })
+    }
+}
+
+/// The settings, or the line and what is wrong there.
+fn parse(text: &str) -> Result<Written, (usize, String)> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        (before.matches('\n').count() + 1, error.message().to_owned())
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::wrong(format!("cannot read `{}`: {error}", path.display())).coded(Code::SettingsWrong)
+}
+
+#[cfg(test)]
+mod tests;
