@@ -65,7 +65,7 @@ pub(crate) fn read(path: &str, text: &str) -> (Vec<Mark>, Vec<Finding>) {
     let mut is_test = false;
     for (place, line) in text.lines().enumerate() {
         let line = line.trim();
-        if let Some(text) = line.strip_prefix(SHOWS) {
+        if let Some(text) = line.strip_prefix(SHOWS).filter(|text| begins_with_id(text)) {
             waiting.push(Waiting { line: place + 1, text });
         } else if line.starts_with("#[") {
             is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
@@ -111,6 +111,13 @@ fn claim(
         return Err((wrong, "run the attack through it, or delete the mark"));
     }
     Ok(Mark { id, state, path: path.to_owned(), test: test.to_owned() })
+}
+
+/// Whether the words after the sentence's beginning are those of a mark and not prose.
+fn begins_with_id(text: &str) -> bool {
+    let mut signs = text.chars();
+    signs.next().is_some_and(|sign| sign.is_ascii_uppercase())
+        && signs.next().is_some_and(|sign| sign.is_ascii_digit())
 }
 
 /// The functions of a file that call the helper for attacks, themselves or through another one.

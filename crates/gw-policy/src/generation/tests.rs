@@ -94,7 +94,6 @@ fn what_is_no_generation_is_refused() {
     }
 }
 
-/// Shows F17: part (the file itself; the gateway's own test shows that it keeps the last one)
 #[test]
 fn every_flipped_bit_is_found() {
     let file = generation(3).sign(&key(1)).unwrap();

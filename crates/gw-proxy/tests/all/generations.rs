@@ -36,18 +36,36 @@ fn a_thousand_reloads_under_load_lose_nothing_and_mix_nothing() {
     bench.backend.echo("x-asked");
     bench.publish(1, &marked(&bench, 1));
     let gateway = bench.start();
+    for number in 2..=10 {
+        bench.publish(number, &marked(&bench, number));
+        gateway.await_generation(number);
+        refuses_as_ever(&bench, &gateway);
+    }
     let (stop, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| load(&gateway, &stop, &calls));
         }
-        for number in 2..=1_001 {
+        for number in 11..=1_001 {
             bench.publish(number, &marked(&bench, number));
             gateway.await_generation(number);
         }
         stop.store(true, SeqCst);
     });
     assert!(calls.into_inner() > 1_000);
+}
+
+/// What no generation lists is refused, whatever became of the newest one.
+fn refuses_as_ever(bench: &Bench, gateway: &Running<'_>) {
+    let over = attack::Bench {
+        gateway: gateway.gateway.address(),
+        backend: &bench.backend,
+        folder: bench.path(),
+        written: vec![],
+        good: Request::with_headers("/open", &[]),
+    };
+    let request = Request::with_headers("/unlisted", &[]);
+    attack(&over, &Attack { name: "unlisted path", request, status: 404, reason: "no_route" });
 }
 
 /// Calls until told to stop; every answer must be of one generation.
@@ -84,6 +102,7 @@ fn a_corrupted_or_older_generation_is_refused_and_the_last_good_one_stays() {
             status["refused"]["because"].as_str().is_some_and(|why| why.contains(expected))
         });
         assert_eq!(served().as_deref(), Some("5"));
+        refuses_as_ever(&bench, &gateway);
         bench.point("5");
         wait_until(|| gateway.ask("/v1/status").1["refused"].is_null());
     };
