@@ -9,3 +9,5 @@ pub mod render;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod memory;

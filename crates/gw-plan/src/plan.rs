@@ -445,3 +445,6 @@ impl fmt::Display for EffectMoved {
 }
 
 impl std::error::Error for EffectMoved {}
+
+#[cfg(test)]
+mod tests;

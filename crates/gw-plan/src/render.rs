@@ -9,3 +9,6 @@ pub use self::{
     markdown::{comment, markdown},
     text::{first_line, text},
 };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! A target in memory, and plans for it, for the tests of this crate.
+
+use std::collections::BTreeSet;
+
+use gw_model::{
+    desired::{Api, Desired},
+    environment::ChangeAction,
+    id::{ApiName, IdentityName, TargetName, WorkspaceId},
+};
+use gw_policy::{
+    change::{Asked, CommitFacts},
+    principal::{Caller, ClaimSet, Principal},
+};
+use parking_lot::Mutex;
+use serde_json::json;
+
+use crate::{
+    difference::{Difference, without_origins},
+    digest::Digest,
+    driver::{
+        Actor, Condition, Driver, Lowered, Object, Observed, Pending, Probe, Probed, Served, Stamp,
+        Step, TargetError,
+    },
+    fixture::NOW,
+    plan::{Applied, Inputs, Planned, TargetInput, plan},
+};
+
+pub(crate) fn asked() -> Asked {
+    Asked {
+        action: ChangeAction::Apply,
+        actor: Caller {
+            principals: vec![Principal {
+                identity: IdentityName::parse(IdentityName::LOCAL).unwrap(),
+                issuer: "local".to_owned(),
+                subject: "me".to_owned(),
+                claims: ClaimSet::new(),
+                expires_at: None,
+            }],
+        },
+        commit: Some(CommitFacts {
+            sha: "9f2c1e7d0a".to_owned(),
+            branches: BTreeSet::from(["main".to_owned()]),
+            tags: BTreeSet::new(),
+            signed: false,
+        }),
+        approvers: BTreeSet::new(),
+        approver_teams: BTreeSet::new(),
+        authors: BTreeSet::new(),
+        approvals: 0,
+        verified_in: BTreeSet::new(),
+        at: NOW,
+    }
+}
+
+/// A target that keeps what it is given.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) objects: Mutex<Vec<Object>>,
+    staged: Mutex<Vec<Object>>,
+}
+
+impl Memory {
+    /// Does the steps without a runtime: they are ready at once.
+    pub(crate) fn apply(&self, steps: &[Step]) {
+        for step in steps {
+            match step {
+                Step::Stage { objects } => self.staged.lock().clone_from(objects),
+                Step::Switch => self.objects.lock().clone_from(&self.staged.lock()),
+                Step::Retire | Step::Abandon => self.staged.lock().clear(),
+                Step::Write { .. } => unreachable!("it stages"),
+            }
+        }
+    }
+
+    pub(crate) fn observed(&self) -> Observed {
+        let objects = self.objects.lock().clone();
+        Observed {
+            version: Some(objects.len().to_string()),
+            objects,
+            owner: None,
+            served: Served::Live,
+            read_at: NOW - time::Duration::seconds(3),
+        }
+    }
+}
+
+impl Driver for Memory {
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+    fn place(&self) -> String {
+        "the gateway at 127.0.0.1:8080".to_owned()
+    }
+    fn lower(&self, desired: &Desired) -> Lowered {
+        let api = |(name, api): (&ApiName, &Api)| Object {
+            kind: "api".to_owned(),
+            name: name.to_string(),
+            body: serde_json::to_value(api).unwrap(),
+        };
+        let settings = Object {
+            kind: "gateway".to_owned(),
+            name: "settings".to_owned(),
+            body: json!({ "egress": desired.spec.egress }),
+        };
+        let objects = std::iter::once(settings).chain(desired.apis.iter().map(api)).collect();
+        Lowered { objects, diagnostics: vec![] }
+    }
+    fn canonical(&self, object: &Object) -> Object {
+        Object { body: without_origins(&object.body), ..object.clone() }
+    }
+    fn steps(&self, wanted: &[Object], _: &[Difference]) -> Vec<Step> {
+        vec![Step::Stage { objects: wanted.to_vec() }, Step::Switch, Step::Retire]
+    }
+    fn probes(&self, _: &Desired) -> Vec<Probe> {
+        vec![]
+    }
+    fn observe(&self) -> Pending<'_, Observed> {
+        Box::pin(async { Ok(self.observed()) })
+    }
+    fn step<'a>(&'a self, step: &'a Step, _: &'a Stamp, _: &'a Condition) -> Pending<'a, ()> {
+        self.apply(std::slice::from_ref(step));
+        Box::pin(async { Ok::<(), TargetError>(()) })
+    }
+    fn probe<'a>(&'a self, _: &'a Probe) -> Pending<'a, Probed> {
+        Box::pin(async { Ok(Probed { status: 404 }) })
+    }
+    fn actor<'a>(&'a self, _: &'a Difference) -> Pending<'a, Option<Actor>> {
+        Box::pin(async { Ok(None) })
+    }
+    fn import(&self) -> Pending<'_, Vec<Object>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+}
+
+/// Plans from one state to another on a target that holds the first.
+pub(crate) fn planned(before: Option<&Desired>, after: &Desired, memory: &Memory) -> Planned {
+    planned_only(before, after, memory, &[])
+}
+
+pub(crate) fn planned_only(
+    before: Option<&Desired>,
+    after: &Desired,
+    memory: &Memory,
+    only: &[&str],
+) -> Planned {
+    let target = TargetName::parse("default").unwrap();
+    let written = before.map(|before| memory.lower(before).objects).unwrap_or_default();
+    plan(Inputs {
+        workspace_id: &WorkspaceId::from_random([7; 16]),
+        source: Digest::of_bytes(b"files"),
+        declared: after,
+        applied: before.map(|desired| Applied {
+            change: 41,
+            at: NOW - time::Duration::days(4),
+            desired,
+        }),
+        targets: vec![TargetInput {
+            target: &target,
+            driver: memory,
+            written,
+            observed: memory.observed(),
+        }],
+        only: &only.iter().map(|name| ApiName::parse(name).unwrap()).collect(),
+        asked: &asked(),
+        subject: Some("Let sales create orders".to_owned()),
+    })
+}
+
+/// A target that holds what is declared.
+pub(crate) fn holding(desired: &Desired) -> Memory {
+    let memory = Memory::default();
+    memory.objects.lock().clone_from(&memory.lower(desired).objects);
+    memory
+}
