@@ -56,6 +56,14 @@ impl Digest {
         Self(text)
     }
 
+    /// Where a few bytes are enough to tell one from another.
+    pub fn first_bytes(&self) -> [u8; 5] {
+        let hex = self.0.get(PREFIX.len()..PREFIX.len() + 10).unwrap_or_default();
+        let bits = u64::from_str_radix(hex, 16).unwrap_or_default();
+        let [_, _, _, bytes @ ..] = bits.to_be_bytes();
+        bytes
+    }
+
     /// The first bits as letters and digits that cannot be taken for one another.
     pub fn short(&self) -> String {
         const SIGNS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -20,6 +20,7 @@ use gw_model::{
 };
 use gw_policy::{
     change::{self, Asked, ChangeDenial, ChangePermit, PlanFacts, RuleOutcome},
+    decision::DecisionId,
     generation::Part,
 };
 use serde::{Deserialize, Serialize};
@@ -153,6 +154,8 @@ pub enum Weight {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Decision {
+    /// The same plan at the same moment is the same decision.
+    pub id: DecisionId,
     pub allowed: bool,
     pub rules: Vec<RuleOutcome>,
     /// Of a refusal: why, in one sentence, and the smallest thing that would help.
@@ -217,7 +220,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         notices: noticed.notices,
         kept: noticed.kept,
         targets: planned,
-        decision: Decision::of(&permit, &notes),
+        decision: Decision::of(decision_id(asked.at, &ground), &permit, &notes),
         notes,
         facts: noticed.facts,
         digests: Digests { source, effect, plan: ground },
@@ -317,7 +320,11 @@ impl Noticed {
 }
 
 impl Decision {
-    fn of(permit: &Result<ChangePermit, Box<ChangeDenial>>, notes: &[Note]) -> Self {
+    fn of(
+        id: DecisionId,
+        permit: &Result<ChangePermit, Box<ChangeDenial>>,
+        notes: &[Note],
+    ) -> Self {
         let broken = notes.iter().filter(|note| note.severity == Weight::Error).count();
         let (allowed, rules, why, cure) = match permit {
             Ok(permit) => (true, permit.rules().to_vec(), None, None),
@@ -328,10 +335,10 @@ impl Decision {
             }
         };
         if broken == 0 {
-            return Self { allowed, rules, why, cure };
+            return Self { id, allowed, rules, why, cure };
         }
         let why = Some(format!("{broken} {} above", if broken == 1 { "error" } else { "errors" }));
-        Self { allowed: false, rules, why, cure: Some("mend what is named there".to_owned()) }
+        Self { id, allowed: false, rules, why, cure: Some("mend what is named there".to_owned()) }
     }
 }
 
@@ -353,6 +360,12 @@ impl Plan {
         let mut all = self.targets.iter().flat_map(|target| &target.differences);
         all.any(|difference| difference.drift != crate::difference::Drift::None)
     }
+}
+
+/// No chance is at hand here, so the digest takes its place.
+fn decision_id(at: OffsetDateTime, ground: &Digest) -> DecisionId {
+    let unix_ms = u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    DecisionId::new(unix_ms, ground.first_bytes())
 }
 
 /// Every finding once, errors first.

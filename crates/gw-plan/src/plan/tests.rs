@@ -17,7 +17,6 @@ fn wider() -> Desired {
     })
 }
 
-/// Shows S0.23: part (on a target in memory)
 #[test]
 fn a_plan_after_an_apply_is_empty() {
     let memory = Memory::default();

@@ -1,12 +1,13 @@
 //! The plan for programs, `gatewright.io/plan/v1`: it names objects and does not carry them.
 
+use gw_policy::change::RuleOutcome;
 use serde_json::{Value, json as value};
 
 use crate::{
     difference::Difference,
     digest::Digest,
     notice::Notice,
-    plan::{Note, Plan, TargetPlan},
+    plan::{Decision, Note, Plan, TargetPlan},
 };
 
 pub fn json(plan: &Plan) -> Value {
@@ -23,7 +24,7 @@ pub fn json(plan: &Plan) -> Value {
         "objects": plan.targets.iter().flat_map(objects).collect::<Vec<_>>(),
         "notes": plan.notes.iter().map(note).collect::<Vec<_>>(),
         "facts": facts,
-        "decision": plan.decision,
+        "decision": decision(&plan.decision),
         "counts": {"create": facts.creates, "update": facts.updates, "delete": facts.deletes},
         "digests": {
             "source": plan.digests.source,
@@ -70,6 +71,26 @@ fn objects(target: &TargetPlan) -> Vec<Value> {
         })
     };
     target.differences.iter().map(object).collect()
+}
+
+fn decision(decision: &Decision) -> Value {
+    let Decision { id, allowed, rules, why, cure } = decision;
+    let rules: Vec<Value> = rules.iter().map(rule).collect();
+    value!({"id": id, "allowed": allowed, "rules": rules, "why": why, "cure": cure})
+}
+
+fn rule(rule: &RuleOutcome) -> Value {
+    let RuleOutcome { id, effect, held, at, met, missing, because, owner } = rule;
+    value!({
+        "id": id,
+        "effect": effect,
+        "held": held,
+        "source": at,
+        "met": met,
+        "missing": missing,
+        "because": because,
+        "owner": owner,
+    })
 }
 
 fn note(note: &Note) -> Value {

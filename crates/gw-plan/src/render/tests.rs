@@ -1,7 +1,9 @@
 use gw_model::{
     api::{Per, Who},
     desired::{Desired, PolicyFile},
+    id::{PersonName, TeamName},
     scalar::Method,
+    workspace::Team,
 };
 
 use super::*;
@@ -25,7 +27,9 @@ fn wider(mut before: Desired) -> Plan {
     });
     let policy = PolicyFile { path: "policies/changes.cedar".into(), text: NEEDS_SECURITY.into() };
     before.policies.push(policy.clone());
-    let after = Desired { policies: vec![policy], ..after };
+    let team = Team::People(vec![PersonName::parse("mira").unwrap()]);
+    before.teams.insert(TeamName::parse("security").unwrap(), team);
+    let after = Desired { policies: vec![policy], teams: before.teams.clone(), ..after };
     planned(Some(&before), &after, &holding(&shop())).plan
 }
 

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::{
     difference::{Action, Difference, Drift, Leaf, leaves},
     notice::{Effect, Notice, fold},
-    plan::{Note, Plan, TargetPlan, Weight},
+    plan::{Baseline, Decision, Note, Plan, TargetPlan, Weight},
 };
 
 /// More lines than these say less: the rest is counted, and `--json` has all of it.
@@ -31,7 +31,7 @@ pub fn text(plan: &Plan) -> String {
     head(&mut out, plan);
     callers(&mut out, plan);
     for target in &plan.targets {
-        objects(&mut out, target);
+        objects(&mut out, target, plan.compared_with.as_ref());
     }
     notes(&mut out, &plan.notes);
     permission(&mut out, plan);
@@ -61,8 +61,10 @@ pub fn first_line(plan: &Plan) -> String {
     if *risk { format!("⚠ {mark}: {what}{more}") } else { format!("{what}{more}") }
 }
 
+/// Text of other people, such as a commit's subject, cannot move the cursor or break the line.
 fn line(out: &mut String, text: &str) {
-    out.push_str(text.trim_end());
+    let safe = text.trim_end().chars().map(|sign| if sign.is_control() { ' ' } else { sign });
+    out.extend(safe);
     out.push('\n');
 }
 
@@ -80,15 +82,20 @@ fn head(out: &mut String, plan: &Plan) {
     let places: Vec<&str> = plan.targets.iter().map(|target| target.place.as_str()).collect();
     parts.push(format!("{} → {}", plan.environment, places.join(", ")));
     line(out, &parts.join(" · "));
-    let baseline = match &plan.compared_with {
-        Some(baseline) => {
-            format!("compared with change {} ({})", baseline.change, age(baseline.at, plan.made_at))
-        }
-        None => "nothing was applied here before".to_owned(),
-    };
     let read = plan.targets.iter().map(|target| target.read_at).min();
-    let read = read.map(|at| format!(" and with what is there (read {})", age(at, plan.made_at)));
-    line(out, &format!("{baseline}{}", read.unwrap_or_default()));
+    let read = read.map(|at| age(at, plan.made_at));
+    let baseline = match (&plan.compared_with, read) {
+        (Some(Baseline { change, at }), read) => {
+            let read = read.map(|read| format!(" and with what is there (read {read})"));
+            let since = age(*at, plan.made_at);
+            format!("compared with change {change} ({since}){}", read.unwrap_or_default())
+        }
+        (None, Some(read)) => {
+            format!("nothing was applied here before; compared with what is there (read {read})")
+        }
+        (None, None) => "nothing was applied here before".to_owned(),
+    };
+    line(out, &baseline);
 }
 
 fn age(then: OffsetDateTime, now: OffsetDateTime) -> String {
@@ -152,30 +159,39 @@ fn callers(out: &mut String, plan: &Plan) {
 }
 
 fn losses(plan: &Plan) -> String {
-    let loses = plan.notices.iter().any(|notice| notice.effect == Effect::Narrow);
     let kept = plan.kept;
-    let loses = if loses { "somebody loses access" } else { "nobody loses access" };
+    let loses = if plan.notices.is_empty() {
+        "nothing"
+    } else if plan.notices.iter().any(|notice| notice.effect == Effect::Narrow) {
+        "somebody loses access"
+    } else {
+        "nobody loses access"
+    };
     format!("{loses} · {} of {} operations keep their rules", kept.unchanged, kept.all)
 }
 
-fn objects(out: &mut String, target: &TargetPlan) {
+fn objects(out: &mut String, target: &TargetPlan, baseline: Option<&Baseline>) {
     line(out, "");
     line(out, &format!("What is written to {}", target.place));
-    let shown = target.differences.len().min(LINES_MAX);
-    for difference in target.differences.iter().take(shown) {
-        line(out, &object(difference));
+    let TargetPlan { differences, unchanged, .. } = target;
+    for difference in differences.iter().take(LINES_MAX) {
+        line(out, &object(difference, baseline));
     }
-    if target.differences.len() > shown {
-        line(out, &format!("  … {} more objects", target.differences.len() - shown));
+    if differences.len() > LINES_MAX {
+        line(out, &format!("  … {} more objects", differences.len() - LINES_MAX));
     }
-    line(out, &format!("  = {} unchanged", objects_in_words(target.unchanged)));
+    let told = differences.iter().filter(|it| it.action == Action::None && it.live.is_some());
+    let told = u64::try_from(told.count()).unwrap_or(u64::MAX);
+    let more = if differences.is_empty() { "" } else { "more " };
+    match unchanged.saturating_sub(told) {
+        0 if differences.is_empty() => line(out, "  nothing"),
+        0 => {}
+        1 => line(out, &format!("  = 1 {more}object unchanged")),
+        count => line(out, &format!("  = {count} {more}objects unchanged")),
+    }
 }
 
-fn objects_in_words(count: u64) -> String {
-    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
-}
-
-fn object(difference: &Difference) -> String {
+fn object(difference: &Difference, baseline: Option<&Baseline>) -> String {
     let Difference { key, action, drift, declared, written: _, live } = difference;
     let sign = match action {
         Action::Create => '+',
@@ -189,11 +205,13 @@ fn object(difference: &Difference) -> String {
     };
     let drift = match drift {
         Drift::None => "",
-        Drift::Changed => "  (changed there since the last apply)",
-        Drift::Added => "  (appeared there since the last apply)",
-        Drift::Removed => "  (vanished there since the last apply)",
+        Drift::Changed => "(changed there since the last apply)",
+        Drift::Added if baseline.is_none() => "(was there before)",
+        Drift::Added => "(appeared there since the last apply)",
+        Drift::Removed => "(vanished there since the last apply)",
     };
-    format!("  {sign} {key}  {what}{drift}")
+    let glue = if what.is_empty() { "" } else { "  " };
+    format!("  {sign} {key}  {what}{glue}{drift}")
 }
 
 fn values(leaves: &[Leaf]) -> String {
@@ -231,24 +249,27 @@ fn notes(out: &mut String, notes: &[Note]) {
 }
 
 fn permission(out: &mut String, plan: &Plan) {
+    let Decision { id: _, allowed, rules, why, cure } = &plan.decision;
     line(out, "");
     line(out, "May it be applied?");
-    if plan.decision.rules.is_empty() && plan.decision.allowed {
+    if rules.is_empty() && *allowed {
         line(out, "  ✔ yes");
     }
-    for outcome in &plan.decision.rules {
-        rule(out, outcome);
+    let width = rules.iter().map(|rule| rule.at.to_string().chars().count()).max();
+    for outcome in rules {
+        rule(out, outcome, width.unwrap_or_default());
     }
-    if let Some(why) = &plan.decision.why {
+    let said = |why: &String| rules.iter().any(|rule| rule.because.as_ref() == Some(why));
+    if let Some(why) = why.as_ref().filter(|why| !said(why)) {
         line(out, &format!("  ✘ {why}"));
     }
-    if let Some(cure) = &plan.decision.cure {
+    if let Some(cure) = cure {
         line(out, &format!("    cure: {cure}"));
     }
     line(out, "");
 }
 
-fn rule(out: &mut String, outcome: &RuleOutcome) {
+fn rule(out: &mut String, outcome: &RuleOutcome, width: usize) {
     let RuleOutcome { id, effect, held, at, met, missing, because, owner: _ } = outcome;
     let good = *held == (*effect == RuleEffect::Permit);
     let said = match effect {
@@ -256,16 +277,18 @@ fn rule(out: &mut String, outcome: &RuleOutcome) {
         RuleEffect::Forbid => id.clone(),
     };
     let sign = if good { '✔' } else { '✘' };
-    line(out, &format!("  {sign} {at}   {said}"));
+    line(out, &format!("  {sign} {:width$}  {said}", at.to_string()));
     if good {
         return;
     }
+    let margin = width + 6;
     if let Some(because) = because {
-        line(out, &format!("      \"{because}\""));
+        line(out, &format!("{:margin$}\"{because}\"", ""));
     }
     let needs: Vec<&str> = missing.iter().map(|missing| missing.needs.as_str()).collect();
     if !needs.is_empty() {
-        line(out, &format!("      missing: {}", needs.join(", ")));
+        let glue = if *effect == RuleEffect::Permit { ", " } else { " or " };
+        line(out, &format!("{:margin$}missing: {}", "", needs.join(glue)));
     }
 }
 
