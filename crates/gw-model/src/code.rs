@@ -283,6 +283,14 @@ codes! {
     TargetKindUnavailable = 2002 Error "this kind of target cannot be managed yet",
         "The declarations may name this kind of gateway, and they are checked in full, but no driver \
          for it exists in this version. Nothing is written. A `builtin` target works today.";
+    IdleHere = 2003 Warning "nothing acts on it here",
+        "The declaration is right and the gateway serves everything else, yet nothing acts on this \
+         field: it is for a server, which does things by itself on events and timers, or for a check \
+         that this version does not make. Callers meet the same with it and without it. It may stay, \
+         for the day when something acts on it.";
+    OtherKind = 2004 Note "written for another kind of target",
+        "Native configuration is written for one kind of gateway. A target of another kind serves the \
+         portable part and leaves the native part alone.";
 
     // GW3xxx: changes and the state of targets.
 

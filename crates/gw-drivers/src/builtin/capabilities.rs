@@ -2,7 +2,7 @@
 //! field does not compile until it is said here whether it is served, refused or of no concern.
 
 use gw_model::{
-    api::{ApiSpec, FileRef, Upstream, UpstreamAuth, Validate, Who},
+    api::{ApiSpec, FileRef, Native, Upstream, UpstreamAuth, Validate, Who},
     code::Code,
     desired::{Api, Desired},
     diagnostic::Diagnostic,
@@ -36,14 +36,24 @@ pub(super) fn missing(desired: &Desired, target: &TargetName) -> Vec<Diagnostic>
 struct Found(Vec<Diagnostic>);
 
 impl Found {
-    fn refuse(&mut self, what: &str, at: Option<&Origin>) {
-        let message = format!("{what} is not available on a builtin target yet");
-        let diagnostic = Diagnostic::new(Code::UnavailableHere, message)
-            .help("leave it out, or send the API to a target that can do it");
+    fn push(&mut self, diagnostic: Diagnostic, at: Option<&Origin>) {
         self.0.push(match at {
             Some(at) => diagnostic.on(at, "declared here"),
             None => diagnostic,
         });
+    }
+
+    /// The gateway would not serve what is declared.
+    fn refuse(&mut self, what: &str, at: Option<&Origin>) {
+        let message = format!("{what} is not available on a builtin target yet");
+        let help = "leave it out, or send the API to a target that can do it";
+        self.push(Diagnostic::new(Code::UnavailableHere, message).help(help), at);
+    }
+
+    /// The gateway serves what is declared, and this field does nothing.
+    fn idle(&mut self, what: &str, because: &str, at: Option<&Origin>) {
+        let message = format!("nothing acts on {what}: {because}");
+        self.push(Diagnostic::new(Code::IdleHere, message), at);
     }
 
     fn environment(&mut self, spec: &EnvironmentSpec, target: &TargetName) {
@@ -72,17 +82,17 @@ impl Found {
         if let Some(Secrets { store, names: _, max_age, allow: _ }) = secrets {
             self.store(store);
             if max_age.is_some() {
-                self.refuse("`secrets.maxAge`", None);
+                self.idle("`secrets.maxAge`", "this version does not tell which are old", None);
             }
         }
         if drift.then == DriftThen::Revert {
-            self.refuse("`drift.then: revert`", None);
+            self.idle("`drift.then: revert`", "without a server, putting back is an apply", None);
         }
         if on.as_ref().is_some_and(|events| !events.is_empty()) {
-            self.refuse("`on`", None);
+            self.idle("`on`", "events reach a server, and there is none", None);
         }
         if !notify.is_empty() {
-            self.refuse("`notify`", None);
+            self.idle("`notify`", "notifications come from a server, and there is none", None);
         }
     }
 
@@ -117,9 +127,18 @@ impl Found {
             headers: _,
             validate,
             max_body: _,
-            // Of no concern here: it is written for other kinds of target.
-            native: _,
+            native: Native { apim, tyk },
         } = spec;
+        if apim.is_some() || tyk.is_some() {
+            let message = format!("`native` of `{name}` is for another kind of target");
+            self.push(Diagnostic::new(Code::OtherKind, message), Some(at));
+        }
+        let Upstream { url: _, timeout: _, auth, assertion: _, health, pass_authorization: _ } =
+            upstream;
+        if health.is_some() {
+            let because = "this version does not try backend credentials";
+            self.idle(&format!("`upstream.health` of `{name}`"), because, Some(at));
+        }
         let mut refuse = |what: &str| self.refuse(&format!("{what} of `{name}`"), Some(at));
         match openapi {
             FileRef::File(_) => {}
@@ -128,11 +147,6 @@ impl Found {
         match validate {
             Validate::Off => {}
             Validate::Report | Validate::Enforce => refuse("`validate`"),
-        }
-        let Upstream { url: _, timeout: _, auth, assertion: _, health, pass_authorization: _ } =
-            upstream;
-        if health.is_some() {
-            refuse("`upstream.health`");
         }
         match auth {
             None

@@ -11,7 +11,7 @@ use gw_plan::{
 use gw_policy::generation::{Generation, desired};
 use tempfile::TempDir;
 
-use crate::{
+use super::{
     gateway::Gateway,
     shop::{NOW, driver, files, registry, shop, target, workspace},
 };
@@ -55,7 +55,6 @@ async fn what_is_written_is_what_is_read_back() {
     assert!(matches!(other, Err(TargetError::Differs { .. })));
 }
 
-/// Shows S0.23: part (the driver)
 #[tokio::test]
 async fn nothing_differs_after_an_apply() {
     let state = TempDir::new().unwrap();
@@ -242,37 +241,41 @@ fn what_means_the_same_is_the_same() {
 }
 
 #[test]
-fn what_is_not_available_yet_is_an_error_with_a_code() {
+fn what_would_not_be_served_is_an_error_and_what_nobody_acts_on_is_told() {
     use gw_model::{
-        api::{Health, UpstreamAuth, Validate},
-        environment::{Builtin, DriftThen, SecretStore, Secrets},
+        api::{Health, NativeApim, UpstreamAuth, Validate},
+        environment::{
+            Builtin, Channel, DriftThen, Notice, Notify, Release, ReleaseAction, ReleaseEvent,
+            SecretStore, Secrets,
+        },
     };
     let state = TempDir::new().unwrap();
     let mut wanted = shop("100/1m");
     let replicas = Target::Builtin(Builtin { listen: None, replicas: Some(3) });
     wanted.spec.targets.insert(target(), replicas);
     wanted.spec.drift.then = DriftThen::Revert;
+    let (event, then) = (ReleaseEvent::Merge, ReleaseAction::Apply);
+    wanted.spec.on = Some(vec![Release { event, branch: None, tag: None, then }]);
+    let channel = Channel::Webhook("chat".to_owned());
+    wanted.spec.notify = vec![Notify { channel, on: vec![Notice::Drift] }];
     wanted.spec.secrets = Some(Secrets {
         store: SecretStore::AzureKeyVault { url: "https://kv.test".to_owned() },
         names: Default::default(),
-        max_age: None,
+        max_age: Some("30d".parse().unwrap()),
         allow: vec![],
     });
     let spec = &mut wanted.apis.get_mut("orders").unwrap().spec;
+    spec.native.apim = Some(NativeApim::default());
     spec.validate = Validate::Enforce;
     spec.upstream.auth = Some(UpstreamAuth::ManagedIdentity { audience: "api://x".to_owned() });
     spec.upstream.health = Some(Health { operation: "health".to_owned() });
     let lowered = driver(state.path(), 7).lower(&wanted);
-    assert!(lowered.diagnostics.iter().all(|found| found.code == Code::UnavailableHere));
-    let told: Vec<String> = lowered.diagnostics.into_iter().map(|found| found.message).collect();
-    insta::assert_snapshot!(told.join("\n"), @r"
-    `replicas` above 1 is not available on a builtin target yet
-    `secrets.azureKeyVault` is not available on a builtin target yet
-    `drift.then: revert` is not available on a builtin target yet
-    `validate` of `orders` is not available on a builtin target yet
-    `upstream.health` of `orders` is not available on a builtin target yet
-    `upstream.auth.managedIdentity` of `orders` is not available on a builtin target yet
-    ");
+    let told: Vec<String> = lowered
+        .diagnostics
+        .into_iter()
+        .map(|found| format!("{:?} {} {}", found.severity(), found.code, found.message))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use gw_model::id::EnvironmentName;
 use gw_policy::{
     gateway::{GENERATION, Refused, SOCKET, STATUS, Served, Serving, Status},
     generation::Generation,
@@ -24,7 +25,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::shop::{key, shop, target, workspace};
+use super::shop::{key, shop, target, workspace};
 
 /// Runs until it is dropped.
 #[derive(Debug)]
@@ -34,21 +35,32 @@ pub(crate) struct Gateway {
 
 struct Shared {
     folder: PathBuf,
+    environment: EnvironmentName,
     listen: std::net::SocketAddr,
     owner: u8,
     refuses: Option<u64>,
 }
 
 impl Gateway {
+    /// At the shop's target.
     pub(crate) async fn start(state: &Path, owner: u8, refuses: Option<u64>) -> Self {
         let folder = state.join("targets/dev/default");
+        Self::serve(folder, &shop("1/1s").environment, owner, refuses).await
+    }
+
+    pub(crate) async fn serve(
+        folder: PathBuf,
+        environment: &EnvironmentName,
+        owner: u8,
+        refuses: Option<u64>,
+    ) -> Self {
         std::fs::create_dir_all(&folder).unwrap();
         let socket = folder.join(SOCKET);
-        let _ = std::fs::remove_file(&socket);
         let socket = UnixListener::bind(socket).unwrap();
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = public.local_addr().unwrap();
-        let shared = Arc::new(Shared { folder, listen, owner, refuses });
+        let shared =
+            Arc::new(Shared { folder, environment: environment.clone(), listen, owner, refuses });
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             loop {
@@ -99,7 +111,7 @@ impl Shared {
         match (path, serving) {
             (STATUS, serving) => json(&Status {
                 workspace_id: workspace(self.owner),
-                environment: shop("1/1s").environment,
+                environment: self.environment.clone(),
                 target: target(),
                 listen: self.listen,
                 serving: serving.as_ref().map(Serving::from),
