@@ -100,6 +100,7 @@ fn swap(text: &str, key: &str, by: &str) -> String {
     swapped
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test reads the examples beside the repository")]
 fn folders() -> Vec<PathBuf> {
     let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned();
     let shared = std::env::var("GATEWRIGHT_SHARED").unwrap_or_else(|_| beside());

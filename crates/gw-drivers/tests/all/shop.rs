@@ -75,23 +75,51 @@ pub(crate) fn shop(rate: &str) -> Desired {
         clock_skew: "60s".parse().unwrap(),
         rename: BTreeMap::new(),
     });
-    let staff_name = IdentityName::parse("staff").unwrap();
-    let at = |line| Origin { file: "apis/orders/api.yaml".to_owned(), line };
-    let rule = |line, methods: &[Method], who| AccessRule {
-        at: at(line),
-        methods: methods.to_vec(),
-        operations: vec![],
-        who,
-        until: None,
-    };
-    let any_staff =
-        Who::Proven { identities: vec![staff_name.clone()], claims: Claims::new(), when: None };
-    let operation = |id: &str, method, path: &str| Operation {
-        id: id.to_owned(),
-        method,
-        path: path.to_owned(),
-    };
-    let api = Api {
+    let builtin = Target::Builtin(Builtin { listen: None, replicas: None });
+    Desired {
+        workspace: WorkspaceName::parse("shop").unwrap(),
+        source: Source::Local {},
+        environment: EnvironmentName::parse("dev").unwrap(),
+        spec: EnvironmentSpec {
+            values: BTreeMap::new(),
+            targets: BTreeMap::from([(target(), builtin)]),
+            secrets: None,
+            egress: vec![],
+            changes: vec![],
+            identities: BTreeMap::new(),
+            drift: Drift::default(),
+            on: None,
+            deletions: Deletions::default(),
+            accept: vec![],
+            notify: vec![],
+        },
+        identities: BTreeMap::from([(IdentityName::parse("staff").unwrap(), staff)]),
+        people: BTreeMap::new(),
+        teams: BTreeMap::new(),
+        apis: BTreeMap::from([(ApiName::parse("orders").unwrap(), orders(rate))]),
+        policies: vec![],
+    }
+}
+
+fn at(line: u32) -> Origin {
+    Origin { file: "apis/orders/api.yaml".to_owned(), line }
+}
+
+fn rule(line: u32, methods: &[Method], operation: &str, who: Who) -> AccessRule {
+    let operations = vec![operation.to_owned()];
+    AccessRule { at: at(line), methods: methods.to_vec(), operations, who, until: None }
+}
+
+fn operation(id: &str, method: Method, path: &str) -> Operation {
+    Operation { id: id.to_owned(), method, path: path.to_owned() }
+}
+
+fn orders(rate: &str) -> Api {
+    let identities = vec![IdentityName::parse("staff").unwrap()];
+    let any_staff = Who::Proven { identities, claims: Claims::new(), when: None };
+    let rate = rate.parse().unwrap();
+    let (methods, operations, per) = (vec![], vec![], Per::Caller);
+    Api {
         at: at(1),
         operations: vec![
             operation("health", Method::Get, "/health"),
@@ -114,51 +142,16 @@ pub(crate) fn shop(rate: &str) -> Desired {
                 pass_authorization: false,
             },
             access: vec![
-                AccessRule { operations: vec!["health".to_owned()], ..rule(12, &[], Who::Public) },
-                AccessRule {
-                    operations: vec!["getOrder".to_owned()],
-                    ..rule(13, &[Method::Get], any_staff)
-                },
+                rule(12, &[], "health", Who::Public),
+                rule(13, &[Method::Get], "getOrder", any_staff),
             ],
-            limits: vec![Limit {
-                at: at(19),
-                methods: vec![],
-                operations: vec![],
-                rate: rate.parse().unwrap(),
-                per: Per::Caller,
-            }],
+            limits: vec![Limit { at: at(19), methods, operations, rate, per }],
             cors: None,
             headers: Headers::default(),
             validate: Validate::Off,
             max_body: None,
             native: Native::default(),
         },
-    };
-    Desired {
-        workspace: WorkspaceName::parse("shop").unwrap(),
-        source: Source::Local {},
-        environment: EnvironmentName::parse("dev").unwrap(),
-        spec: EnvironmentSpec {
-            values: BTreeMap::new(),
-            targets: BTreeMap::from([(
-                target(),
-                Target::Builtin(Builtin { listen: None, replicas: None }),
-            )]),
-            secrets: None,
-            egress: vec![],
-            changes: vec![],
-            identities: BTreeMap::new(),
-            drift: Drift { every: "5m".parse().unwrap(), then: Default::default() },
-            on: None,
-            deletions: Deletions { mode: Default::default(), ceiling: 5 },
-            accept: vec![],
-            notify: vec![],
-        },
-        identities: BTreeMap::from([(staff_name, staff)]),
-        people: BTreeMap::new(),
-        teams: BTreeMap::new(),
-        apis: BTreeMap::from([(ApiName::parse("orders").unwrap(), api)]),
-        policies: vec![],
     }
 }
 
