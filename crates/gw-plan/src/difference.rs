@@ -45,7 +45,7 @@ pub enum Drift {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Leaf {
-    /// `limits[0].rate`
+    /// As the declaration writes it: `limits[0].rate`.
     pub path: String,
     pub before: Option<Value>,
     pub after: Option<Value>,
@@ -97,7 +97,16 @@ pub fn compare(
 pub fn leaves(before: &Value, after: &Value) -> Vec<Leaf> {
     let mut found = vec![];
     descend(&mut found, String::new(), Some(before), Some(after));
+    for leaf in &mut found {
+        leaf.path = as_declared(&leaf.path);
+    }
     found
+}
+
+/// Levels that objects have and declarations do not.
+fn as_declared(path: &str) -> String {
+    let path = path.strip_prefix("spec.").unwrap_or(path);
+    path.replace(".who.proven", "").replace("secrets.store", "secrets")
 }
 
 fn descend(found: &mut Vec<Leaf>, path: String, before: Option<&Value>, after: Option<&Value>) {

@@ -107,3 +107,13 @@ fn leaves_name_the_places_that_differ() {
     b.c Some(Number(1)) None
     ");
 }
+
+#[test]
+fn leaves_are_called_as_the_declaration_calls_them() {
+    let rule = |groups: &[&str]| json!({"who": {"proven": {"claims": {"groups": groups}}}});
+    let api = |rule: Value| json!({"spec": {"access": [rule], "limits": [{"rate": "1/1m"}]}});
+    let found = leaves(&api(rule(&["a"])), &api(rule(&["a", "b"])));
+    assert_eq!(found[0].path, "access[0].claims.groups[1]");
+    let (before, after) = (api(json!({})), api(rule(&[])));
+    assert_eq!(leaves(&before, &after)[0].path, "access[0].who");
+}

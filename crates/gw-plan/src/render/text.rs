@@ -91,7 +91,7 @@ fn head(out: &mut String, plan: &Plan) {
             format!("compared with change {change} ({since}){}", read.unwrap_or_default())
         }
         (None, Some(read)) => {
-            format!("nothing was applied here before; compared with what is there (read {read})")
+            format!("nothing was applied here before; what is there was read {read}")
         }
         (None, None) => "nothing was applied here before".to_owned(),
     };
