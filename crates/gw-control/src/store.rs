@@ -80,6 +80,23 @@ impl Store {
         if folder.join("state.db").exists() { Self::open(folder).await.map(Some) } else { Ok(None) }
     }
 
+    /// The state of a workspace in which nothing was ever done, for whoever only reads. It is
+    /// nowhere on disk, and gone with the last copy.
+    pub async fn blank() -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+        // A second connection would have a memory of its own.
+        let pool = SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await?;
+        let store = Self { pool };
+        store.migrate().await?;
+        Ok(store)
+    }
+
     pub async fn close(self) {
         self.pool.close().await;
     }

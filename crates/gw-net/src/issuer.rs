@@ -30,6 +30,11 @@ use self::discovery::Discovered;
 pub use self::discovery::ReadError;
 use crate::client::Client;
 
+/// The keys that an issuer publishes now, as it sends them; [`Issuer`] reads them in the same way.
+pub async fn published(issuer: &str, client: &Client) -> Result<Vec<u8>, ReadError> {
+    discovery::discover(issuer, client).await?.keys(client).await
+}
+
 /// Makes keys of the bytes that an issuer publishes, or says in words why not.
 pub type Parse<K> = fn(&[u8]) -> Result<K, String>;
 

@@ -118,6 +118,28 @@ pub fn verify(
         return Err(TokenRefusal::Algorithm { used: algorithm, declared: issuer.algorithms() });
     }
     token.jws.verify(keys)?;
+    who(token, issuer, now)
+}
+
+/// Who the token would prove its bearer to be if its signature holds. For questions about a token
+/// that somebody holds, asked without the keys; never for a call.
+pub fn claimed(
+    token: &Unverified<'_>,
+    issuer: &TrustedIssuer,
+    now: i64,
+) -> Result<Vec<Principal>, TokenRefusal> {
+    if token.issuer == issuer.url {
+        who(token, issuer, now)
+    } else {
+        Err(TokenRefusal::UnknownIssuer)
+    }
+}
+
+fn who(
+    token: &Unverified<'_>,
+    issuer: &TrustedIssuer,
+    now: i64,
+) -> Result<Vec<Principal>, TokenRefusal> {
     only_access(token)?;
     let mut nearest = None::<TokenRefusal>;
     let mut principals = Vec::new();

@@ -147,7 +147,12 @@ async fn bounded(
     };
     tokio::select! {
         ended = work => ended,
-        () = config::interrupted() => Ok(Exit::Interrupted),
+        () = config::interrupted() => {
+            if matches!(command, Command::Apply(_) | Command::Rollback(_)) {
+                context.ui.say("interrupted; a change that had begun goes on with `gatewright apply`");
+            }
+            Ok(Exit::Interrupted)
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     steps::{Seconds, Steps},
 };
 use crate::{
-    compose::{self, Scene, store_failure},
+    compose::{self, Purpose, Scene, store_failure},
     exit::{Exit, Failure},
     ui::Form,
 };
@@ -55,7 +55,7 @@ struct Ended<'a> {
 
 impl Apply {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context).await?;
+        let scene = Scene::open(context, Purpose::Change).await?;
         let lock = scene.lock()?;
         let begun = Instant::now();
         let steps = Steps { ui: context.ui };

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
@@ -11,6 +13,7 @@ use gw_policy::{
     can::{Answer, Matrix, Question, WhoCan},
     principal::{Caller, Principal},
     snapshot::{Routed, Snapshot},
+    token::{TrustedIssuers, Unverified, claimed},
 };
 use serde::Serialize;
 
@@ -28,7 +31,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Can {
     /// Who would call: anyone, IDENTITY or IDENTITY:SUBJECT.
-    #[arg(value_name = "WHO", required_unless_present_any = ["matrix", "who_can"])]
+    #[arg(value_name = "WHO", required_unless_present_any = ["matrix", "who_can", "token_file"])]
     who: Option<String>,
     /// The method of the call.
     #[arg(value_name = "METHOD", requires = "path")]
@@ -42,6 +45,10 @@ pub(crate) struct Can {
     /// A claim that the caller holds; may be given several times.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
     claims: Vec<(String, String)>,
+    /// A file with a bearer token, to ask for its holder. Its signature is not checked: offline
+    /// nobody has the keys.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["who", "claims", "matrix", "who_can"])]
+    token_file: Option<PathBuf>,
     /// The table of every operation and every class of callers.
     #[arg(long, conflicts_with_all = ["who", "who_can"])]
     matrix: bool,
@@ -88,7 +95,10 @@ impl Can {
         let (Some(method), Some(path)) = (&self.method, &self.path) else {
             return Err(Failure::wrong("say what would be called: WHO METHOD PATH"));
         };
-        let caller = self.caller(&desired)?;
+        let caller = match &self.token_file {
+            Some(file) => holder(file, &desired)?,
+            None => self.caller(&desired)?,
+        };
         let answer = snapshot.can(&Question {
             caller: &caller,
             method,
@@ -129,6 +139,21 @@ impl Can {
         }
         Ok(Caller { principals: vec![principal] })
     }
+}
+
+/// Whoever holds the token in a file, as the token says; it is never repeated.
+fn holder(file: &Path, desired: &Desired) -> Result<Caller, Failure> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| Failure::wrong(format!("cannot read `{}`: {error}", file.display())))?;
+    let now = SystemClock.now().unix_timestamp();
+    let read = || {
+        let token = Unverified::parse(text.trim())?;
+        let issuers = TrustedIssuers::of(&desired.identities);
+        claimed(&token, issuers.get(token.issuer())?, now)
+    };
+    read().map(|principals| Caller { principals }).map_err(|refusal| {
+        Failure::new(Exit::Denied, format!("the gateway would refuse this token: {refusal}"))
+    })
 }
 
 fn issuer(identity: &Identity) -> String {

@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::{parts::Parts, session::Session, watch::Watch};
 use super::{Context, gateway::not_started};
 use crate::{
-    compose::{self, GatewayPlan, Scene, SystemClock},
+    compose::{self, GatewayPlan, Purpose, Scene, SystemClock},
     config::{self, GatewayFile},
     exit::{Exit, Failure},
     ui::Ui,
@@ -60,7 +60,7 @@ impl Dev {
     }
 
     async fn serve(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context).await?;
+        let scene = Scene::open(context, Purpose::Change).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let parts = Parts::start(&scene.desired, &clock).await.map_err(|error| {
             Failure::new(Exit::Failed, error.to_string())

@@ -9,14 +9,15 @@ use gw_model::{
 use gw_net::{
     address::LoopbackReach,
     client::{Client, ClientSettings},
+    issuer::published,
 };
 use gw_plan::driver::Served;
+use gw_policy::keys::KeySet;
 use serde::Serialize;
-use url::Url;
 
 use super::{Context, drift::count};
 use crate::{
-    compose::{Scene, SystemClock, Workspace},
+    compose::{Purpose, Scene, SystemClock, Workspace},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
@@ -44,9 +45,6 @@ struct Link {
     repair: Option<String>,
 }
 
-/// No discovery document is longer.
-const DISCOVERY_MAX: usize = 256 * 1024;
-
 impl Link {
     fn good(name: &str, found: impl Into<String>) -> Self {
         Self { name: name.to_owned(), good: true, found: found.into(), repair: None }
@@ -64,7 +62,7 @@ impl Doctor {
         let workspace = Workspace::read(&context.globals.workspace)?;
         links.push(declarations(&workspace));
         if links.iter().all(|link| link.good) {
-            match Scene::open(context).await {
+            match Scene::open(context, Purpose::Look).await {
                 Ok(scene) => examine(&scene, &mut links).await,
                 Err(failure) => links.push(Link::broken(
                     "state",
@@ -145,26 +143,35 @@ async fn clock(scene: &Scene) -> Link {
     }
 }
 
+/// The issuer is asked as a gateway asks it, and its keys are read as a gateway reads them.
 async fn issuer(client: &Client, name: &str, issuer: &str) -> Link {
     let link = format!("identity {name}");
-    let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let Ok(url) = Url::parse(&address) else {
-        return Link::broken(&link, format!("`{issuer}` is not a URL"), "correct its issuer");
+    let keys = match published(issuer, client).await {
+        Ok(bytes) => KeySet::parse(&bytes),
+        Err(error) => {
+            return Link::broken(
+                &link,
+                format!("{issuer}: {error}"),
+                format!(
+                    "see that this machine reaches {issuer}, and that it is the issuer's exact name"
+                ),
+            );
+        }
     };
-    let repair = || format!("see that this machine reaches {address}");
-    let bytes = match client.get(&url, DISCOVERY_MAX).await {
-        Ok(bytes) => bytes,
-        Err(error) => return Link::broken(&link, format!("{issuer}: {error}"), repair()),
-    };
-    let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    match document.get("issuer").and_then(serde_json::Value::as_str) {
-        Some(said) if said == issuer => Link::good(&link, format!("{issuer} answers discovery")),
-        Some(said) => Link::broken(
+    match keys {
+        Ok(keys) if !keys.is_empty() => {
+            Link::good(&link, format!("{issuer}: discovery, {}", count(keys.len(), "key")))
+        }
+        Ok(_) => Link::broken(
             &link,
-            format!("{issuer} calls itself `{said}`"),
-            format!("write `issuer: {said}` if that is the one you mean"),
+            format!("{issuer} publishes no key that can prove a signature"),
+            "ask whoever runs the issuer: every token is refused",
         ),
-        None => Link::broken(&link, format!("{issuer} has no discovery document"), repair()),
+        Err(refusal) => Link::broken(
+            &link,
+            format!("the keys of {issuer} cannot be used: {refusal}"),
+            "ask whoever runs the issuer: every token is refused",
+        ),
     }
 }
 

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::{Context, history::clock_text};
 use crate::{
-    compose::{self, Scene, SystemClock},
+    compose::{self, Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
-    ui::Form,
+    ui::{Form, Mark, Ui},
 };
 
 /// Compares what targets serve with what was last written to them.
@@ -54,7 +54,7 @@ struct Setting {
 
 impl Drift {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context).await?;
+        let scene = Scene::open(context, Purpose::Look).await?;
         let drifted = find(&scene).await?;
         match context.ui.form {
             Form::Json => context.ui.json(&Document {
@@ -62,10 +62,25 @@ impl Drift {
                 environment: scene.environment.as_str(),
                 drifted: &drifted,
             }),
-            Form::Text => context.ui.result(&text(&scene, &drifted)),
+            Form::Text => context.ui.result(&report(&scene, &drifted).await?),
         }
         Ok(if self.exit_code && !drifted.is_empty() { Exit::Differs } else { Exit::Done })
     }
+}
+
+async fn report(scene: &Scene, drifted: &[Drifted]) -> Result<String, Failure> {
+    let in_force = scene.store.in_force(&scene.environment).await;
+    if in_force.map_err(|error| store_failure(&error))?.is_none() {
+        return Ok(format!("{scene}: nothing was applied yet, so nothing can differ\n"));
+    }
+    let mut text = text(scene, drifted);
+    for place in scene.unserved().await {
+        let mark = Ui::mark(Mark::Warning);
+        text.push_str(&format!(
+            "  {mark} {place} does not run: compared was what it would serve\n"
+        ));
+    }
+    Ok(text)
 }
 
 /// Everything on the targets that is not as it was written.

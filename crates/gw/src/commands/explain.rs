@@ -13,7 +13,7 @@ use super::{
     steps::Seconds,
 };
 use crate::{
-    compose::{Scene, decision, store_failure},
+    compose::{Purpose, Scene, decision, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
@@ -113,7 +113,7 @@ fn explain_code(context: Context<'_>, code: Code) {
 
 /// Asks every built-in gateway of the environment; ids are random, so at most one knows it.
 async fn explain_decision(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
-    let scene = Scene::open(context).await?;
+    let scene = Scene::open(context, Purpose::Look).await?;
     let mut newest: Option<Record> = None;
     let mut refused = None;
     for (name, target) in &scene.desired.spec.targets {
@@ -141,7 +141,7 @@ async fn explain_decision(context: Context<'_>, id: &str) -> Result<Exit, Failur
 }
 
 async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
-    let scene = Scene::open(context).await?;
+    let scene = Scene::open(context, Purpose::Look).await?;
     let kept = scene.store.plan(id).await.map_err(|error| store_failure(&error))?;
     let kept = kept.ok_or_else(|| {
         Failure::wrong(format!("there is no plan `{id}`")).coded(Code::NoSuchPlan)
@@ -156,7 +156,7 @@ async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
 }
 
 async fn explain_change(context: Context<'_>, number: u64) -> Result<Exit, Failure> {
-    let scene = Scene::open(context).await?;
+    let scene = Scene::open(context, Purpose::Look).await?;
     let broken = |error| store_failure(&error);
     let change = scene.store.change(&scene.environment, number).await.map_err(broken)?;
     let change = change.ok_or_else(|| {
@@ -182,7 +182,7 @@ async fn explain_change(context: Context<'_>, number: u64) -> Result<Exit, Failu
 
 /// The change that wrote an object that is in force.
 async fn explain_object(context: Context<'_>, object: &str) -> Result<Exit, Failure> {
-    let scene = Scene::open(context).await?;
+    let scene = Scene::open(context, Purpose::Look).await?;
     let key = object.replacen('/', " ", 1);
     let mut found = None;
     for target in scene.desired.spec.targets.keys() {

@@ -65,7 +65,16 @@ const SHOP: [(&str, &str); 2] = [
 
 const GITIGNORE: &str = "# Secrets stay on the machine that needs them.\n/.secrets/\n";
 
-const HOOK: &str = "#!/bin/sh\n# What does not pass is not committed.\nexec gatewright check\n";
+/// Looks at what is about to be committed, whatever else lies in the folder.
+const HOOK: &str = "\
+#!/bin/sh
+# What does not pass is not committed.
+set -e
+staged=$(mktemp -d)
+trap 'rm -rf \"$staged\"' EXIT
+git checkout-index --all --prefix=\"$staged/\"
+gatewright check --workspace \"$staged\"
+";
 
 impl Init {
     pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {

@@ -11,9 +11,9 @@ use gw_plan::{
 
 use super::Context;
 use crate::{
-    compose::{self, Scene, SystemClock, store_failure},
+    compose::{self, Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
-    ui::Form,
+    ui::{Form, Mark, Ui},
 };
 
 /// Tells what an apply would do: to callers, to objects, and whether it may be done.
@@ -45,7 +45,7 @@ enum Format {
 
 impl Plan {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context).await?;
+        let scene = Scene::open(context, Purpose::Change).await?;
         let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();
         known_apis(&scene, &only)?;
         let progress = context.ui.progress("planning");
@@ -61,8 +61,18 @@ impl Plan {
             Form::Json => Format::Json,
             Form::Text => self.format,
         };
+        let held = scene.held(&plan).await?;
         match format {
-            Format::Text => context.ui.result(&render::text(&plan)),
+            Format::Text => {
+                context.ui.result(&render::text(&plan));
+                if let Some(number) = held {
+                    let mark = Ui::mark(Mark::Bad);
+                    context.ui.line(&format!(
+                        "{mark} held: change {number} did this and was rolled back; it is not \
+                         applied again until another state was"
+                    ));
+                }
+            }
             Format::Json => context.ui.json(&render::json(&plan)),
             Format::Markdown => context.ui.result(&render::markdown(&plan)),
         }

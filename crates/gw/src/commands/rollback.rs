@@ -13,7 +13,7 @@ use super::{
     steps::Steps,
 };
 use crate::{
-    compose::{self, Scene},
+    compose::{self, Purpose, Scene},
     exit::{Exit, Failure},
     ui::{Form, Input},
 };
@@ -34,7 +34,7 @@ pub(crate) struct Rollback {
 
 impl Rollback {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context).await?;
+        let scene = Scene::open(context, Purpose::Change).await?;
         let lock = scene.lock()?;
         let local = scene.local();
         let told = |error| compose::failure(&error);

@@ -1,7 +1,10 @@
 //! `gatewright status`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use gw_control::store::Outcome;
+use gw_model::environment::ChangeAction;
 use serde::Serialize;
 
 use super::{
@@ -10,7 +13,7 @@ use super::{
     history::{clock_text, outcome},
 };
 use crate::{
-    compose::{Scene, Workspace, store_failure},
+    compose::{self, Purpose, Scene, Workspace, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
@@ -33,6 +36,10 @@ struct Document {
     pending: bool,
     apis: Vec<Api>,
     drifted: Vec<drift::Drifted>,
+    /// Gateways of the environment that do not run.
+    not_running: Vec<String>,
+    /// The change that was rolled back from what the folder says: it is not applied as it is.
+    held: Option<u64>,
     /// Values of secrets that stand in declarations; `check` tells where.
     literal_secrets: usize,
 }
@@ -54,7 +61,7 @@ impl Status {
             // Nothing else can be said about such a folder, and this must be.
             context.ui.line(&format!("  literal secrets  {secrets}"));
         }
-        let scene = Scene::open(context).await?;
+        let scene = Scene::open(context, Purpose::Look).await?;
         let document = look(&scene).await?;
         match context.ui.form {
             Form::Json => context.ui.json(&document),
@@ -88,8 +95,17 @@ async fn look(scene: &Scene) -> Result<Document, Failure> {
         pending,
         apis: scene.desired.apis.iter().map(api).collect(),
         drifted: drift::find(scene).await?,
+        not_running: scene.unserved().await,
+        held: if pending { held(scene).await? } else { None },
         literal_secrets: scene.workspace.literal_secrets(),
     })
+}
+
+/// The change whose rollback holds back what the folder says.
+async fn held(scene: &Scene) -> Result<Option<u64>, Failure> {
+    let planned = scene.plan(&BTreeSet::new(), ChangeAction::View).await;
+    let plan = planned.map_err(|error| compose::failure(&error))?.plan;
+    scene.held(&plan).await
 }
 
 fn text(document: &Document) -> String {
@@ -110,8 +126,19 @@ fn text(document: &Document) -> String {
     if document.pending && document.change.is_some() {
         let mark = Ui::mark(Mark::Warning);
         text.push_str(&format!(
-            "  {mark} the folder was edited since: gatewright plan shows what would change\n"
+            "  {mark} the folder says something else: gatewright plan shows what would change\n"
         ));
+    }
+    if let Some(number) = document.held {
+        let mark = Ui::mark(Mark::Open);
+        text.push_str(&format!(
+            "  {mark} it says what change {number} did, which was rolled back: held until another \
+             state is applied\n"
+        ));
+    }
+    for place in &document.not_running {
+        let mark = Ui::mark(Mark::Warning);
+        text.push_str(&format!("  {mark} {place} does not run: nobody is served\n"));
     }
     for api in &document.apis {
         let owner = api.owner.as_ref().map(|owner| format!(" · owner {owner}")).unwrap_or_default();

@@ -46,7 +46,7 @@ impl Steps<'_> {
         match news.moment {
             Moment::Done { words, ms } => {
                 let mark = Ui::mark(Mark::Good);
-                self.ui.say(&format!("  {mark} {step:<10} {words:<56} {}", Seconds(ms)));
+                self.ui.say(&format!("  {mark} {step:<10} {words:<70} {}", Seconds(ms)));
             }
             Moment::Failed { words } => {
                 self.ui.say(&format!("  {} {step:<10} {words}", Ui::mark(Mark::Bad)));

@@ -12,9 +12,13 @@ use gw_model::{
     environment::ChangeAction,
     id::{ApiName, EnvironmentName},
 };
-use gw_plan::{driver::Driver, plan::Planned};
+use gw_plan::{
+    driver::{Driver, Served},
+    plan::{Plan, Planned},
+};
+use gw_policy::generation::SigningKey;
 
-use super::{State, SystemClock, Workspace, store_failure};
+use super::{Purpose, State, SystemClock, Workspace, store_failure};
 use crate::{
     commands::Context,
     exit::{Exit, Failure},
@@ -32,14 +36,15 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) async fn open(context: Context<'_>) -> Result<Self, Failure> {
+    pub(crate) async fn open(context: Context<'_>, purpose: Purpose) -> Result<Self, Failure> {
         let workspace = Workspace::read(&context.globals.workspace)?;
         let environment = workspace.environment(context)?;
         let desired = workspace.desired(context, &environment)?;
         let state = State::locate(context, workspace.folder.root())?;
         context.ui.detail(&format!("state: {}", state.folder.display()));
-        let store = state.open().await?;
-        let drivers = drivers(context, &workspace, &state, &desired)?;
+        let store = state.open_for(purpose).await?;
+        let key = state.key_for(purpose)?;
+        let drivers = drivers(context, &workspace, &state, key, &desired)?;
         Ok(Self { workspace, environment, desired, state, store, drivers })
     }
 
@@ -63,6 +68,25 @@ impl Scene {
         self.local().plan(Wish { declared: &self.desired, source, only, action }).await
     }
 
+    /// The change that was rolled back, where a plan would bring its state again.
+    pub(crate) async fn held(&self, plan: &Plan) -> Result<Option<u64>, Failure> {
+        let effect = plan.digests.effect.total();
+        let held = self.store.held(&self.environment, effect.as_str()).await;
+        Ok(held.map_err(|error| store_failure(&error))?.filter(|_| !plan.is_empty()))
+    }
+
+    /// Where no gateway runs, so that what is compared is what one would serve.
+    pub(crate) async fn unserved(&self) -> Vec<String> {
+        let mut places = vec![];
+        for driver in self.drivers.values() {
+            // A target that cannot be observed at all is told by whoever needs it.
+            if driver.observe().await.is_ok_and(|observed| observed.served == Served::Stored) {
+                places.push(driver.place());
+            }
+        }
+        places
+    }
+
     /// From now on nobody else changes this state.
     pub(crate) fn lock(&self) -> Result<StateLock, Failure> {
         StateLock::take(&self.state.folder).map_err(|error| {
@@ -76,12 +100,13 @@ fn drivers(
     context: Context<'_>,
     workspace: &Workspace,
     state: &State,
+    key: SigningKey,
     desired: &Desired,
 ) -> Result<Drivers, Failure> {
     let registry = Registry {
         workspace_id: state.workspace_id.clone(),
         state: state.folder.clone(),
-        key: Arc::new(state.signing_key()?),
+        key: Arc::new(key),
         clock: Arc::new(SystemClock),
     };
     let mut drivers = Drivers::new();

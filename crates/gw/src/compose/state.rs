@@ -22,6 +22,15 @@ use crate::{
 
 /// The file of the id, from the root of the workspace.
 const ID: &str = ".gatewright/id";
+/// The private key, in the state folder.
+const KEY: &str = "signing.key";
+
+/// What a command has in mind with the state. Whoever only looks leaves no trace of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Look,
+    Change,
+}
 
 /// Where the state lies, and whose it is.
 #[derive(Clone, Debug)]
@@ -69,9 +78,28 @@ impl State {
         self.folder.join("targets").join(at.as_str()).join(target.as_str())
     }
 
+    /// The state for whoever only reads: where nothing was ever written down, nothing is made.
+    pub(crate) async fn open_for(&self, purpose: Purpose) -> Result<Store, Failure> {
+        match (purpose, self.open_existing().await?) {
+            (_, Some(store)) => Ok(store),
+            (Purpose::Change, None) => self.open().await,
+            (Purpose::Look, None) => Store::blank().await.map_err(|error| store_failure(&error)),
+        }
+    }
+
+    /// The key for a purpose. Where there is none yet, a look is content with one that nobody keeps:
+    /// nothing was signed before, so there is nothing that it would have to fit.
+    pub(crate) fn key_for(&self, purpose: Purpose) -> Result<SigningKey, Failure> {
+        if purpose == Purpose::Look && !self.folder.join(KEY).exists() {
+            let seed = random().ok_or_else(no_random)?;
+            return SigningKey::from_seed(&seed).map_err(|_| no_random());
+        }
+        self.signing_key()
+    }
+
     /// The key that signs what gateways of this state serve; made on first use.
     pub(crate) fn signing_key(&self) -> Result<SigningKey, Failure> {
-        let path = self.folder.join("signing.key");
+        let path = self.folder.join(KEY);
         let broken = |error: io::Error| {
             Failure::new(Exit::Failed, format!("cannot use `{}`: {error}", path.display()))
                 .coded(Code::StateUnreadable)

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     commands::Context,
-    compose::{Scene, SystemClock, store_failure},
+    compose::{Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
 };
 
@@ -35,7 +35,7 @@ struct Broken {
 
 impl Break {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context).await?;
+        let scene = Scene::open(context, Purpose::Change).await?;
         let in_force = scene.store.in_force(&scene.environment).await;
         let in_force = in_force.map_err(|error| store_failure(&error))?;
         let Some(change) = in_force else { return Err(nothing()) };

@@ -12,7 +12,7 @@ use gw_plan::render;
 use super::drift::Drift;
 use crate::{
     commands::{Context, apply::refused},
-    compose::{self, Scene},
+    compose::{self, Purpose, Scene},
     exit::Failure,
     ui::{Mark, Ui},
 };
@@ -44,7 +44,7 @@ impl Session {
 
     /// Takes the folder as it was saved, if it can be read and may be applied.
     pub(super) async fn reload(&mut self, context: Context<'_>) {
-        match Scene::open(context).await {
+        match Scene::open(context, Purpose::Change).await {
             Ok(scene) => {
                 self.scene = scene;
                 self.apply(context).await;
