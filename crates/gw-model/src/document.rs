@@ -4,6 +4,8 @@
 //! are counted; duplicate keys, merge keys and tags are refused. A bomb is refused by count: an
 //! alias is charged before it is copied, so no input costs more than its limits say.
 
+mod json;
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as Place};
@@ -155,7 +157,8 @@ pub fn parse(text: &str, file: FileId, limits: &Limits) -> Result<Vec<Node>, Box
     }
     refuse_control_characters(text, file)?;
     let mut builder = Builder::new(text, file, *limits);
-    let mut parser = Parser::new_from_str(text);
+    let text = json::join_surrogates(text);
+    let mut parser = Parser::new_from_str(&text);
     while let Some(event) = parser.next_event() {
         let (event, place) = event.map_err(|error| builder.syntax(&error))?;
         builder.take(event, place)?;

@@ -250,3 +250,17 @@ proptest::proptest! {
         check(&text);
     }
 }
+
+#[test]
+fn json_with_characters_in_two_halves_is_read() {
+    let text = r#"{ "a": "\ud83d\uDE00 \u00e9 \/ \\ud83d", "b": 1 }"#;
+    assert_eq!(check(text), "{a: \"\u{1f600} \u{e9} / \\\\ud83d\" b: #1 }\n");
+}
+
+#[test]
+fn half_a_character_is_refused() {
+    for half in [r"\ud83d", r"\ude00\ud83d", r"\ud83d\u0041"] {
+        let told = check(&format!("{{ \"a\": \"{half}\" }}"));
+        assert!(told.starts_with("GW10"), "{half}: {told}");
+    }
+}
