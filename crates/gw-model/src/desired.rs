@@ -12,7 +12,7 @@ use crate::{
     id::{ApiName, EnvironmentName, IdentityName, PersonName, TeamName, WorkspaceName},
     openapi::Operation,
     source::Origin,
-    workspace::{Identity, Person, Source, Team},
+    workspace::{Delivery, Identity, Person, Source, Team},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ use crate::{
 pub struct Desired {
     pub workspace: WorkspaceName,
     pub source: Source,
+    #[serde(default)]
+    pub intake: Intake,
     pub environment: EnvironmentName,
     pub spec: EnvironmentSpec,
     /// The workspace's identities as this environment replaces them.
@@ -29,6 +31,17 @@ pub struct Desired {
     /// Only APIs that go to this environment.
     pub apis: BTreeMap<ApiName, Api>,
     pub policies: Vec<PolicyFile>,
+}
+
+/// Which files the workspace reads, and how they arrive. Who changes that changes what is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Intake {
+    /// Globs of declarations.
+    pub files: Vec<String>,
+    /// Globs of Cedar files.
+    pub policies: Vec<String>,
+    pub delivery: Option<Delivery>,
 }
 
 /// An API in one environment.

@@ -12,7 +12,7 @@ use crate::{
     api::{ApiSpec, FileRef},
     code::Code,
     declared::Declared,
-    desired::{Api, Desired, PolicyFile},
+    desired::{Api, Desired, Intake, PolicyFile},
     diagnostic::{Diagnostic, Severity},
     document::Node,
     environment::EnvironmentSpec,
@@ -234,6 +234,11 @@ impl Declarations {
         Ok(Desired {
             workspace: self.workspace_name.clone(),
             source: workspace.source.clone(),
+            intake: Intake {
+                files: workspace.files.clone(),
+                policies: workspace.policies.clone(),
+                delivery: workspace.delivery.clone(),
+            },
             environment: name.clone(),
             spec: environment.spec.clone(),
             identities,

@@ -115,6 +115,7 @@ pub(crate) fn shop() -> Desired {
     Desired {
         workspace: WorkspaceName::parse("acme").unwrap(),
         source: Source::Local {},
+        intake: Default::default(),
         environment: EnvironmentName::parse("prod").unwrap(),
         spec: EnvironmentSpec {
             values: BTreeMap::new(),

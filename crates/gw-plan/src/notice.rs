@@ -7,6 +7,7 @@ mod access;
 mod limit;
 mod rules;
 mod settings;
+mod table;
 
 use gw_model::{
     api::Claims,
@@ -20,6 +21,8 @@ use gw_policy::change::PlanFacts;
 use serde::{Deserialize, Serialize};
 use time::Date;
 
+use self::settings::Side;
+pub use self::table::{AccessRow, AccessTable, Cell};
 pub(crate) use self::{access::fold, rules::parts};
 
 /// One thing that somebody will notice.
@@ -74,6 +77,8 @@ pub(crate) struct Noticed {
     /// Counts of objects are not in it yet.
     pub(crate) facts: PlanFacts,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Where it says everything that the notices about access say.
+    pub(crate) access: Option<AccessTable>,
     /// Operations whose callers stay the same, and all of them.
     pub(crate) kept: Kept,
 }
@@ -123,11 +128,12 @@ impl Noticed {
         let mut noticed = Self::default();
         access::compare(before, after, today, &mut noticed);
         for (name, api) in &after.apis {
-            let old = before.and_then(|before| before.apis.get(name));
+            let old = before.and_then(|before| Side::of(before, name));
             if let Some(old) = old {
-                limit::compare(name, old, api, &mut noticed);
+                limit::compare(name, old.api, api, &mut noticed);
             }
-            settings::compare(name, old.map(|old| &old.spec), api, &mut noticed);
+            let new = Side { api, targets: &after.spec.targets };
+            settings::compare(name, old, new, &mut noticed);
         }
         rules::compare(before, after, &mut noticed);
         noticed.notices.sort_by(|one, other| {

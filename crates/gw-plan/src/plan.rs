@@ -35,7 +35,7 @@ use crate::{
     difference::{Action, Difference, compare},
     digest::Digest,
     driver::{Driver, Object, Observed, Probe, Step},
-    notice::{Kept, Notice, Noticed},
+    notice::{AccessTable, Kept, Notice, Noticed},
 };
 
 /// Everything that a plan is made of.
@@ -86,6 +86,8 @@ pub struct Plan {
     pub made_at: OffsetDateTime,
     pub compared_with: Option<Baseline>,
     pub notices: Vec<Notice>,
+    /// Before and after, where that is small enough to be read.
+    pub access: Option<AccessTable>,
     pub kept: Kept,
     pub targets: Vec<TargetPlan>,
     pub notes: Vec<Note>,
@@ -218,6 +220,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         made_at: asked.at,
         compared_with: applied.map(|Applied { change, at, desired: _ }| Baseline { change, at }),
         notices: noticed.notices,
+        access: noticed.access,
         kept: noticed.kept,
         targets: planned,
         decision: Decision::of(decision_id(asked.at, &ground), &permit, &notes),

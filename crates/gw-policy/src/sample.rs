@@ -116,6 +116,7 @@ pub(crate) fn desired(apis: &[(&str, Api)]) -> Desired {
     Desired {
         workspace: WorkspaceName::parse("acme").unwrap(),
         source: Source::Local {},
+        intake: Default::default(),
         environment: EnvironmentName::parse("prod").unwrap(),
         spec: EnvironmentSpec {
             values: BTreeMap::new(),

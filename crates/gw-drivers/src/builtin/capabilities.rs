@@ -17,6 +17,7 @@ pub(super) fn missing(desired: &Desired, target: &TargetName) -> Vec<Diagnostic>
     let Desired {
         workspace: _,
         source: _,
+        intake: _,
         environment: _,
         spec,
         identities: _,

@@ -79,6 +79,7 @@ pub(crate) fn shop(rate: &str) -> Desired {
     Desired {
         workspace: WorkspaceName::parse("shop").unwrap(),
         source: Source::Local {},
+        intake: Default::default(),
         environment: EnvironmentName::parse("dev").unwrap(),
         spec: EnvironmentSpec {
             values: BTreeMap::new(),

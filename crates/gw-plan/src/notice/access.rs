@@ -9,7 +9,7 @@ use gw_policy::{
 };
 use time::Date;
 
-use super::{Class, Effect, Kept, Notice, Noticed};
+use super::{AccessTable, Class, Effect, Kept, Notice, Noticed};
 
 pub(super) fn compare(
     before: Option<&Desired>,
@@ -20,10 +20,12 @@ pub(super) fn compare(
     let old = before.map(|before| describe(before, today, &mut vec![])).unwrap_or_default();
     let new = describe(after, today, &mut noticed.diagnostics);
     let mut moved: BTreeSet<Address> = BTreeSet::new();
-    for change in old.changes_to(&new) {
+    let changes = old.changes_to(&new);
+    for change in &changes {
         moved.insert(change.address.clone());
-        noticed.access(&change);
+        noticed.access(change);
     }
+    noticed.access = AccessTable::of(&changes, &old, &new);
     let (before, after): (BTreeSet<&Address>, BTreeSet<&Address>) =
         (old.addresses().collect(), new.addresses().collect());
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use gw_model::{
-    desired::Desired, environment::EnvironmentSpec, id::IdentityName, workspace::Identity,
+    desired::{Desired, Intake},
+    environment::EnvironmentSpec,
+    id::IdentityName,
+    workspace::Identity,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -43,6 +46,7 @@ pub(crate) fn parts(desired: &Desired) -> BTreeMap<&'static str, Value> {
     let Desired {
         workspace: _,
         source,
+        intake: Intake { files, policies: policy_globs, delivery },
         environment: _,
         spec,
         identities,
@@ -73,6 +77,9 @@ pub(crate) fn parts(desired: &Desired) -> BTreeMap<&'static str, Value> {
     let allow = secrets.as_ref().map(|secrets| &secrets.allow);
     BTreeMap::from([
         ("source", json(source)),
+        ("files", json(files)),
+        ("policy globs", json(policy_globs)),
+        ("delivery", json(delivery)),
         ("secrets.allow", json(&allow)),
         ("egress", json(egress)),
         ("changes", json(changes)),

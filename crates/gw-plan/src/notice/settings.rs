@@ -1,12 +1,13 @@
 //! Everything about an API that is neither access nor a limit. The specification is taken apart
 //! without a rest pattern: a new field does not compile until it is said here what it means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gw_model::{
     api::{ApiSpec, Native, Upstream, UpstreamAuth, Validate},
-    desired::Api,
-    id::{ApiName, SecretName},
+    desired::{Api, Desired},
+    environment::Target,
+    id::{ApiName, SecretName, TargetName},
     scalar::ByteSize,
     source::Origin,
 };
@@ -15,7 +16,22 @@ use serde::Serialize;
 use super::{Effect, Noticed};
 use crate::difference::{Leaf, leaves, without_origins};
 
-pub(super) fn compare(name: &ApiName, before: Option<&ApiSpec>, api: &Api, noticed: &mut Noticed) {
+/// An API, and the targets of its environment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side<'a> {
+    pub(super) api: &'a Api,
+    pub(super) targets: &'a BTreeMap<TargetName, Target>,
+}
+
+pub(super) fn compare(
+    name: &ApiName,
+    before: Option<Side<'_>>,
+    after: Side<'_>,
+    noticed: &mut Noticed,
+) {
+    let old_native = before.map(|before| before.native());
+    let (new_native, api) = (after.native(), after.api);
+    let before = before.map(|before| &before.api.spec);
     let ApiSpec {
         owner,
         // Whose file it is changes nothing; its operations are compared one by one.
@@ -31,12 +47,13 @@ pub(super) fn compare(name: &ApiName, before: Option<&ApiSpec>, api: &Api, notic
         headers,
         validate,
         max_body,
-        native,
+        // Compared as far as a target takes it.
+        native: _,
     } = &api.spec;
     let mut told = Told { name, at: &api.at, noticed };
     let old_upstream = before.map(|before| &before.upstream);
     told.secrets(old_upstream, upstream);
-    told.native(before.map(|before| &before.native), native);
+    told.native(old_native.as_ref(), &new_native);
     let Some(before) = before else { return };
     told.upstream(&before.upstream, upstream);
     told.validation(before.validate, *validate);
@@ -47,6 +64,25 @@ pub(super) fn compare(name: &ApiName, before: Option<&ApiSpec>, api: &Api, notic
     told.setting("listen", &before.listen, listen);
     told.setting("cors", &before.cors, cors);
     told.setting("headers", &before.headers, headers);
+}
+
+impl<'a> Side<'a> {
+    pub(super) fn of(desired: &'a Desired, name: &ApiName) -> Option<Self> {
+        let targets = &desired.spec.targets;
+        desired.apis.get(name).map(|api| Self { api, targets })
+    }
+
+    /// What is written for kinds of targets that the API goes to.
+    fn native(&self) -> Native {
+        let ApiSpec { targets, native: Native { apim, tyk }, .. } = &self.api.spec;
+        let goes = |kind: fn(&Target) -> bool| {
+            targets.iter().filter_map(|name| self.targets.get(name)).any(kind)
+        };
+        Native {
+            apim: apim.clone().filter(|_| goes(|target| matches!(target, Target::Apim(_)))),
+            tyk: tyk.clone().filter(|_| goes(|target| matches!(target, Target::Tyk(_)))),
+        }
+    }
 }
 
 struct Told<'a> {

@@ -1,5 +1,6 @@
 use gw_model::{
-    api::{Per, Who},
+    api::{NativeApim, Per, Portable, Who},
+    environment::{Apim, Portal, Target},
     scalar::Method,
 };
 
@@ -69,6 +70,24 @@ fn every_setting_that_changes_is_told() {
 }
 
 #[test]
+fn native_configuration_matters_where_a_target_takes_it() {
+    let mut native = edited(|api| {
+        let replaces = vec![Portable::Access];
+        api.spec.native.apim = Some(NativeApim { replaces, ..NativeApim::default() });
+    });
+    assert_eq!(told(Some(&shop()), &native), "");
+    let mut before = shop();
+    for desired in [&mut before, &mut native] {
+        let target = desired.spec.targets.values_mut().next().unwrap();
+        let service = "/subscriptions/x".to_owned();
+        *target =
+            Target::Apim(Apim { service, gateways: vec![], host: None, portal: Portal::Keep });
+    }
+    insta::assert_snapshot!(told(Some(&before), &native));
+    assert!(Noticed::compare(Some(&before), &native, NOW.date()).facts.uses_native);
+}
+
+#[test]
 fn limits_are_compared_by_what_they_let_through() {
     let rows = [
         (vec![("100/1m", Per::Caller)], vec![("60/1m", Per::Caller)]),
@@ -99,6 +118,9 @@ fn rules_for_changes_are_watched() {
     looser.spec.changes[0].deletes = true;
     insta::assert_snapshot!(told(Some(&shop()), &looser), @"Rules : changes differ from the rules in force");
     assert!(facts(&looser).touches_change_rules);
+    let mut read = shop();
+    read.intake.policies = vec!["elsewhere/*.cedar".to_owned()];
+    insta::assert_snapshot!(told(Some(&shop()), &read), @"Rules : policy globs differ from the rules in force");
     let mut moved = shop();
     moved.spec.changes[0].at.line += 1;
     assert!(!facts(&moved).touches_change_rules);

@@ -21,6 +21,7 @@ pub fn json(plan: &Plan) -> Value {
         "comparedWith": plan.compared_with,
         "targets": plan.targets.iter().map(target).collect::<Vec<_>>(),
         "callers": plan.notices.iter().map(caller).collect::<Vec<_>>(),
+        "access": plan.access,
         "objects": plan.targets.iter().flat_map(objects).collect::<Vec<_>>(),
         "notes": plan.notes.iter().map(note).collect::<Vec<_>>(),
         "facts": facts,

@@ -1,8 +1,15 @@
 //! The plan as a comment under a pull request: tables, no HTML, never over sixty lines.
 
-use crate::{notice::fold, plan::Plan};
+use crate::{
+    notice::{AccessRow, AccessTable, fold},
+    plan::Plan,
+};
 
+const LINES_MAX: usize = 60;
 const ROWS_MAX: usize = 20;
+const PLANS_MAX: usize = 20;
+/// Of more plans, only these say how to look at them.
+const ENDS_MAX: usize = 5;
 
 /// One environment alone.
 pub fn markdown(plan: &Plan) -> String {
@@ -23,16 +30,30 @@ pub fn comment(plans: &[Plan]) -> String {
     lines.push(String::new());
     lines.push("| environment | callers | objects | may it be applied? |".to_owned());
     lines.push("|---|---|---|---|".to_owned());
-    lines.extend(plans.iter().map(row));
+    lines.extend(plans.iter().take(PLANS_MAX).map(row));
+    if plans.len() > PLANS_MAX {
+        lines.push(format!("| and {} more | | | |", plans.len() - PLANS_MAX));
+    }
+    let ends: Vec<String> = plans
+        .iter()
+        .take(ENDS_MAX)
+        .map(|plan| {
+            let Plan { environment, id, .. } = plan;
+            format!("`{id}` · check it yourself: `gatewright plan --env {environment}`")
+        })
+        .collect();
+    let noticed = plans.iter().filter(|plan| !plan.notices.is_empty());
     let mut left = ROWS_MAX;
-    for plan in plans.iter().filter(|plan| !plan.notices.is_empty()) {
-        changes(&mut lines, plan, &mut left);
+    let mut sections: Vec<Vec<String>> = vec![];
+    sections.extend(noticed.map(|plan| changes(plan, &mut left)));
+    sections.extend(plans.iter().filter_map(|plan| Some(access(plan, plan.access.as_ref()?))));
+    for section in sections {
+        if lines.len() + section.len() + ends.len() + 2 <= LINES_MAX {
+            lines.extend(section);
+        }
     }
     lines.push(String::new());
-    for plan in plans {
-        let Plan { environment, id, .. } = plan;
-        lines.push(format!("`{id}` · check it yourself: `gatewright plan --env {environment}`"));
-    }
+    lines.extend(ends);
     lines.push(String::new());
     lines.join("\n")
 }
@@ -57,13 +78,15 @@ fn row(plan: &Plan) -> String {
     format!("| {} | {callers} | {objects} | {allowed} |", plan.environment)
 }
 
-fn changes(lines: &mut Vec<String>, plan: &Plan, left: &mut usize) {
+fn changes(plan: &Plan, left: &mut usize) -> Vec<String> {
     let folded = fold(&plan.notices);
-    lines.push(String::new());
-    lines.push(format!("**{}, what callers will notice**", plan.environment));
-    lines.push(String::new());
-    lines.push("| | api | operation | change | where |".to_owned());
-    lines.push("|---|---|---|---|---|".to_owned());
+    let mut lines = vec![
+        String::new(),
+        format!("**{}, what callers will notice**", plan.environment),
+        String::new(),
+        "| | api | operation | change | where |".to_owned(),
+        "|---|---|---|---|---|".to_owned(),
+    ];
     let shown = folded.len().min(*left);
     for (notice, operations) in folded.iter().take(shown) {
         let sign = if notice.effect.is_risk() { "⚠" } else { "" };
@@ -83,6 +106,34 @@ fn changes(lines: &mut Vec<String>, plan: &Plan, left: &mut usize) {
         lines.push(format!("| | | | and {} more | |", folded.len() - shown));
     }
     *left -= shown;
+    lines
+}
+
+/// Who may call before and after.
+fn access(plan: &Plan, table: &AccessTable) -> Vec<String> {
+    let AccessTable { classes, rows } = table;
+    let classes: Vec<String> = classes.iter().map(|class| cell(class)).collect();
+    let mut lines = vec![
+        String::new(),
+        format!("**{}, access after this change** (rows that change)", plan.environment),
+        String::new(),
+        format!("| operation | {} |", classes.join(" | ")),
+        format!("|---|{}", "---|".repeat(classes.len())),
+    ];
+    for AccessRow { operation, cells } in rows {
+        let cells: Vec<&str> = cells
+            .iter()
+            .map(|cell| match (cell.before, cell.after) {
+                (true, true) => "yes",
+                (false, false) => "–",
+                (false, true) => "**– → yes**",
+                (true, false) => "**yes → –**",
+            })
+            .collect();
+        let operation = cell(&format!("{} {}", operation.method, operation.path));
+        lines.push(format!("| {operation} | {} |", cells.join(" | ")));
+    }
+    lines
 }
 
 /// Text of other people inside a table: it cannot end the cell, begin a link or become markup.

@@ -80,6 +80,7 @@ fn desired(access: Vec<AccessRule>) -> Desired {
     Desired {
         workspace: WorkspaceName::parse("shop").unwrap(),
         source: Source::Local {},
+        intake: Default::default(),
         environment: EnvironmentName::parse("dev").unwrap(),
         spec: EnvironmentSpec {
             values: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use gw_model::{
-    desired::{Api, Desired, PolicyFile},
+    desired::{Api, Desired, Intake, PolicyFile},
     environment::{
         Builtin, DeletionMode, Deletions, Drift, DriftThen, EnvironmentSpec, HostPattern, Secrets,
         Target,
@@ -132,6 +132,7 @@ pub fn desired(generation: &Generation) -> Result<Desired, PartRefusal> {
     Ok(Desired {
         workspace,
         source,
+        intake: Intake::default(),
         environment: generation.environment.clone(),
         spec: EnvironmentSpec {
             values: BTreeMap::new(),

@@ -1,0 +1,101 @@
+//! Who may call an operation before and after, side by side: for changes that are small enough to be
+//! read like that. A table that would say less than the notices is not made.
+
+use std::collections::BTreeSet;
+
+use gw_model::openapi::Operation;
+use gw_policy::access::{Access, AccessChange, Address, Class, Direction};
+use serde::{Deserialize, Serialize};
+
+/// Rows are operations whose callers change, columns are classes of callers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccessTable {
+    pub classes: Vec<String>,
+    pub rows: Vec<AccessRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccessRow {
+    pub operation: Operation,
+    /// Beside each class: whether a rule lets it in.
+    pub cells: Vec<Cell>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cell {
+    pub before: bool,
+    pub after: bool,
+}
+
+const ROWS_MAX: usize = 12;
+const CLASSES_MAX: usize = 6;
+
+impl AccessTable {
+    pub(super) fn of(changes: &[AccessChange], old: &Access, new: &Access) -> Option<Self> {
+        let addresses: BTreeSet<&Address> = changes.iter().map(|change| &change.address).collect();
+        if addresses.is_empty() || addresses.len() > ROWS_MAX {
+            return None;
+        }
+        let mut classes: Vec<Class> = vec![];
+        for address in &addresses {
+            let changed = changes.iter().filter(|change| change.address == **address);
+            let changed = changed.map(|change| change.class.clone());
+            for class in old.callers(address).into_iter().chain(new.callers(address)).chain(changed)
+            {
+                if !classes.contains(&class) {
+                    classes.push(class);
+                }
+            }
+        }
+        if classes.len() > CLASSES_MAX {
+            return None;
+        }
+        let cell = |address: &Address, class: &Class| Cell {
+            before: lets_in(&old.callers(address), class),
+            after: lets_in(&new.callers(address), class),
+        };
+        // What policies or ways of proving an identity change is not seen in the rules alone.
+        let is_told = |change: &AccessChange| {
+            let Cell { before, after } = cell(&change.address, &change.class);
+            (before, after)
+                == (change.direction == Direction::Narrows, change.direction == Direction::Widens)
+        };
+        if !changes.iter().all(is_told) {
+            return None;
+        }
+        let row = |address: &&Address| AccessRow {
+            operation: operation(changes, address),
+            cells: classes.iter().map(|class| cell(address, class)).collect(),
+        };
+        let rows = addresses.iter().map(row).collect();
+        Some(Self { rows, classes: classes.iter().map(ToString::to_string).collect() })
+    }
+}
+
+fn operation(changes: &[AccessChange], address: &Address) -> Operation {
+    let named = changes.iter().find(|change| change.address == *address);
+    let id = named.map(|change| change.operation.clone()).unwrap_or_default();
+    Operation { id, method: address.method, path: address.path.clone() }
+}
+
+/// Whether everybody in a class satisfies one of these.
+fn lets_in(callers: &[Class], class: &Class) -> bool {
+    callers.iter().any(|wider| match (wider, class) {
+        (Class::Anyone, _) => true,
+        (
+            Class::Proven { identity, claims, when, until, only: _ },
+            Class::Proven { identity: of, claims: held, when: condition, until: end, only: _ },
+        ) => {
+            identity == of
+                && (when.is_none() || when == condition)
+                && (until.is_none() || end.is_some_and(|end| until.is_some_and(|it| end <= it)))
+                && claims.iter().all(|(claim, values)| {
+                    held.get(claim).is_some_and(|held| held.iter().all(|it| values.contains(it)))
+                })
+        }
+        (_, _) => false,
+    })
+}
