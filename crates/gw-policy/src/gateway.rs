@@ -1,7 +1,8 @@
 //! What a running gateway and its driver say to each other over the Unix socket.
 //!
 //! HTTP/1 with JSON bodies: `GET /v1/status`, `GET /v1/generation`, `GET /v1/decisions/{id|last}`
-//! (a [`crate::decision::Record`]). The socket only answers; it changes nothing.
+//! (a [`crate::decision::Record`]). The socket only answers; it changes nothing. A
+//! gateway looks into its folder before it says how it is, so a status is of this moment.
 
 use std::net::SocketAddr;
 

@@ -21,7 +21,8 @@ use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::watch,
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
 };
 
 use crate::{phase::Phase, record::Wanted, shared::Shared};
@@ -37,6 +38,8 @@ enum Way {
 pub(crate) struct Admin {
     pub(crate) shared: Arc<Shared>,
     pub(crate) listen: SocketAddr,
+    /// Asks the steward to look for a new generation now.
+    pub(crate) looks: mpsc::Sender<oneshot::Sender<()>>,
 }
 
 /// Which parts are ready, in words.
@@ -50,6 +53,8 @@ struct Readiness {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// A large generation takes long to load; whoever asks is told meanwhile what is served.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Admin {
     pub(crate) async fn on_socket(self, listener: UnixListener, mut phase: watch::Receiver<Phase>) {
@@ -100,7 +105,10 @@ impl Admin {
                 let lost = self.shared.decisions.lost();
                 plain(StatusCode::OK, self.shared.metrics.render(lost))
             }
-            (STATUS, Way::Socket) => json(StatusCode::OK, &self.status()),
+            (STATUS, Way::Socket) => {
+                self.look().await;
+                json(StatusCode::OK, &self.status())
+            }
             (GENERATION, Way::Socket) => match self.served() {
                 Some(served) => json(StatusCode::OK, &served),
                 None => plain(StatusCode::NOT_FOUND, "no generation is served\n"),
@@ -125,6 +133,17 @@ impl Admin {
             Some(record) => json(StatusCode::OK, &record),
             None => plain(StatusCode::NOT_FOUND, "the decision log does not hold it\n"),
         }
+    }
+
+    /// A status is of this moment: whoever published a generation need not wait for the next look.
+    async fn look(&self) {
+        let looked = async {
+            let (done, is_done) = oneshot::channel();
+            if self.looks.send(done).await.is_ok() {
+                let _looked = is_done.await;
+            }
+        };
+        let _in_time = timeout(LOOK, looked).await;
     }
 
     fn status(&self) -> Status {

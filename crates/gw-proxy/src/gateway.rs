@@ -24,7 +24,7 @@ use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::{Builder, Runtime},
-    sync::watch,
+    sync::{mpsc as channel, oneshot, watch},
     task::LocalSet,
 };
 
@@ -33,6 +33,7 @@ use crate::{
     admin::Admin,
     assertion::{NotASigningKey, Signer},
     listen,
+    memory::Memory,
     metrics::Metrics,
     noise::Noise,
     phase::Phase,
@@ -87,6 +88,8 @@ pub enum StartError {
 
 const ASSERTION_KEY: &str = "assertion.key";
 const DECISIONS: &str = "decisions";
+/// As many may wait to be told how the gateway is.
+const LOOKS: usize = 64;
 
 impl Gateway {
     /// Binds the addresses, takes the generation that is in force, and begins to serve. Without a
@@ -100,7 +103,7 @@ impl Gateway {
         };
         let socket = settings.folder.join(SOCKET);
         let unix = bind_socket(&settings.folder, &socket)?;
-        let Prepared { shared, steward, tls, scribes } = Prepared::make(settings, address)?;
+        let Prepared { shared, steward, looks, tls, scribes } = Prepared::make(settings, address)?;
         let (phase, watched) = watch::channel(Phase::Serve);
         let (drained, all_drained) = mpsc::channel();
         let mut gateway = Self {
@@ -115,7 +118,7 @@ impl Gateway {
             scribes,
         };
         let sockets_of_admin = AdminSockets { unix, tcp: admin };
-        let admin = Admin { shared: Arc::clone(&shared), listen: address };
+        let admin = Admin { shared: Arc::clone(&shared), listen: address, looks };
         gateway.steward = Some(begin(steward, admin, sockets_of_admin, &watched)?);
         for (number, socket) in sockets.into_iter().enumerate() {
             let thread = Thread {
@@ -184,6 +187,8 @@ impl Drop for Gateway {
 struct Prepared {
     shared: Arc<Shared>,
     steward: Steward,
+    /// Asks the steward to look now.
+    looks: channel::Sender<oneshot::Sender<()>>,
     tls: Option<Arc<ServerConfig>>,
     scribes: Vec<JoinHandle<()>>,
 }
@@ -199,7 +204,8 @@ impl Prepared {
         let opened = Decisions::open(&folder, settings.bounds.max_record_bytes);
         let (decisions, scribe) =
             opened.map_err(|error| StartError::Folder { path: folder.clone(), error })?;
-        let mut scribes = vec![scribe];
+        let (memory, keeper) = Memory::begin(&settings.folder).map_err(StartError::Thread)?;
+        let mut scribes = vec![scribe, keeper];
         let lines = match settings.access_log {
             Some(log) => {
                 let (lines, scribe) = Lines::open(log).map_err(StartError::Thread)?;
@@ -229,6 +235,7 @@ impl Prepared {
         });
         let wants = Arc::new(WantsCertificates(Arc::clone(&shared)));
         let tls = settings.tls.map(|tls| tls::server(&tls, wants)).transpose();
+        let (looks, asked) = channel::channel(LOOKS);
         let steward = Steward {
             shared: Arc::clone(&shared),
             folder: settings.folder,
@@ -236,9 +243,11 @@ impl Prepared {
             stores: settings.secrets,
             trust,
             anonymous,
+            memory,
+            asked,
             seen: None,
         };
-        Ok(Self { shared, steward, tls: tls.map_err(StartError::Tls)?, scribes })
+        Ok(Self { shared, steward, looks, tls: tls.map_err(StartError::Tls)?, scribes })
     }
 }
 

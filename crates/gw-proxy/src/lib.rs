@@ -11,6 +11,7 @@ mod certificate;
 mod credential;
 pub mod gateway;
 mod listen;
+mod memory;
 mod metrics;
 mod noise;
 mod phase;

@@ -1,12 +1,7 @@
 //! The thread beside those that serve calls: it takes new generations, reads secrets again, and
 //! answers on the admin addresses.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf, sync::Arc, time::Duration};
 
 use gw_model::secret::SecretStores;
 use gw_policy::{
@@ -14,9 +9,12 @@ use gw_policy::{
     generation::{Expected, Generation, PublicKey},
 };
 use rustls::ClientConfig;
-use tokio::{sync::watch, time::interval};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Interval, MissedTickBehavior, interval},
+};
 
-use crate::{phase::Phase, serving::Serving, shared::Shared, upstream::tls::Trust};
+use crate::{memory::Memory, phase::Phase, serving::Serving, shared::Shared, upstream::tls::Trust};
 
 #[derive(Debug)]
 pub(crate) struct Steward {
@@ -26,8 +24,19 @@ pub(crate) struct Steward {
     pub(crate) stores: Arc<dyn SecretStores>,
     pub(crate) trust: Trust,
     pub(crate) anonymous: Arc<ClientConfig>,
-    /// What `current` last said, so that one refusal is counted once.
-    pub(crate) seen: Option<String>,
+    pub(crate) memory: Memory,
+    /// Whoever wants it to look now, and hear when it has.
+    pub(crate) asked: mpsc::Receiver<oneshot::Sender<()>>,
+    /// The `current` that was last taken or refused, so that each is looked at once.
+    pub(crate) seen: Option<Version>,
+}
+
+/// One version of a file that is only ever replaced, never changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Version {
+    inode: u64,
+    changed_s: i64,
+    changed_ns: i64,
 }
 
 /// How often it is asked whether the last call of a former generation has ended.
@@ -36,16 +45,29 @@ const RELEASE: Duration = Duration::from_millis(100);
 /// The file in the target's folder that names the generation in force.
 const CURRENT: &str = "current";
 const GENERATIONS: &str = "generations";
-/// The highest number ever served here; a lower one is somebody's old copy.
-const LAST_SERVED: &str = "last-served";
+
+impl Version {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            changed_s: metadata.ctime(),
+            changed_ns: metadata.ctime_nsec(),
+        }
+    }
+}
 
 impl Steward {
     /// Works until told to stop.
     pub(crate) async fn work(mut self, mut phase: watch::Receiver<Phase>) {
         let bounds = &self.shared.bounds;
-        let (mut look, mut refresh) = (interval(bounds.look), interval(bounds.secrets_refresh));
+        let (mut look, mut refresh) = (every(bounds.look), every(bounds.secrets_refresh));
         loop {
             tokio::select! {
+                Some(done) = self.asked.recv() => {
+                    self.look().await;
+                    // Whoever asked may have stopped waiting.
+                    let _gone = done.send(());
+                }
                 _tick = look.tick() => self.look().await,
                 _tick = refresh.tick() => self.refresh().await,
                 _asked = phase.wait_for(|phase| *phase >= Phase::End) => return,
@@ -55,18 +77,25 @@ impl Steward {
 
     /// Takes the generation that `current` names, if it is another one than before.
     pub(crate) async fn look(&mut self) {
-        let said = match fs::read_to_string(self.folder.join(CURRENT)) {
-            Ok(text) => text.trim().to_owned(),
+        let version = match fs::metadata(self.folder.join(CURRENT)) {
+            Ok(metadata) => Version::of(&metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => format!("unreadable: {}", error.kind()),
+            Err(_) => Version::default(),
         };
-        if self.seen.as_ref() == Some(&said) {
+        if self.seen.replace(version) == Some(version) {
             return;
         }
-        self.seen = Some(said.clone());
-        let number = said.parse().ok();
-        match self.take(number).await {
-            Ok(serving) => self.swap(serving),
+        let named = self.read_current();
+        let number = named.as_ref().ok().copied();
+        let taken = match named {
+            Ok(number) => self.take(number).await,
+            Err(because) => Err(because),
+        };
+        match taken {
+            Ok(serving) => {
+                self.memory.keep(serving.generation.number);
+                self.swap(serving);
+            }
             Err(because) => {
                 self.shared.metrics.not_loaded.add(1);
                 *self.shared.refused.lock() = Some(Refused { number, because });
@@ -74,8 +103,13 @@ impl Steward {
         }
     }
 
-    async fn take(&self, number: Option<u64>) -> Result<Serving, String> {
-        let number = number.ok_or("the file `current` holds no number")?;
+    fn read_current(&self) -> Result<u64, String> {
+        let text = fs::read_to_string(self.folder.join(CURRENT))
+            .map_err(|error| format!("the file `{CURRENT}` cannot be read: {}", error.kind()))?;
+        text.trim().parse().map_err(|_| format!("the file `{CURRENT}` holds no number"))
+    }
+
+    async fn take(&self, number: u64) -> Result<Serving, String> {
         let path = self.folder.join(GENERATIONS).join(format!("{number:012}.json"));
         let file = fs::read(&path)
             .map_err(|error| format!("generation {number} cannot be read: {}", error.kind()))?;
@@ -83,7 +117,7 @@ impl Steward {
             workspace_id: &self.shared.workspace,
             environment: &self.shared.environment,
             target: &self.shared.target,
-            last_seen: self.last_served()?,
+            last_seen: self.memory.highest()?,
         };
         let generation =
             Generation::open(&file, &self.key, &expected).map_err(|refusal| refusal.to_string())?;
@@ -95,7 +129,6 @@ impl Steward {
         let serving = Serving::compile(generation, &open, &self.anonymous)
             .map_err(|refusal| refusal.to_string())?;
         serving.refresh(&self.trust).await;
-        self.remember(number)?;
         Ok(serving)
     }
 
@@ -123,33 +156,13 @@ impl Steward {
         let now = self.shared.clock.now().unix_timestamp_nanos() / 1_000_000;
         self.shared.counters.sweep(u64::try_from(now).unwrap_or_default());
     }
-
-    fn last_served(&self) -> Result<Option<u64>, String> {
-        match fs::read_to_string(self.folder.join(LAST_SERVED)) {
-            Ok(text) => {
-                let number = text.trim().parse().map_err(|_| {
-                    format!("the file `{LAST_SERVED}` holds no number, so age cannot be judged")
-                })?;
-                Ok(Some(number))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("the file `{LAST_SERVED}` cannot be read: {}", error.kind())),
-        }
-    }
-
-    fn remember(&self, number: u64) -> Result<(), String> {
-        write_whole(&self.folder, LAST_SERVED, number.to_string().as_bytes()).map_err(|error| {
-            format!("the file `{LAST_SERVED}` cannot be written: {}", error.kind())
-        })
-    }
 }
 
-/// Writes a file so that a reader finds the old bytes or the new ones, never a part.
-pub(crate) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let beside = folder.join(format!("{name}.new"));
-    fs::write(&beside, bytes)?;
-    fs::File::open(&beside)?.sync_all()?;
-    fs::rename(&beside, folder.join(name))
+/// Ticks that were missed are not made up for.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// A large snapshot takes long to free, and the last holder frees it. Calls hold it for a moment
