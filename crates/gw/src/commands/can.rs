@@ -34,7 +34,7 @@ pub(crate) struct Can {
     #[arg(value_name = "WHO", required_unless_present_any = ["matrix", "who_can", "token_file"])]
     who: Option<String>,
     /// The method of the call.
-    #[arg(value_name = "METHOD", requires = "path")]
+    #[arg(value_name = "METHOD")]
     method: Option<String>,
     /// The path of the call.
     #[arg(value_name = "PATH")]
@@ -45,9 +45,9 @@ pub(crate) struct Can {
     /// A claim that the caller holds; may be given several times.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
     claims: Vec<(String, String)>,
-    /// A file with a bearer token, to ask for its holder. Its signature is not checked: offline
-    /// nobody has the keys.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["who", "claims", "matrix", "who_can"])]
+    /// A file with a bearer token, to ask for its holder; WHO is left out then. Its signature is
+    /// not checked: offline nobody has the keys.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "claims", "matrix", "who_can"])]
     token_file: Option<PathBuf>,
     /// The table of every operation and every class of callers.
     #[arg(long, conflicts_with_all = ["who", "who_can"])]
@@ -92,12 +92,15 @@ impl Can {
             tell(context, "gatewright.io/who-can/v1", name, &who_can, WhoCan::to_string);
             return Ok(Exit::Done);
         }
-        let (Some(method), Some(path)) = (&self.method, &self.path) else {
-            return Err(Failure::wrong("say what would be called: WHO METHOD PATH"));
-        };
-        let caller = match &self.token_file {
-            Some(file) => holder(file, &desired)?,
-            None => self.caller(&desired)?,
+        let (caller, method, path) = match (&self.token_file, &self.who, &self.method, &self.path) {
+            (Some(file), Some(method), Some(path), None) => (holder(file, &desired)?, method, path),
+            (None, Some(who), Some(method), Some(path)) => {
+                (self.caller(who, &desired)?, method, path)
+            }
+            _ => {
+                return Err(Failure::wrong("say who would call what: WHO METHOD PATH")
+                    .help("with `--token-file` WHO is left out"));
+            }
         };
         let answer = snapshot.can(&Question {
             caller: &caller,
@@ -112,8 +115,7 @@ impl Can {
     }
 
     /// The caller that WHO describes.
-    fn caller(&self, desired: &Desired) -> Result<Caller, Failure> {
-        let who = self.who.as_deref().unwrap_or("anyone");
+    fn caller(&self, who: &str, desired: &Desired) -> Result<Caller, Failure> {
         if who == "anyone" {
             return Ok(Caller::default());
         }

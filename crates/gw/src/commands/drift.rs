@@ -7,6 +7,7 @@ use gw_model::{clock::Clock, environment::ChangeAction};
 use gw_plan::{
     difference::{Difference, Drift as Kind, leaves},
     driver::{Actor, Driver},
+    plan::Plan,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -85,8 +86,17 @@ async fn report(scene: &Scene, drifted: &[Drifted]) -> Result<String, Failure> {
 
 /// Everything on the targets that is not as it was written.
 pub(crate) async fn find(scene: &Scene) -> Result<Vec<Drifted>, Failure> {
+    of(scene, &look(scene).await?).await
+}
+
+/// The plan of whoever only looks.
+pub(crate) async fn look(scene: &Scene) -> Result<Plan, Failure> {
     let planned = scene.plan(&BTreeSet::new(), ChangeAction::View).await;
-    let plan = planned.map_err(|error| compose::failure(&error))?.plan;
+    Ok(planned.map_err(|error| compose::failure(&error))?.plan)
+}
+
+/// What a plan found that is not as it was written.
+pub(crate) async fn of(scene: &Scene, plan: &Plan) -> Result<Vec<Drifted>, Failure> {
     if plan.compared_with.is_none() {
         return Ok(vec![]);
     }
@@ -128,7 +138,7 @@ fn settings(difference: &Difference) -> Vec<Setting> {
 pub(crate) fn text(scene: &Scene, drifted: &[Drifted]) -> String {
     let at = clock_text(SystemClock.now());
     if drifted.is_empty() {
-        return format!("{scene}: what is served is what was written · read {at}\n");
+        return format!("{scene}: nothing differs from what was written · read {at}\n");
     }
     let mut text = format!("{scene}: {} differ · read {at}\n", count(drifted.len(), "object"));
     for one in drifted {

@@ -1,10 +1,8 @@
 //! `gatewright status`.
 
-use std::collections::BTreeSet;
-
 use clap::Args;
 use gw_control::store::Outcome;
-use gw_model::environment::ChangeAction;
+use gw_plan::plan::Plan;
 use serde::Serialize;
 
 use super::{
@@ -13,7 +11,7 @@ use super::{
     history::{clock_text, outcome},
 };
 use crate::{
-    compose::{self, Purpose, Scene, Workspace, store_failure},
+    compose::{Purpose, Scene, Workspace, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
@@ -75,15 +73,13 @@ async fn look(scene: &Scene) -> Result<Document, Failure> {
     let broken = |error| store_failure(&error);
     let in_force = scene.store.in_force(&scene.environment).await.map_err(broken)?;
     let half_way = scene.store.under_way(&scene.environment).await.map_err(broken)?;
-    let source = scene.workspace.source_digest();
+    let plan = drift::look(scene).await?;
     let api = |(name, api): (&gw_model::id::ApiName, &gw_model::desired::Api)| Api {
         name: name.to_string(),
         owner: api.spec.owner.clone(),
         operations: api.operations.len(),
         rules: api.spec.access.len(),
     };
-    let pending =
-        in_force.as_ref().is_none_or(|change| change.begun.source_digest != source.as_str());
     Ok(Document {
         schema: "gatewright.io/status/v1",
         workspace: scene.desired.workspace.to_string(),
@@ -92,20 +88,19 @@ async fn look(scene: &Scene) -> Result<Document, Failure> {
         outcome: in_force.as_ref().map(|change| change.outcome),
         since: in_force.as_ref().map(|change| clock_text(change.begun.began_at)),
         half_way: half_way.map(|change| change.number),
-        pending,
+        pending: is_pending(&plan),
         apis: scene.desired.apis.iter().map(api).collect(),
-        drifted: drift::find(scene).await?,
+        drifted: drift::of(scene, &plan).await?,
         not_running: scene.unserved().await,
-        held: if pending { held(scene).await? } else { None },
+        held: scene.held(&plan).await?,
         literal_secrets: scene.workspace.literal_secrets(),
     })
 }
 
-/// The change whose rollback holds back what the folder says.
-async fn held(scene: &Scene) -> Result<Option<u64>, Failure> {
-    let planned = scene.plan(&BTreeSet::new(), ChangeAction::View).await;
-    let plan = planned.map_err(|error| compose::failure(&error))?.plan;
-    scene.held(&plan).await
+/// Whether the declarations ask for something else than what was written last.
+fn is_pending(plan: &Plan) -> bool {
+    let mut differences = plan.targets.iter().flat_map(|target| &target.differences);
+    !plan.notices.is_empty() || differences.any(|it| it.declared != it.written)
 }
 
 fn text(document: &Document) -> String {

@@ -1,49 +1,15 @@
 //! The commands as scripts meet them: what they print, and how they end.
 
-use std::{
-    fs,
-    process::{Command, Output},
-};
+mod changes;
+mod examples;
+mod hook;
+mod looking;
+mod machine;
+mod secrets;
 
-use gw_testkit::workspace::TempWorkspace;
+use std::fs;
 
-/// A demo workspace with an empty home of its own, and nothing of this machine's settings.
-struct Machine {
-    folder: TempWorkspace,
-}
-
-impl Machine {
-    fn with_shop() -> Self {
-        let machine = Self { folder: TempWorkspace::of(&[("home/.keep", "")]) };
-        assert_eq!(machine.ends(".", &["init", "--demo", "shop"]), 0);
-        machine
-    }
-
-    fn run(&self, at: &str, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_gatewright"))
-            .args(arguments)
-            .current_dir(self.folder.path(at))
-            .env_clear()
-            .env("HOME", self.folder.path("home"))
-            .output()
-            .expect("the program can be started")
-    }
-
-    fn ends(&self, at: &str, arguments: &[&str]) -> i32 {
-        self.run(at, arguments).status.code().expect("it ends by itself")
-    }
-
-    /// What it prints as a result.
-    fn says(&self, arguments: &[&str]) -> String {
-        String::from_utf8(self.run("shop", arguments).stdout).expect("output is text")
-    }
-
-    fn edit(&self, from: &str, to: &str) {
-        let text = self.folder.read("shop/gatewright.yaml");
-        assert!(text.contains(from), "the demo says `{from}`");
-        self.folder.write("shop/gatewright.yaml", &text.replace(from, to));
-    }
-}
+use self::machine::Machine;
 
 #[test]
 fn the_line_that_the_quickstart_edits_is_where_it_says() {

@@ -1,0 +1,193 @@
+//! Changes as a terminal shows them, with the gateway that serves them.
+
+use super::machine::Machine;
+
+#[test]
+fn a_change_is_applied_and_verified() {
+    let machine = Machine::with_shop();
+    let gateway = machine.gateway();
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 0, "{told}");
+    insta::assert_snapshot!(told, @r#"
+    change 1 is applied and verified, TIME
+    ⚠ CHANGES THE RULES: dev the first rules of this environment (and 2 more)
+      ✔ recheck the gateway at 127.0.0.1:PORT still looks as in the plan TIME
+      ✔ stage 3 objects, not served yet TIME
+      ✔ switch the gateway at 127.0.0.1:PORT has the new state TIME
+      ✔ read back 3 of 3 objects are what was written TIME
+      ✔ probe no token → 401 · token of another issuer → 401 · unlisted path → 404 TIME
+      ✔ retire what is no longer needed is gone TIME
+    "#);
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+    assert_eq!(gateway.call("GET", "/nowhere").status, 404);
+    let (told, code) = machine.tells(&["explain", "--last"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("no API lists this path"), "{told}");
+    let decision = gateway.call("POST", "/orders");
+    let decision = decision.header("gatewright-decision").expect("a refusal has an id");
+    let (told, code) = machine.tells(&["explain", decision]);
+    assert_eq!(code, 0, "{told}");
+    insta::assert_snapshot!(told, @r#"
+    DENIED POST /orders → 401 · dev · DATE TIME
+      who nobody signed in
+      asked call orders/createOrder
+      blocked nobody is signed in, and the operation is not public
+      nearest gatewright.yaml:31 ✔ POST ✘ identity: needs demo; nobody is signed in
+                gatewright.yaml:29 ✘ GET only
+      cure send a token from http://localhost:7071
+    "#);
+}
+
+#[test]
+fn callers_come_first_in_a_plan() {
+    let machine = Machine::with_shop();
+    let _gateway = machine.gateway();
+    insta::assert_snapshot!(machine.tells(&["plan"]).0, @r#"
+    shop · files as they are, not a commit · dev → the gateway at 127.0.0.1:PORT
+    nothing was applied here before; what is there was read just now
+
+    What changes for callers
+      ⚠ dev the first rules of this environment CHANGES THE RULES
+      ⚠ orders 2 operations + any demo may call gatewright.yaml:29 WIDENS ACCESS
+      ⚠ orders POST /orders + group orders-team (demo) may call gatewright.yaml:31 WIDENS ACCESS
+        nobody loses access · 0 of 3 operations keep their rules
+
+    What is written to the gateway at 127.0.0.1:PORT
+      + api orders
+      + gateway settings
+      + identity demo
+
+    May it be applied?
+      ✔ gatewright.yaml:19 local
+
+    plan p-ID · 3 create · 0 change · 0 delete · may be applied
+    "#);
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("100/1m", "60/1m");
+    machine.edit("[orders-team]", "[orders-team, sales]");
+    insta::assert_snapshot!(machine.tells(&["plan"]).0, @r#"
+    shop · files as they are, not a commit · dev → the gateway at 127.0.0.1:PORT
+    compared with change 1 (just now) and with what is there (read just now)
+
+    What changes for callers
+      ⚠ orders POST /orders + group sales (demo) may call gatewright.yaml:31 WIDENS ACCESS
+        orders 100/1m → 60/1m per caller gatewright.yaml:37
+        nobody loses access · 2 of 3 operations keep their rules
+
+    What is written to the gateway at 127.0.0.1:PORT
+      ~ api orders 2 values
+      = 2 more objects unchanged
+
+    May it be applied?
+      ✔ gatewright.yaml:19 local
+
+    plan p-ID · 0 create · 1 change · 0 delete · may be applied
+    "#);
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    insta::assert_snapshot!(machine.tells(&["plan"]).0, @r#"
+    shop · files as they are, not a commit · dev → the gateway at 127.0.0.1:PORT
+    compared with change 2 (just now) and with what is there (read just now)
+
+    What changes for callers
+        nothing · 3 of 3 operations keep their rules
+
+    What is written to the gateway at 127.0.0.1:PORT
+      = 3 objects unchanged
+
+    May it be applied?
+      ✔ gatewright.yaml:19 local
+
+    plan p-ID · nothing to do
+    "#);
+}
+
+#[test]
+fn what_was_rolled_back_is_held_and_every_command_says_so() {
+    let machine = Machine::with_shop();
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let back = ["rollback", "--to", "1", "--no-input", "--reason", "too tight"];
+    let (told, code) = machine.tells(&back);
+    assert_eq!(code, 0, "{told}");
+    insta::assert_snapshot!(told, @r#"
+    change 3 is applied and verified, TIME. Undo: gatewright rollback --env dev --to 2
+    ⚠ LOOSER LIMIT: orders 60/1m → 100/1m per caller
+      ✔ recheck the gateway at 127.0.0.1:PORT still looks as in the plan TIME
+      ✔ stage 3 objects, not served yet TIME
+      ✔ switch the gateway at 127.0.0.1:PORT has the new state TIME
+      ✔ read back 3 of 3 objects are what was written TIME
+      ✔ probe no token → 401 · token of another issuer → 401 · unlisted path → 404 TIME
+      ✔ retire what is no longer needed is gone TIME
+    the state that was left is held in dev: it is not applied again until another one was
+    "#);
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 3, "{told}");
+    insta::assert_snapshot!(told, @r#"
+    orders 100/1m → 60/1m per caller
+    error[GW3103]: this is the state of change 2, which was rolled back; it is held until another state is applied
+      = nothing was written
+      help: change the declarations, then apply
+    "#);
+    assert!(machine.says(&["plan"]).contains("held: change 2 did this"));
+    insta::assert_snapshot!(machine.tells(&["status"]).0, @r#"
+    shop · dev
+      in force change 3, verified, since DATE TIME
+      ⚠ the folder says something else: gatewright plan shows what would change
+      – it says what change 2 did, which was rolled back: held until another state is applied
+      orders 3 operations · 2 rules
+      drift none
+      literal secrets 0
+    "#);
+    insta::assert_snapshot!(machine.tells(&["history"]).0, @r#"
+    3 rollback (= 1) verified DATE TIME local "too tight"
+    2 apply verified DATE TIME local
+    1 apply verified DATE TIME local
+    "#);
+}
+
+#[test]
+fn a_change_that_stops_half_way_goes_on_when_run_again() {
+    let machine = Machine::with_shop();
+    let state = machine.folder.path("state").display().to_string();
+    let apply = ["apply", "--state", &state];
+    assert_eq!(machine.ends("shop", &apply), 6);
+    machine.edit("100/1m", "60/1m");
+    // The switch is a rename of this file.
+    machine.folder.write("state/targets/dev/default/current.new/in-the-way", "");
+    let (told, code) = machine.tells(&apply);
+    assert_eq!(code, 5, "{told}");
+    assert!(told.contains("run the same command again to continue"), "{told}");
+    let (told, _) = machine.tells(&["status", "--state", &state]);
+    assert!(told.contains("change 2 stopped half way"), "{told}");
+    std::fs::remove_dir_all(machine.folder.path("state/targets/dev/default/current.new"))
+        .expect("it can be removed");
+    let (told, code) = machine.tells(&apply);
+    assert_eq!(code, 6, "{told}");
+    assert!(told.contains("change 2 had stopped half way; it goes on"), "{told}");
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code", "--state", &state]), 0);
+}
+
+#[test]
+fn where_no_gateway_runs_nothing_is_called_verified() {
+    let machine = Machine::with_shop();
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 6, "{told}");
+    assert!(told.contains("applied, not verified"), "{told}");
+    insta::assert_snapshot!(machine.tells(&["status"]).0, @r#"
+    shop · dev
+      in force change 1, applied, not verified, since DATE TIME
+      ⚠ the gateway at 127.0.0.1:PORT does not run: nobody is served
+      orders 3 operations · 2 rules
+      drift none
+      literal secrets 0
+    "#);
+    insta::assert_snapshot!(machine.tells(&["drift"]).0, @r#"
+    shop · dev: nothing differs from what was written · read DATE TIME
+      ⚠ the gateway at 127.0.0.1:PORT does not run: compared was what it would serve
+    "#);
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    assert!(machine.says(&["status"]).contains("change 1, verified"));
+}

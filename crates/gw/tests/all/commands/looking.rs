@@ -1,0 +1,96 @@
+//! Whoever only looks changes nothing.
+
+use std::{
+    net::TcpListener,
+    process::{Command, Stdio},
+};
+
+use super::machine::Machine;
+
+#[test]
+fn a_command_that_only_reads_leaves_no_trace() {
+    let machine = Machine::with_shop();
+    for looking in [
+        &["check"] as &[&str],
+        &["status"],
+        &["drift", "--exit-code"],
+        &["history"],
+        &["show", "api/orders"],
+        &["can", "--matrix"],
+        &["explain", "GW3103"],
+        &["completion", "bash"],
+        &["version"],
+    ] {
+        assert_eq!(machine.ends("shop", looking), 0, "{looking:?}");
+        assert!(!machine.has_state(), "{looking:?}");
+    }
+    assert_eq!(machine.ends("shop", &["explain", "--last"]), 6);
+    assert_eq!(machine.ends("shop", &["doctor"]), 1);
+    assert!(!machine.has_state());
+}
+
+#[test]
+fn nothing_was_applied_is_said_and_not_that_all_is_well() {
+    let machine = Machine::with_shop();
+    assert_eq!(
+        machine.says(&["drift"]),
+        "shop · dev: nothing was applied yet, so nothing can differ\n"
+    );
+    assert!(machine.says(&["status"]).contains("nothing was applied yet"));
+}
+
+#[test]
+fn the_doctor_names_a_repair_for_each_broken_link() {
+    let machine = Machine::with_shop();
+    // An issuer that cannot be reached: nobody listens at a port that was just given back.
+    let issuer = format!("http://localhost:{}", gw_testkit::wire::free_port());
+    machine.edit("http://localhost:7071", &issuer);
+    let (told, code) = machine.tells(&["doctor"]);
+    assert_eq!(code, 1, "{told}");
+    let broken = told.matches('✘').count();
+    assert_eq!(broken, 2, "{told}");
+    assert_eq!(told.matches("repair: ").count(), broken, "{told}");
+    assert!(told.contains("repair: gatewright gateway --env dev"), "{told}");
+}
+
+#[test]
+fn a_state_that_cannot_be_read_ends_with_one() {
+    let machine = Machine::with_shop();
+    machine
+        .folder
+        .write("state/state.db", "this is no database, and it is long enough to be asked");
+    let state = machine.folder.path("state").display().to_string();
+    assert_eq!(machine.ends("shop", &["history", "--state", &state]), 1);
+}
+
+/// An issuer that takes the connection and never answers holds the doctor until it is stopped.
+#[test]
+fn whoever_is_stopped_ends_with_130() {
+    let machine = Machine::with_shop();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = silent.local_addr().expect("it is bound").port();
+    machine.edit("http://localhost:7071", &format!("http://127.0.0.1:{port}"));
+    let mut doctor = machine
+        .program("shop", &["doctor"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program can be started");
+    let _held = silent.accept().expect("the doctor asks the issuer");
+    let kill = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", doctor.id())])
+        .status()
+        .expect("sh can be started");
+    assert!(kill.success());
+    assert_eq!(doctor.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn a_token_is_asked_about_without_being_repeated() {
+    let machine = Machine::with_shop();
+    machine.folder.write("shop/token.jwt", "this.is.no-token");
+    let ask = ["can", "--token-file", "token.jwt", "GET", "/orders"];
+    let (told, code) = machine.tells(&ask);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("the gateway would refuse this token"), "{told}");
+    assert!(!told.contains("no-token"), "{told}");
+}

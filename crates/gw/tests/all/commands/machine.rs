@@ -1,0 +1,135 @@
+//! A machine of its own for one test: an empty home, a demo workspace, perhaps a running gateway.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Output, Stdio},
+};
+
+use gw_testkit::{
+    wire::{Reply, free_port, request},
+    workspace::TempWorkspace,
+};
+
+use crate::terminal::normal;
+
+/// A demo workspace with an empty home of its own, and nothing of this machine's settings.
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) folder: TempWorkspace,
+    port: u16,
+}
+
+/// The gateway of the demo, stopped when the test ends.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Machine {
+    /// Nothing but a home.
+    pub(super) fn new() -> Self {
+        Self { folder: TempWorkspace::of(&[("home/.keep", "")]), port: free_port() }
+    }
+
+    /// The demo, listening at a port that nobody else has.
+    pub(super) fn with_shop() -> Self {
+        let machine = Self::new();
+        assert_eq!(machine.ends(".", &["init", "--demo", "shop"]), 0);
+        machine.edit("127.0.0.1:8080", &format!("127.0.0.1:{}", machine.port));
+        machine
+    }
+
+    /// The program, with nothing of this machine's settings but where programs lie.
+    pub(super) fn program(&self, at: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path(at))
+            .env_clear()
+            .env("HOME", self.folder.path("home"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(super) fn run(&self, at: &str, arguments: &[&str]) -> Output {
+        self.program(at, arguments).output().expect("the program can be started")
+    }
+
+    pub(super) fn ends(&self, at: &str, arguments: &[&str]) -> i32 {
+        self.run(at, arguments).status.code().expect("it ends by itself")
+    }
+
+    /// What it prints as a result.
+    pub(super) fn says(&self, arguments: &[&str]) -> String {
+        String::from_utf8(self.run("shop", arguments).stdout).expect("output is text")
+    }
+
+    /// What it prints as a result and then as talk, and how it ends; ids, times and the port are
+    /// those of every run.
+    pub(super) fn tells(&self, arguments: &[&str]) -> (String, i32) {
+        let Output { status, stdout, stderr } = self.run("shop", arguments);
+        let all = [stdout, stderr].concat();
+        let text = String::from_utf8(all).expect("output is text");
+        let text = text
+            .replace(&format!(":{}", self.port), ":PORT")
+            .replace(&self.folder.root().display().to_string(), "ROOT");
+        let lines: Vec<String> = text.lines().map(kept_indent).collect();
+        (lines.join("\n"), status.code().expect("it ends by itself"))
+    }
+
+    pub(super) fn edit(&self, from: &str, to: &str) {
+        let text = self.folder.read("shop/gatewright.yaml");
+        assert!(text.contains(from), "the demo says `{from}`");
+        self.folder.write("shop/gatewright.yaml", &text.replace(from, to));
+    }
+
+    /// Runs the gateway until the test ends; it listens when this returns.
+    pub(super) fn gateway(&self) -> Gateway {
+        let mut process = self
+            .program("shop", &["gateway"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program can be started");
+        let stdout = process.stdout.take().expect("standard output is piped");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("the gateway speaks");
+        assert!(line.contains("listens at"), "{line}");
+        Gateway { process, address: SocketAddr::from(([127, 0, 0, 1], self.port)) }
+    }
+
+    /// Whether anything was written for this user.
+    pub(super) fn has_state(&self) -> bool {
+        fs::exists(self.folder.path("home/.local")).expect("the home can be read")
+    }
+}
+
+impl Gateway {
+    pub(super) fn call(&self, method: &str, path: &str) -> Reply {
+        request(self.address, method, path, &[], b"").expect("the gateway answers")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to stop.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// A line with its indentation, which says what belongs to what, and its words.
+fn kept_indent(line: &str) -> String {
+    let indent: String = line.chars().take_while(|sign| sign.is_whitespace()).collect();
+    let words = normal(line);
+    // What is a moment ago on an idle machine is seconds ago on a busy one.
+    let words = (0..60).fold(words, |words, secs| {
+        ["(", "read "].iter().fold(words, |words, before| {
+            words.replace(&format!("{before}{secs} s ago"), &format!("{before}just now"))
+        })
+    });
+    format!("{indent}{words}")
+}
