@@ -392,11 +392,14 @@ impl<'s, 'c> Asking<'s, 'c> {
                 "have the issuer of identity \"{identity}\" put claim {name} into its tokens, with \
                  {needs} for {subject}{owner}"
             ),
-            Some(held) => format!(
-                "put {subject} in {noun} {needs} (identity \"{identity}\"{owner}), or accept one of \
-                 {} at {at} (widens access)",
-                shorten(held)
-            ),
+            Some(held) => {
+                let any = if held.len() > 1 { "one of " } else { "" };
+                format!(
+                    "put {subject} in {noun} {needs} (identity \"{identity}\"{owner}), or grant \
+                     {any}{} at {at} (widens access)",
+                    shorten(held)
+                )
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ fn a_denial_says_what_held_what_lacked_and_what_would_help() {
     apis/orders/api.yaml:15   ✔ POST  ✔ staff  ✘ claim groups: needs orders-team; token has everyone, sales
     apis/orders/api.yaml:13   ✘ GET only
     ");
-    insta::assert_snapshot!(denial.cure, @r#"put bob@acme.com in group orders-team (identity "staff", owner orders-team), or accept one of everyone, sales at apis/orders/api.yaml:15 (widens access)"#);
+    insta::assert_snapshot!(denial.cure, @r#"put bob@acme.com in group orders-team (identity "staff", owner orders-team), or grant one of everyone, sales at apis/orders/api.yaml:15 (widens access)"#);
     insta::assert_snapshot!(denial.why, @"POST needs group orders-team; the token has everyone, sales");
 }
 

@@ -21,7 +21,7 @@ fn one_call_is_answered_with_its_reason() {
       why       POST needs group orders-team; the token has sales
       nearest   apis/orders/api.yaml:15   ✔ POST  ✔ staff  ✘ claim groups: needs orders-team; token has sales
                 apis/orders/api.yaml:13   ✘ GET only
-      cure      put bob@acme.com in group orders-team (identity "staff", owner orders-team), or accept one of sales at apis/orders/api.yaml:15 (widens access)
+      cure      put bob@acme.com in group orders-team (identity "staff", owner orders-team), or grant sales at apis/orders/api.yaml:15 (widens access)
     "#);
     insta::assert_snapshot!(ask("DELETE", "/orders/7", &bob(&[])), @r"
     NO  method_not_listed (404)

@@ -74,7 +74,7 @@ fn a_refused_call_is_explained() {
       blocked   no rule grants it
       nearest   apis/orders/api.yaml:15   ✔ POST  ✔ staff  ✘ claim groups: needs orders-team; token has everyone, sales
                 apis/orders/api.yaml:13   ✘ GET only
-      cure      put bob@acme.com in group orders-team (identity "staff", owner orders-team), or accept one of everyone, sales at apis/orders/api.yaml:15 (widens access)
+      cure      put bob@acme.com in group orders-team (identity "staff", owner orders-team), or grant one of everyone, sales at apis/orders/api.yaml:15 (widens access)
     "#);
 }
 

@@ -67,7 +67,7 @@ fn a_refused_call_is_explained_offline() {
       why       POST needs group orders-team; the token has sales
       nearest   gatewright.yaml:31   ✔ POST  ✔ demo  ✘ claim groups: needs orders-team; token has sales
                 gatewright.yaml:29   ✘ GET only
-      cure      put somebody in group orders-team (identity "demo"), or accept one of sales at gatewright.yaml:31 (widens access)
+      cure      put somebody in group orders-team (identity "demo"), or grant sales at gatewright.yaml:31 (widens access)
     "#);
     assert_eq!(machine.ends("shop", &["can", "demo", "GET", "/orders"]), 0);
 }
