@@ -21,7 +21,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, watch},
+    sync::watch,
     task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
@@ -44,7 +44,7 @@ pub struct Timing {
     pub refresh: Duration,
     /// For how long keys are used while the issuer does not answer.
     pub stale: Duration,
-    /// The least time between two readings that requests ask for.
+    /// The least time between two readings that requests ask for, and between two failed ones.
     pub spacing: Duration,
     /// The first wait after a failure; doubled each time, up to `spacing`.
     pub retry: Duration,
@@ -105,15 +105,29 @@ struct Shared<K> {
     timing: Timing,
     held: ArcSwapOption<Held<K>>,
     failure: Mutex<Option<(ReadError, Instant)>>,
-    wanted: Notify,
     progress: watch::Sender<Progress>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Progress {
     started: u64,
     finished: u64,
-    last_start: Option<Instant>,
+    /// A request asks for a reading that has not begun.
+    wanted: bool,
+    /// When a request last asked for one. A reading that was due in any case takes nothing from the
+    /// requests: keys may turn right behind it.
+    asked: Option<Instant>,
+}
+
+/// Which reading a request waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    /// One that had begun before.
+    UnderWay,
+    /// One that began for it.
+    Asked,
+    /// None: it is too soon after the last that a request asked for.
+    Refused,
 }
 
 struct Task(JoinHandle<()>);
@@ -127,7 +141,7 @@ impl Default for Timing {
             stale: Duration::from_secs(24 * 60 * 60),
             spacing: Duration::from_secs(30),
             retry: Duration::from_secs(1),
-            wait: Duration::from_secs(10),
+            wait: Duration::from_secs(2),
         }
     }
 }
@@ -170,8 +184,7 @@ impl<K: PartialEq + Send + Sync + 'static> Issuer<K> {
             timing,
             held: ArcSwapOption::empty(),
             failure: Mutex::new(None),
-            wanted: Notify::new(),
-            progress: watch::Sender::new(Progress::default()),
+            progress: watch::Sender::new(Progress::first()),
         });
         let task = tokio::spawn(keep_reading(Arc::clone(&shared), client));
         Self { shared, _task: Arc::new(Task(task)) }
@@ -195,25 +208,35 @@ impl<K: PartialEq + Send + Sync + 'static> Issuer<K> {
     }
 
     /// Keys other than those of that generation, for a token whose key is not among them (or for any
-    /// token while there are none). Waits for a reading that is under way or due; answers at once
-    /// when the issuer was asked a moment ago, so that made-up key names cost it nothing.
+    /// token while there are none). Waits for a reading that is under way or may be asked for;
+    /// answers at once when requests asked for one a moment ago, so that made-up key names cost the
+    /// issuer nothing.
     pub async fn newer(&self, seen: Option<u64>) -> Option<Arc<Held<K>>> {
-        let other = || self.held().filter(|held| Some(held.generation) != seen);
-        if let Some(held) = other() {
-            return Some(held);
-        }
+        let newer = async {
+            // A reading that was under way may have begun before the key of the token was published.
+            while self.other(seen).is_none() && self.wait_for_reading().await == Waited::UnderWay {}
+        };
+        let _ended = timeout(self.shared.timing.wait, newer).await;
+        self.other(seen)
+    }
+
+    fn other(&self, seen: Option<u64>) -> Option<Arc<Held<K>>> {
+        self.held().filter(|held| Some(held.generation) != seen)
+    }
+
+    async fn wait_for_reading(&self) -> Waited {
         let mut progress = self.shared.progress.subscribe();
-        let before = *progress.borrow_and_update();
-        if before.started == before.finished {
-            let spacing = self.shared.timing.spacing;
-            if before.last_start.is_some_and(|start| start.elapsed() < spacing) {
-                return other();
-            }
-            self.shared.wanted.notify_one();
+        let (mut before, mut waited) = (0, Waited::Refused);
+        self.shared.progress.send_if_modified(|now| {
+            (before, waited) = (now.finished, now.ask(self.shared.timing.spacing));
+            waited == Waited::Asked
+        });
+        if waited == Waited::Refused {
+            return waited;
         }
-        let finished = progress.wait_for(|now| now.finished > before.finished);
-        let _ended = timeout(self.shared.timing.wait, finished).await;
-        other()
+        // The sender lives as long as `self.shared`.
+        let _never_closed = progress.wait_for(|now| now.finished > before).await;
+        waited
     }
 
     pub fn health(&self) -> Health {
@@ -230,6 +253,30 @@ impl<K: PartialEq + Send + Sync + 'static> Issuer<K> {
             failure: failure.map(|(error, at)| (error.to_string(), at.elapsed())),
             attempts: self.shared.progress.borrow().started,
         }
+    }
+}
+
+impl Progress {
+    /// The first reading is under way from the beginning.
+    fn first() -> Self {
+        Self { started: 1, finished: 0, wanted: false, asked: None }
+    }
+
+    fn ask(&mut self, spacing: Duration) -> Waited {
+        if self.started > self.finished {
+            return Waited::UnderWay;
+        }
+        if !self.wanted {
+            if self.asked.is_some_and(|asked| asked.elapsed() < spacing) {
+                return Waited::Refused;
+            }
+            (self.wanted, self.asked) = (true, Some(Instant::now()));
+        }
+        Waited::Asked
+    }
+
+    fn start(&mut self) {
+        (self.started, self.wanted) = (self.started + 1, false);
     }
 }
 
@@ -263,12 +310,8 @@ async fn keep_reading<K: PartialEq>(shared: Arc<Shared<K>>, client: Client) {
     let Timing { refresh, spacing, retry, .. } = shared.timing;
     let mut discovered = None;
     let mut failures = 0_u32;
+    let mut progress = shared.progress.subscribe();
     loop {
-        let start = Instant::now();
-        shared.progress.send_modify(|progress| {
-            progress.started += 1;
-            progress.last_start = Some(start);
-        });
         let read = read(&shared, &client, &mut discovered).await;
         failures = if read.is_ok() { 0 } else { failures.saturating_add(1) };
         shared.finish(read);
@@ -281,20 +324,13 @@ async fn keep_reading<K: PartialEq>(shared: Arc<Shared<K>>, client: Client) {
             _ => spacing,
         };
         let due = Instant::now() + pause;
+        // The sender lives as long as `shared`, so only a request or the time ends the wait.
+        let wanted = async { progress.wait_for(|now| now.wanted).await.map(drop) };
         tokio::select! {
             () = sleep_until(due) => {}
-            () = asked(&shared, start + spacing) => {}
+            _never_closed = wanted => {}
         }
-    }
-}
-
-/// Until a request asks for newer keys at a time when it may.
-async fn asked<K>(shared: &Shared<K>, from: Instant) {
-    loop {
-        shared.wanted.notified().await;
-        if Instant::now() >= from {
-            return;
-        }
+        shared.progress.send_modify(Progress::start);
     }
 }
 

@@ -14,10 +14,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use gw_net::{
-    client::Client,
-    issuer::{Issuers, Timing},
-};
+use gw_net::{client::Client, issuer::Issuers};
 use gw_policy::{gateway::SOCKET, keys::KeySet};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
@@ -226,7 +223,7 @@ impl Prepared {
             clock: settings.clock,
             current: ArcSwapOption::empty(),
             refused: Mutex::new(None),
-            issuers: Issuers::new(client, parse, Timing::default()),
+            issuers: Issuers::new(client, parse, settings.bounds.keys),
             counters: Counters::default(),
             decisions,
             lines,

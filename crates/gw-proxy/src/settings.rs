@@ -14,7 +14,7 @@ use gw_model::{
     id::{EnvironmentName, TargetName, WorkspaceId},
     secret::{Redacted, SecretStores},
 };
-use gw_net::client::ClientSettings;
+use gw_net::{client::ClientSettings, issuer::Timing};
 use gw_policy::generation::PublicKey;
 
 /// How one gateway runs.
@@ -84,6 +84,8 @@ pub struct Bounds {
     pub look: Duration,
     /// How often secrets are read again: a new value is in force after this long.
     pub secrets_refresh: Duration,
+    /// When the keys of identity providers are read, and for how long they are used.
+    pub keys: Timing,
 }
 
 /// Where one line of JSON per call goes.
@@ -107,6 +109,7 @@ impl Default for Bounds {
             max_record_bytes: 64 * 1024 * 1024,
             look: Duration::from_millis(100),
             secrets_refresh: Duration::from_secs(5),
+            keys: Timing::default(),
         }
     }
 }
