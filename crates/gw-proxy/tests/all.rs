@@ -17,6 +17,8 @@ mod certificates;
 mod generations;
 #[path = "all/identity_headers.rs"]
 mod identity_headers;
+#[path = "all/issuers.rs"]
+mod issuers;
 #[path = "all/tokens.rs"]
 mod tokens;
 #[path = "all/upstreams.rs"]

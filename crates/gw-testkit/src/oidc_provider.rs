@@ -24,6 +24,8 @@ use crate::wire::{Reply, request};
 /// How long the provider may take to make its keys and answer.
 const START: Duration = Duration::from_secs(60);
 
+const SCRIPT: &str = "provider.mjs";
+
 /// Runs until it is dropped.
 #[derive(Debug)]
 pub struct OidcProvider {
@@ -85,6 +87,11 @@ pub enum Failure {
 }
 
 impl OidcProvider {
+    /// Whether `make counterparts` has been run.
+    pub fn is_installed() -> bool {
+        folder().join(SCRIPT).is_file()
+    }
+
     pub fn start() -> Self {
         Self::start_with(None)
     }
@@ -96,7 +103,7 @@ impl OidcProvider {
 
     fn start_with(key_id: Option<&str>) -> Self {
         let folder = folder();
-        let script = folder.join("provider.mjs");
+        let script = folder.join(SCRIPT);
         assert!(script.is_file(), "no {}: run `make counterparts` first", script.display());
         let mut command = Command::new("node");
         command.arg(&script).current_dir(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,5 +1,7 @@
 //! Hostile tokens, one row of the threat model after another, over the wire.
 
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
 use base64::{
     Engine,
@@ -7,6 +9,7 @@ use base64::{
 };
 use gw_model::workspace::{Algorithm, Identity};
 use gw_policy::generation::Part;
+use gw_proxy::settings::Settings;
 use gw_testkit::{
     attack::{self, Attack, Outcome, Request, attack},
     backend::Backend,
@@ -21,7 +24,7 @@ use crate::bench::{AUDIENCE, Bench, NOW, Running, granted, identity, named, rule
 /// A running gateway that serves `/orders` to staff and `/open` to everybody.
 pub(crate) struct Scene<'a> {
     bench: &'a Bench,
-    running: Running<'a>,
+    pub(crate) running: Running<'a>,
 }
 
 impl<'a> Scene<'a> {
@@ -29,10 +32,14 @@ impl<'a> Scene<'a> {
         Self::start_with(bench, bench.parts([named("orders", bench.orders())]))
     }
 
-    fn start_with(bench: &'a Bench, mut parts: Vec<Part>) -> Self {
+    fn start_with(bench: &'a Bench, parts: Vec<Part>) -> Self {
+        Self::start_under(bench, parts, bench.settings())
+    }
+
+    pub(crate) fn start_under(bench: &'a Bench, mut parts: Vec<Part>, settings: Settings) -> Self {
         parts.push(named("open", bench.open()));
         bench.publish(1, &parts);
-        Self { bench, running: bench.start() }
+        Self { bench, running: bench.start_with(settings) }
     }
 
     /// Attacks with the token of a caller who would otherwise be let in.
@@ -40,7 +47,13 @@ impl<'a> Scene<'a> {
         self.attack(name, Request::with_token("/orders", token), status, reason)
     }
 
-    fn attack(&self, name: &str, request: Request, status: u16, reason: &str) -> Outcome {
+    pub(crate) fn attack(
+        &self,
+        name: &str,
+        request: Request,
+        status: u16,
+        reason: &str,
+    ) -> Outcome {
         let good = Request::with_headers("/open", &[]);
         attack(&self.over(good), &Attack { name, request, status, reason })
     }
@@ -57,7 +70,11 @@ impl<'a> Scene<'a> {
 
     /// Asserts that this token is let in.
     pub(crate) fn admit(&self, token: &str) {
-        attack::good(&self.over(Request::with_token("/orders", token)));
+        self.admit_to("/orders", token);
+    }
+
+    pub(crate) fn admit_to(&self, target: &str, token: &str) {
+        attack::good(&self.over(Request::with_token(target, token)));
     }
 
     /// Refused as a token that proves nothing.
@@ -65,7 +82,7 @@ impl<'a> Scene<'a> {
         self.refuse(name, token, 401, "token_refused");
     }
 
-    fn claims(&self) -> Value {
+    pub(crate) fn claims(&self) -> Value {
         self.bench.issuer.claims(AUDIENCE, "bob", NOW.unix_timestamp())
     }
 
@@ -79,6 +96,22 @@ impl<'a> Scene<'a> {
     fn headed(&self, header: &Value) -> String {
         self.bench.signer.write(&header.to_string(), &self.claims().to_string())
     }
+}
+
+/// `/orders` for staff and `/partners` for the people of another issuer.
+pub(crate) fn with_partners(bench: &Bench, issuer: &str) -> Vec<Part> {
+    let mut partners = bench.open();
+    partners.operations.iter_mut().for_each(|operation| operation.path = "/partners".to_owned());
+    partners.spec.access = vec![rule(5, &[], granted("partners", &[]))];
+    let mut parts = bench.parts([named("orders", bench.orders()), named("partners", partners)]);
+    let staff = parts.iter().find_map(|part| match part {
+        Part::Identity { identity: Identity::Oidc(oidc), .. } => Some(oidc.clone()),
+        _ => None,
+    });
+    let mut other = staff.expect("the bench declares one");
+    other.issuer = issuer.to_owned();
+    parts.push(Part::Identity { name: identity("partners"), identity: Identity::Oidc(other) });
+    parts
 }
 
 /// The identity `staff` accepts these algorithms.
@@ -393,17 +426,7 @@ fn the_keys_of_one_issuer_open_nothing_of_another() {
     // Two issuers that name their different keys alike.
     let other_signer = Signer::es256("k1");
     let other = Issuer::start(&[&other_signer]);
-    let mut partners = bench.open();
-    partners.operations.iter_mut().for_each(|operation| operation.path = "/partners".to_owned());
-    partners.spec.access = vec![rule(5, &[], granted("partners", &[]))];
-    let mut parts = bench.parts([named("orders", bench.orders()), named("partners", partners)]);
-    let staff = parts.iter().find_map(|part| match part {
-        Part::Identity { identity: Identity::Oidc(oidc), .. } => Some(oidc.clone()),
-        _ => None,
-    });
-    let mut second = staff.unwrap();
-    second.issuer = other.url();
-    parts.push(Part::Identity { name: identity("partners"), identity: Identity::Oidc(second) });
+    let parts = with_partners(&bench, &other.url());
     let scene = Scene::start_with(&bench, parts);
     scene.admit(&bench.signer.token(&scene.claims()));
     let others = other.claims(AUDIENCE, "bob", NOW.unix_timestamp());
@@ -554,18 +577,23 @@ fn an_extension_that_is_not_understood_is_refused() {
     scene.refuse_token("a payload that is not encoded", &plain);
 }
 
-/// Shows J20: part (the metadata changes between two starts, not between two readings)
+/// Shows J20: holds
 #[test]
 fn the_issuer_cannot_lower_the_algorithm() {
     let bench = Bench::new();
     let (es, rsa) = (Signer::es256("k1"), Signer::rs256("k2"));
     bench.issuer.publish(&[&es, &rsa]);
-    for announced in [json!(["ES256"]), json!(["RS256", "HS256", "none"])] {
+    let mut settings = bench.settings();
+    settings.bounds.keys.refresh = Duration::from_millis(20);
+    let parts = bench.parts([named("orders", bench.orders())]);
+    let scene = Scene::start_under(&bench, parts, settings);
+    for announced in [json!(["ES256"]), json!(["RS256"]), json!(["HS256", "none"]), json!([])] {
         let mut document = bench.issuer.discovery();
         document["id_token_signing_alg_values_supported"] = announced.clone();
         document["token_endpoint_auth_signing_alg_values_supported"] = announced;
         bench.issuer.set(DISCOVERY, Document::json(&document));
-        let scene = Scene::start(&bench);
+        // The second reading from here on began after the change, so the first after it is over.
+        bench.issuer.wait_for_fetches(DISCOVERY, bench.issuer.fetches(DISCOVERY) + 2);
         scene.admit(&es.token(&scene.claims()));
         scene.refuse_token("an algorithm that is not declared", &rsa.token(&scene.claims()));
         let unsigned = with_signature(&scene.headed(&json!({"alg": "none"})), b"");
