@@ -4,10 +4,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -20,12 +17,13 @@ pub(crate) struct Counter(AtomicU64);
 pub(crate) struct Metrics {
     pub(crate) refused_connections: Counter,
     pub(crate) failed_handshakes: Counter,
+    pub(crate) unreadable_requests: Counter,
     pub(crate) loaded: Counter,
     pub(crate) not_loaded: Counter,
     /// The generation that is served, 0 for none.
     pub(crate) generation: Counter,
     /// By API and outcome.
-    calls: RwLock<BTreeMap<String, BTreeMap<&'static str, Arc<Series>>>>,
+    calls: RwLock<BTreeMap<String, BTreeMap<&'static str, Series>>>,
 }
 
 /// What is counted of the calls that ended in one way.
@@ -55,16 +53,11 @@ impl Counter {
 impl Metrics {
     /// Counts one call. `outcome` is one of the reasons of [`crate::respond`].
     pub(crate) fn call(&self, api: &str, outcome: &'static str, took: Duration) {
-        self.series(api, outcome).add(took);
-    }
-
-    fn series(&self, api: &str, outcome: &'static str) -> Arc<Series> {
         if let Some(series) = self.calls.read().get(api).and_then(|of_api| of_api.get(outcome)) {
-            return Arc::clone(series);
+            return series.add(took);
         }
         let mut calls = self.calls.write();
-        let of_api = calls.entry(api.to_owned()).or_default();
-        Arc::clone(of_api.entry(outcome).or_default())
+        calls.entry(api.to_owned()).or_default().entry(outcome).or_default().add(took);
     }
 
     /// Forgets the APIs that are not served any more, so that names never pile up.
@@ -105,6 +98,12 @@ impl Metrics {
                 "counter",
                 "TLS handshakes that failed.",
                 self.failed_handshakes.get(),
+            ),
+            (
+                "gatewright_requests_unreadable_total",
+                "counter",
+                "Connections closed because what came was no request.",
+                self.unreadable_requests.get(),
             ),
             (
                 "gatewright_decisions_lost_total",
@@ -170,3 +169,6 @@ impl std::fmt::Display for Seconds {
         write!(f, "{}.{:06}", self.us / 1_000_000, self.us % 1_000_000)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gw_model::source::Origin;
 use gw_policy::{
     decision::{Asked, Asker, DecisionId, Reason, Record},
     snapshot::{Operation, Routed},
@@ -64,7 +65,7 @@ struct Call<'s> {
     /// In normal form, once it has one.
     path: Option<String>,
     identified: Option<Identified>,
-    grant: Option<gw_model::source::Origin>,
+    grant: Option<&'s Origin>,
     quota: Option<Quota>,
     reason: Reason,
     upstream_status: Option<u16>,
@@ -87,6 +88,10 @@ impl Answer for Worker {
         let outcome = self.run(&mut call, &head, body).await;
         self.end(call, &head, outcome)
     }
+
+    fn count_unreadable(&self) {
+        self.shared.metrics.unreadable_requests.add(1);
+    }
 }
 
 impl Worker {
@@ -103,7 +108,7 @@ impl Worker {
         mut body: RequestBody,
     ) -> Result<Response<ResponseBody>, Refusal> {
         // 1. The gateway's own keys, which backends fetch.
-        if head.path == JWKS_PATH {
+        if head.path() == JWKS_PATH {
             call.reason = Reason::Granted;
             return Ok(self.own_keys());
         }
@@ -112,7 +117,7 @@ impl Worker {
         // 3. Which operation is meant. The normal form of the path is the only one from here on.
         let preflight = cors::preflight(&head.method, &head.headers);
         let method = preflight.as_deref().unwrap_or(head.method.as_str());
-        let found = match serving.snapshot.route(&head.host, method, &head.path) {
+        let found = match serving.snapshot.route(&head.host, method, head.path()) {
             Routed::Found(found) => found,
             Routed::MethodNotListed(near) => {
                 call.operation = Some(near);
@@ -140,7 +145,7 @@ impl Worker {
         let identified = call.identified.insert(identified);
         // 6. Whether that caller may. Only this makes a permit, and only a permit is sent on.
         let permit = authorize(operation, identified, call.client, call.at)?;
-        call.grant = Some(permit.rule().clone());
+        call.grant = Some(permit.rule());
         // 7. Whether not too often.
         let now_ms = unix_ms(call.at);
         let counted =
@@ -224,7 +229,7 @@ impl Worker {
         {
             let line = call.line(head, status);
             let (lines, started) = (lines.clone(), call.started);
-            response.body_mut().tally = Some(Box::new(Ending { lines, started, line: Some(line) }));
+            response.body_mut().set_tally(Box::new(Ending { lines, started, line: Some(line) }));
         }
         response
     }
@@ -253,13 +258,13 @@ impl Worker {
             client: Some(call.client),
             method: head.method.to_string(),
             host: head.host.clone(),
-            path: call.path.clone().unwrap_or_else(|| shorten(&head.path)),
+            path: call.path.clone().unwrap_or_else(|| shorten(head.path())),
             reason: call.reason,
             status: status.as_u16(),
             detail: refusal.and_then(Refusal::detail),
             who: call.askers().collect(),
             operation: call.operation.map(asked),
-            grant: call.grant.clone(),
+            grant: call.grant.cloned(),
             candidates,
             policies,
             cure,
@@ -339,7 +344,7 @@ impl Call<'_> {
             client: self.client.to_string(),
             method: head.method.to_string(),
             host: head.host.clone(),
-            path: self.path.clone().unwrap_or_else(|| shorten(&head.path)),
+            path: self.path.clone().unwrap_or_else(|| shorten(head.path())),
             status: status.as_u16(),
             reason: self.reason.code(),
             api: self.operation.map(|operation| operation.api().name.to_string()),

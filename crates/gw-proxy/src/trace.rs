@@ -54,3 +54,6 @@ fn parse(value: &HeaderValue) -> Option<(u128, u8)> {
     let flags = u8::from_str_radix(flags, 16).ok()?;
     Some((trace_id, flags & 1))
 }
+
+#[cfg(test)]
+mod tests;

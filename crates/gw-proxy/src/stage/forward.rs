@@ -92,7 +92,7 @@ impl Outgoing<'_> {
         let path = self.found.upstream_path();
         let slash = if path.starts_with('/') { "" } else { "/" };
         let base = &self.service.base;
-        let text = match &self.head.query {
+        let text = match self.head.query() {
             Some(query) => format!("{base}{slash}{path}?{query}"),
             None => format!("{base}{slash}{path}"),
         };

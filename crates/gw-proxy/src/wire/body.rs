@@ -33,7 +33,7 @@ pub(crate) struct Overrun(Rc<Cell<bool>>);
 pub(crate) struct ResponseBody {
     source: Source,
     /// Told about every byte, and dropped with the body: the end of the call.
-    pub(crate) tally: Option<Box<dyn Tally>>,
+    tally: Option<Box<dyn Tally>>,
 }
 
 /// Counts what is sent to a caller; dropped when the last byte is gone or the caller is.
@@ -141,6 +141,14 @@ impl ResponseBody {
         Self { source: Source::Whole(None), tally: None }
     }
 
+    pub(crate) fn set_tally(&mut self, mut tally: Box<dyn Tally>) {
+        // Nobody asks a body that is known to be empty for its end.
+        if self.is_end_stream() {
+            tally.complete();
+        }
+        self.tally = Some(tally);
+    }
+
     /// `idle` bounds the wait for each piece.
     pub(crate) fn relay(incoming: Incoming, lease: Lease, idle: Duration) -> Self {
         let relay = Relay { incoming, lease: Some(lease), idle, deadline: None };
@@ -152,6 +160,15 @@ impl ResponseBody {
             relay.give_back();
         }
         body
+    }
+}
+
+impl Source {
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Upstream(relay) => relay.incoming.is_end_stream(),
+        }
     }
 }
 
@@ -208,21 +225,21 @@ impl Body for ResponseBody {
             Source::Whole(bytes) => bytes.take().map(Ok),
             Source::Upstream(relay) => ready!(relay.poll_data(cx)),
         };
+        let ended = this.source.is_end();
         if let Some(tally) = &mut this.tally {
-            match &data {
-                Some(Ok(data)) => tally.add(data.len()),
-                Some(Err(_)) => {}
-                None => tally.complete(),
+            if let Some(Ok(data)) = &data {
+                tally.add(data.len());
+            }
+            // After the last byte nobody asks again where the length was known.
+            if data.is_none() || (ended && data.as_ref().is_some_and(Result::is_ok)) {
+                tally.complete();
             }
         }
         Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Whole(bytes) => bytes.is_none(),
-            Source::Upstream(relay) => relay.incoming.is_end_stream(),
-        }
+        self.source.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {

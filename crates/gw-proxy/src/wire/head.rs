@@ -14,9 +14,7 @@ use rustls_pki_types::CertificateDer;
 #[derive(Debug)]
 pub(crate) struct RequestHead {
     pub(crate) method: Method,
-    /// Begins with `/`; normal form is the router's business.
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
+    target: Uri,
     /// Lower case, with the port if the caller gave one.
     pub(crate) host: String,
     pub(crate) headers: HeaderMap,
@@ -104,7 +102,7 @@ impl Malformed {
 impl RequestHead {
     pub(crate) fn parse(
         method: Method,
-        target: &Uri,
+        target: Uri,
         version: Version,
         mut headers: HeaderMap,
         peer: Peer,
@@ -118,24 +116,35 @@ impl RequestHead {
         if headers.keys().any(|name| name.as_str().contains('_')) {
             return Err(Malformed::Underscore);
         }
-        let host = parse_host(target, &headers, peer.scheme)?;
+        let host = parse_host(&target, &headers, peer.scheme)?;
         if !target.path().starts_with('/') {
             return Err(Malformed::TargetForm);
         }
         let length = parse_length(&headers)?;
         drop_connection_headers(&mut headers)?;
-        let path = target.path().to_owned();
-        let query = target.query().map(str::to_owned);
-        Ok(Self { method, path, query, host, headers, length, peer })
+        Ok(Self { method, target, host, headers, length, peer })
+    }
+
+    /// Begins with `/`; normal form is the router's business.
+    pub(crate) fn path(&self) -> &str {
+        self.target.path()
+    }
+
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.target.query()
     }
 }
 
 /// Whether a name is one that only the gateway may send to a backend, whatever its spelling: many
 /// backends do not tell `-` from `_`, or upper from lower case.
 pub(crate) fn is_identity_header(name: &str) -> bool {
-    let plain = name.to_ascii_lowercase().replace('_', "-");
-    IDENTITY_HEADERS.contains(&plain.as_str())
-        || IDENTITY_PREFIXES.iter().any(|prefix| plain.starts_with(prefix))
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let begins = |known: &str| {
+        let mut pairs = name.bytes().map(plain).zip(known.bytes());
+        name.len() >= known.len() && pairs.all(|(byte, wanted)| byte == wanted)
+    };
+    IDENTITY_HEADERS.iter().any(|known| name.len() == known.len() && begins(known))
+        || IDENTITY_PREFIXES.iter().any(|prefix| begins(prefix))
 }
 
 fn parse_host(target: &Uri, headers: &HeaderMap, scheme: Scheme) -> Result<String, Malformed> {

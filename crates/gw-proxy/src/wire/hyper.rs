@@ -24,6 +24,9 @@ pub(crate) trait Answer {
         head: Result<RequestHead, Malformed>,
         body: RequestBody,
     ) -> impl Future<Output = Response<ResponseBody>>;
+
+    /// Bytes came that are no request at all. The codec has answered; there was nothing to decide.
+    fn count_unreadable(&self);
 }
 
 /// Serves one connection until it ends, or until the gateway drains and the calls on it are answered.
@@ -40,12 +43,11 @@ pub(crate) async fn serve<A: Answer>(
         .header_read_timeout(bounds.head_timeout)
         .max_headers(bounds.max_headers)
         .max_header_size(bounds.max_head_bytes)
-        .half_close(false)
-        .pipeline_flush(true);
+        .half_close(false);
     let service = service_fn(async |request: Request<Incoming>| {
         let (parts, incoming) = request.into_parts();
         let peer = peer.clone();
-        let head = RequestHead::parse(parts.method, &parts.uri, parts.version, parts.headers, peer);
+        let head = RequestHead::parse(parts.method, parts.uri, parts.version, parts.headers, peer);
         let body = match &head {
             Ok(RequestHead { length: Length::Empty, .. }) => RequestBody::empty(),
             Ok(_) | Err(_) => RequestBody::new(incoming, bounds.max_body_bytes),
@@ -54,10 +56,15 @@ pub(crate) async fn serve<A: Answer>(
     });
     let connection = server.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // A broken connection ends the connection; the calls on it were recorded by their own end.
-    tokio::select! {
-        _ended = connection.as_mut() => return,
-        _asked = phase.wait_for(|phase| *phase >= Phase::Drain) => connection.as_mut().graceful_shutdown(),
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _asked = phase.wait_for(|phase| *phase >= Phase::Drain) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    // What else breaks a connection only ends it; the calls on it were recorded by their own end.
+    if ended.is_err_and(|error| error.is_parse()) {
+        gateway.count_unreadable();
     }
-    let _ended = connection.await;
 }

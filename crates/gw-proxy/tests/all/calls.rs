@@ -1,18 +1,25 @@
 //! One call at a time: who gets in, who does not, and what each is told.
 
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
 use gw_model::{
     api::{Cors, HeaderEdits, Per, Who},
     scalar::Method,
 };
+use gw_proxy::settings::AccessLog;
 use gw_testkit::{
     attack::{self, Attack, Request, attack},
     backend::Answer,
     wire::Connection,
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::bench::{Bench, limit, named, rule};
+use crate::bench::{Bench, Running, limit, named, rule};
 
 /// Shows S1.32: part (browser login is a later capability)
 #[test]
@@ -282,4 +289,79 @@ fn a_call_that_nobody_grants_is_denied_even_where_others_are_public() {
     let bob = bench.token("bob", &json!({}));
     assert_eq!(gateway.as_bearer("POST", "/open", &bob).status, 403);
     assert_eq!(bench.backend.requests().len(), 1);
+}
+
+#[test]
+fn only_a_trusted_proxy_says_on_whose_behalf_it_calls() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.spec.limits = vec![limit("1/1m", Per::Ip)];
+    bench.publish(1, &bench.parts([named("open", open)]));
+    let forwarded = |gateway: &Running<'_>, said: &str| {
+        gateway.call("GET", "/open", &[("x-forwarded-for", said)]).status
+    };
+    let gateway = bench.start();
+    assert_eq!(forwarded(&gateway, "192.0.2.1"), 200);
+    assert_eq!(forwarded(&gateway, "192.0.2.2"), 429, "a stranger made up an address");
+    drop(gateway);
+
+    let mut settings = bench.settings();
+    settings.trusted_proxies = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    let gateway = bench.start_with(settings);
+    assert_eq!(forwarded(&gateway, "192.0.2.1"), 200);
+    assert_eq!(forwarded(&gateway, "192.0.2.1"), 429);
+    // Only the last address was added by the proxy; what stands before it is the caller's own word.
+    assert_eq!(forwarded(&gateway, "192.0.2.9, 192.0.2.1"), 429);
+    assert_eq!(forwarded(&gateway, "192.0.2.1, 192.0.2.2"), 200);
+    let received = bench.backend.requests();
+    let told: Vec<_> = received.iter().map(|it| it.header("x-forwarded-for")).collect();
+    assert_eq!(told, [Some("127.0.0.1"), Some("192.0.2.1"), Some("192.0.2.2")]);
+}
+
+/// What a gateway wrote, readable once it has stopped.
+#[derive(Clone, Debug, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_access_log_has_one_line_per_call_and_no_secret() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("orders", bench.orders()), named("open", bench.open())]));
+    let written = Written::default();
+    let mut settings = bench.settings();
+    settings.access_log = Some(AccessLog { writer: Box::new(written.clone()), one_in: 1 });
+    let gateway = bench.start_with(settings);
+    let token = bench.token("bob", &json!({}));
+    let passed = gateway.as_bearer("GET", "/orders?key=hidden", &token);
+    let refused = gateway.call("GET", "/orders?key=hidden", &[]);
+    assert_eq!((passed.status, refused.status), (200, 401));
+    drop(gateway);
+
+    let text = String::from_utf8(written.0.lock().clone()).expect("text");
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    for (reply, reason, subject) in
+        [(&passed, "granted", json!("bob")), (&refused, "not_signed_in", Value::Null)]
+    {
+        // Calls on two connections may end in either order.
+        let of_reply =
+            |line: &&Value| line["decision"].as_str() == reply.header("gatewright-decision");
+        let line = lines.iter().find(of_reply).expect("a line");
+        assert_eq!((&line["reason"], &line["subject"]), (&json!(reason), &subject));
+        assert_eq!((&line["path"], &line["api"]), (&json!("/orders"), &json!("orders")));
+        assert_eq!((&line["bytes"], &line["complete"]), (&json!(reply.body.len()), &json!(true)));
+    }
+    let mut secrets = token.split('.').skip(1).chain(["hidden"]);
+    assert!(secrets.all(|secret| !text.contains(secret)), "{text}");
 }

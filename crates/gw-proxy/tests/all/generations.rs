@@ -173,6 +173,12 @@ fn without_a_valid_generation_everything_is_denied_and_readiness_says_why() {
     gateway.await_generation(1);
     assert_eq!(gateway.call("GET", "/open", &[]).status, 200);
     wait_until(|| ask("/readyz").status == 200);
+    // What is no request at all is answered by the codec, without a decision, and counted.
+    let mut connection = Connection::open(gateway.gateway.address()).expect("it accepts");
+    connection.send(b"GET /open HTTP/1.1\r\nno header\r\n\r\n").expect("it reads");
+    assert_eq!(connection.reply().expect("an answer").expect("an answer").status, 400);
+    let unreadable = "gatewright_requests_unreadable_total 1\n";
+    wait_until(|| ask("/metrics").text().contains(unreadable));
     let metrics = ask("/metrics").text();
     assert!(metrics.contains("gatewright_generation 1\n"), "{metrics}");
     assert!(metrics.contains(r#"_count{api="open",outcome="granted"} 1"#), "{metrics}");
