@@ -17,7 +17,7 @@ fn keys() -> Vec<(String, &'static str)> {
     ]
 }
 
-/// Shows S4.19: part (new changes only; the counter of old ones is open)
+/// Shows S4.19: part (rotations are not counted yet)
 #[test]
 fn finds_credentials_of_every_kind() {
     for (key, kind) in keys() {
