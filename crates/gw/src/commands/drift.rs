@@ -140,7 +140,9 @@ pub(crate) fn text(scene: &Scene, drifted: &[Drifted]) -> String {
     if drifted.is_empty() {
         return format!("{scene}: nothing differs from what was written · read {at}\n");
     }
-    let mut text = format!("{scene}: {} differ · read {at}\n", count(drifted.len(), "object"));
+    let verb = if drifted.len() == 1 { "differs" } else { "differ" };
+    let objects = count(drifted.len(), "object");
+    let mut text = format!("{scene}: {objects} {verb} · read {at}\n");
     for one in drifted {
         let actor = one.actor.as_ref().map_or_else(
             || "by whom is not known".to_owned(),
@@ -148,8 +150,10 @@ pub(crate) fn text(scene: &Scene, drifted: &[Drifted]) -> String {
         );
         text.push_str(&format!("  {}  {}   {} {actor}\n", one.target, one.object, one.kind));
         for setting in &one.settings {
-            let value = |value: &Option<Value>| {
-                value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string)
+            let value = |value: &Option<Value>| match value {
+                None => "nothing".to_owned(),
+                Some(Value::String(text)) => text.clone(),
+                Some(other) => other.to_string(),
             };
             text.push_str(&format!(
                 "      {:<28} written {}   live {}\n",
