@@ -1,6 +1,7 @@
 //! Connections to upstreams: one pool per thread, never shared between credentials.
 //!
-//! A connection is lent for one exchange and comes back when the answer's last byte has passed.
+//! A connection is lent for one exchange and comes back when the last byte of the answer and that of
+//! the request have passed. One whose request is still on its way at the end of the answer is closed.
 
 pub(crate) mod tls;
 
@@ -31,7 +32,10 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use crate::wire::{body::RequestBody, head::Scheme};
+use crate::wire::{
+    body::{Progress, RequestBody},
+    head::Scheme,
+};
 
 /// What makes two connections the same: where they go, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +77,8 @@ pub(crate) struct Lease {
     sender: SendRequest<RequestBody>,
     place: Arc<Place>,
     pool: Pool,
+    /// Of the request that is sent on it.
+    request: Option<Progress>,
 }
 
 /// Why there is no answer from the upstream.
@@ -94,32 +100,32 @@ impl Pool {
         Self { shelf: Rc::default(), connect_timeout, idle, max_head_bytes }
     }
 
-    /// Sends a request on an idle connection or a new one. A request is sent again only when no byte
-    /// of it can have had an effect: it never left, or it is safe to repeat and has no body.
+    /// Sends a request on an idle connection or a new one. A request is sent again at most once, on a
+    /// new connection, and only when no byte of it can have had an effect: it never left, or it is
+    /// safe to repeat, has no body and nothing was answered.
     pub(crate) async fn send(
         &self,
         access: &Access,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamFault> {
-        while let Some(mut lease) = self.take(&access.place) {
-            if lease.sender.ready().await.is_err() {
-                continue;
-            }
+        let progress = request.body().progress();
+        if let Some(mut lease) = self.take(&access.place) {
             let spare = repeatable(&request);
-            match lease.sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, lease)),
-                Err(mut failed) => match (failed.take_message(), spare) {
-                    (Some(unsent), _) => request = unsent,
-                    (None, Some(parts)) => {
-                        request = Request::from_parts(parts, RequestBody::empty());
-                    }
-                    (None, None) => return Err(UpstreamFault::Broken(failed.into_error())),
-                },
-            }
+            let mut failed = match lease.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, lease.during(progress))),
+                Err(failed) => failed,
+            };
+            request = match (failed.take_message(), spare) {
+                (Some(unsent), _) => unsent,
+                (None, Some(parts)) if !failed.error().is_parse() => {
+                    Request::from_parts(parts, RequestBody::empty())
+                }
+                (None, _) => return Err(UpstreamFault::Broken(failed.into_error())),
+            };
         }
         let mut lease = self.connect(access).await?;
         let response = lease.sender.send_request(request).await.map_err(UpstreamFault::Broken)?;
-        Ok((response, lease))
+        Ok((response, lease.during(progress)))
     }
 
     /// Closes what has been idle for too long.
@@ -138,9 +144,9 @@ impl Pool {
         let connections = shelf.get_mut(place)?;
         let now = Instant::now();
         while let Some(idle) = connections.pop() {
-            if !idle.sender.is_closed() && now.duration_since(idle.since) < self.idle {
+            if idle.sender.is_ready() && now.duration_since(idle.since) < self.idle {
                 let (place, pool) = (Arc::clone(place), self.clone());
-                return Some(Lease { sender: idle.sender, place, pool });
+                return Some(Lease { sender: idle.sender, place, pool, request: None });
             }
         }
         None
@@ -149,7 +155,8 @@ impl Pool {
     async fn connect(&self, access: &Access) -> Result<Lease, UpstreamFault> {
         let opened = timeout(self.connect_timeout, self.open(access)).await;
         let sender = opened.map_err(|_| UpstreamFault::ConnectTimeout)??;
-        Ok(Lease { sender, place: Arc::clone(&access.place), pool: self.clone() })
+        let (place, pool) = (Arc::clone(&access.place), self.clone());
+        Ok(Lease { sender, place, pool, request: None })
     }
 
     async fn open(&self, access: &Access) -> Result<SendRequest<RequestBody>, UpstreamFault> {
@@ -188,10 +195,15 @@ impl Pool {
 }
 
 impl Lease {
-    /// Puts the connection back for the next exchange.
+    fn during(self, request: Progress) -> Self {
+        Self { request: Some(request), ..self }
+    }
+
+    /// The answer is complete: puts the connection back for the next exchange, or closes it when
+    /// the request is not.
     pub(crate) fn give_back(self) {
-        let Self { sender, place, pool } = self;
-        if sender.is_closed() {
+        let Self { sender, place, pool, request } = self;
+        if sender.is_closed() || !request.is_some_and(|request| request.is_ended()) {
             return;
         }
         let mut shelf = pool.shelf.borrow_mut();

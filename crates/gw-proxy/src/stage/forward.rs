@@ -68,7 +68,7 @@ impl Outgoing<'_> {
         if let Some((name, value)) = &ready.header {
             headers.insert(name, value.clone());
         }
-        let (allowed, overrun) = (body.left(), body.overrun());
+        let (allowed, progress) = (body.left(), body.progress());
         let mut request = Request::new(body);
         request.method_mut().clone_from(&self.head.method);
         *request.uri_mut() = self.target()?;
@@ -77,7 +77,7 @@ impl Outgoing<'_> {
         let sent = timeout(wait, worker.pool.send(&ready.access, request)).await;
         match sent {
             Ok(Ok((response, lease))) => self.relay(response, lease),
-            Ok(Err(_)) | Err(_) if overrun.happened() => Err(Refusal::BodyTooLarge { allowed }),
+            Ok(Err(_)) | Err(_) if progress.is_overrun() => Err(Refusal::BodyTooLarge { allowed }),
             Ok(Err(fault)) => Err(Refusal::Upstream(fault)),
             Err(_) => Err(Refusal::UpstreamTimeout(wait)),
         }

@@ -21,12 +21,20 @@ use crate::upstream::Lease;
 pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
     left: u64,
-    overrun: Overrun,
+    progress: Progress,
 }
 
-/// Whether a body went over its bound. The stage that forwards keeps one end of it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Overrun(Rc<Cell<bool>>);
+/// How far a caller's body has come, for those who wait while somebody else reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress(Rc<Cell<Stage>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Reading,
+    Ended,
+    /// It went over its bound.
+    Overrun,
+}
 
 /// What a caller receives.
 #[derive(Debug)]
@@ -66,19 +74,26 @@ pub(crate) enum BodyFault {
     Broken(hyper::Error),
 }
 
-impl Overrun {
-    pub(crate) fn happened(&self) -> bool {
-        self.0.get()
+impl Progress {
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.0.get() == Stage::Overrun
+    }
+
+    /// Whether the last byte was taken.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.0.get() == Stage::Ended
     }
 }
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, bound: u64) -> Self {
-        Self { incoming: Some(incoming), left: bound, overrun: Overrun::default() }
+        let stage = if incoming.is_end_stream() { Stage::Ended } else { Stage::Reading };
+        let progress = Progress(Rc::new(Cell::new(stage)));
+        Self { incoming: Some(incoming), left: bound, progress }
     }
 
     pub(crate) fn empty() -> Self {
-        Self { incoming: None, left: 0, overrun: Overrun::default() }
+        Self { incoming: None, left: 0, progress: Progress(Rc::new(Cell::new(Stage::Ended))) }
     }
 
     /// The smaller of both bounds holds from now on.
@@ -90,8 +105,8 @@ impl RequestBody {
         self.left
     }
 
-    pub(crate) fn overrun(&self) -> Overrun {
-        self.overrun.clone()
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 }
 
@@ -107,16 +122,23 @@ impl Body for RequestBody {
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
         loop {
             match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
-                None => return Poll::Ready(None),
+                None => {
+                    this.progress.0.set(Stage::Ended);
+                    return Poll::Ready(None);
+                }
                 Some(Err(error)) => return Poll::Ready(Some(Err(BodyFault::Broken(error)))),
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
                     let Some(left) = this.left.checked_sub(length) else {
-                        this.overrun.0.set(true);
+                        this.progress.0.set(Stage::Overrun);
                         return Poll::Ready(Some(Err(BodyFault::TooLarge)));
                     };
                     this.left = left;
+                    // After the last byte nobody asks again where the length was known.
+                    if incoming.is_end_stream() {
+                        this.progress.0.set(Stage::Ended);
+                    }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
             }

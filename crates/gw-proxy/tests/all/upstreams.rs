@@ -1,9 +1,21 @@
 //! How the gateway reaches backends, and what it says when it cannot.
 
-use std::net::TcpListener;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc::{Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
 
 use gw_model::{api::UpstreamAuth, id::SecretName};
 use gw_policy::generation::Part;
+use gw_testkit::wire::Connection;
 use serde_json::json;
 
 use crate::bench::{Bench, Running, named, wait_until};
@@ -98,12 +110,103 @@ fn connections_to_an_upstream_are_used_again() {
     let bench = Bench::new();
     bench.publish(1, &bench.parts([named("open", bench.open())]));
     let gateway = bench.start();
-    let mut connection =
-        gw_testkit::wire::Connection::open(gateway.gateway.address()).expect("it accepts");
+    let mut connection = Connection::open(gateway.gateway.address()).expect("it accepts");
     for _ in 0..20 {
         connection.send(b"GET /open HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
         assert_eq!(connection.reply().expect("an answer").expect("an answer").status, 200);
     }
     assert_eq!(bench.backend.requests().len(), 20);
     assert_eq!(bench.backend.connections(), 1);
+}
+
+/// An upstream that this test answers by hand: `answer` is told which connection and which request
+/// on it has come, and whether to go on is its answer.
+fn upstream(
+    answer: impl Fn(&mut TcpStream, usize, usize) -> bool + Send + Sync + 'static,
+) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for (connection, stream) in listener.incoming().enumerate() {
+            let (Ok(mut stream), answer) = (stream, Arc::clone(&answer)) else { return };
+            thread::spawn(move || {
+                let Ok(reading) = stream.try_clone() else { return };
+                let mut lines = BufReader::new(reading).lines();
+                let mut request = 0;
+                while lines.by_ref().map_while(Result::ok).any(|line| line.is_empty()) {
+                    if !answer(&mut stream, connection, request) {
+                        return;
+                    }
+                    request += 1;
+                }
+            });
+        }
+    });
+    url
+}
+
+const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+fn on_one_thread(bench: &Bench, url: String) -> Running<'_> {
+    let mut open = bench.open();
+    open.spec.upstream.url = url;
+    open.spec.upstream.timeout = "10s".parse().expect("a period");
+    bench.publish(1, &bench.parts([named("open", open)]));
+    let mut settings = bench.settings();
+    settings.threads = NonZeroUsize::MIN;
+    bench.start_with(settings)
+}
+
+#[test]
+fn a_connection_that_a_caller_still_sends_on_is_lent_to_nobody_else() {
+    let bench = Bench::new();
+    // It answers each head at once and does not wait for bodies.
+    let url = upstream(|stream, _, _| stream.write_all(EMPTY).is_ok());
+    let gateway = on_one_thread(&bench, url);
+    let mut slow = Connection::open(gateway.gateway.address()).expect("it accepts");
+    slow.send(b"POST /open HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nbegun")
+        .expect("it reads");
+    assert_eq!(slow.reply().expect("an answer").expect("an answer").status, 200);
+    let begun = std::time::Instant::now();
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5), "it waited for another caller's body");
+}
+
+#[test]
+fn a_call_is_sent_again_once_at_most() {
+    let bench = Bench::new();
+    let (idle, seen) = (8, Arc::new(AtomicUsize::new(0)));
+    let (arrived, arrivals) = channel();
+    let (sent, waiting): (Sender<TcpStream>, _) = channel();
+    let count = Arc::clone(&seen);
+    // The first request on each connection waits until all are there; the second, and every request
+    // on a connection made later, is taken and not answered.
+    let url = upstream(move |stream, connection, request| {
+        if connection < idle && request == 0 {
+            let held = stream.try_clone().expect("a stream");
+            return sent.send(held).is_ok() && arrived.send(()).is_ok();
+        }
+        count.fetch_add(1, SeqCst);
+        let _closed = stream.shutdown(std::net::Shutdown::Both);
+        false
+    });
+    let gateway = on_one_thread(&bench, url);
+    thread::scope(|scope| {
+        let calls: Vec<_> =
+            (0..idle).map(|_| scope.spawn(|| gateway.call("GET", "/open", &[]).status)).collect();
+        for _ in 0..idle {
+            arrivals.recv_timeout(Duration::from_secs(20)).expect("a request");
+        }
+        for mut stream in waiting.try_iter() {
+            stream.write_all(EMPTY).expect("it reads");
+        }
+        for call in calls {
+            assert_eq!(call.join().expect("a call"), 200);
+        }
+    });
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 502);
+    assert_eq!(seen.load(SeqCst), 2, "one on an idle connection and one on a new one");
+    assert_eq!(gateway.call("POST", "/open", &[]).status, 502);
+    assert_eq!(seen.load(SeqCst), 3, "what may have had an effect is not sent again");
 }
