@@ -14,13 +14,12 @@ use std::{
 };
 
 use gw_model::code::Code;
+pub use journal::{Action, Change, Ending, NewChange, Outcome, StepRecord, StepState, Written};
+pub use lock::StateLock;
 use sqlx::{
     Row, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-
-pub use journal::{Action, Change, Ending, NewChange, Outcome, StepRecord, StepState, Written};
-pub use lock::StateLock;
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];

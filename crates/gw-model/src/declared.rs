@@ -435,4 +435,11 @@ macro_rules! words {
     };
 }
 
-pub(crate) use {add_field, choice, declaration, field_of, map_of, name_of, shape_of, words};
+pub(crate) use add_field;
+pub(crate) use choice;
+pub(crate) use declaration;
+pub(crate) use field_of;
+pub(crate) use map_of;
+pub(crate) use name_of;
+pub(crate) use shape_of;
+pub(crate) use words;

@@ -8,6 +8,8 @@ mod upstream;
 
 use std::{collections::BTreeMap, error::Error, fmt, str::FromStr, sync::Arc};
 
+pub(crate) use self::discover::Kind;
+use self::discover::{Document, Found};
 use crate::{
     api::{ApiSpec, FileRef},
     code::Code,
@@ -22,9 +24,6 @@ use crate::{
     source::{FileId, Sources},
     workspace::WorkspaceSpec,
 };
-
-pub(crate) use self::discover::Kind;
-use self::discover::{Document, Found};
 
 /// The files of a workspace, by their paths from its root: `/` between folders, in order.
 pub trait Files {

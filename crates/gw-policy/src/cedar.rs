@@ -14,6 +14,7 @@ use cedar_policy::{
     EntityUid, PolicyId, PolicySet, Request, ResourceConstraint, RestrictedExpression, Schema,
 };
 use gw_model::{code::Code, desired::Desired, diagnostic::Diagnostic, id::ApiName};
+use policy::Forbid;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
     principal::{ClaimSet, Principal},
     snapshot::{Condition, Operation},
 };
-use policy::Forbid;
 
 /// What policies may speak of.
 pub const SCHEMA: &str = include_str!("../../../schemas/gatewright.cedarschema");

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use gw_model::desired::Desired;
-use gw_model::scalar::Method;
+use gw_model::{desired::Desired, scalar::Method};
 use gw_plan::{
     difference::Difference,
     driver::{Actor, Answer, Condition, Lowered, Observed, Pending, Probed, Served, Token},

@@ -1,7 +1,8 @@
 //! Whether this caller may make this call. The rules are asked for each call, never remembered.
 
-use gw_policy::{authorize::Permit, principal::Caller, snapshot::Operation};
 use std::net::IpAddr;
+
+use gw_policy::{authorize::Permit, principal::Caller, snapshot::Operation};
 use time::OffsetDateTime;
 
 use super::identify::Identified;

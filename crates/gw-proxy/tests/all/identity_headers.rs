@@ -1,7 +1,9 @@
 //! What says who calls is said by the gateway alone.
 
-use gw_model::api::{Assertion, UpstreamAuth};
-use gw_model::id::SecretName;
+use gw_model::{
+    api::{Assertion, UpstreamAuth},
+    id::SecretName,
+};
 use gw_testkit::attack::{self, Attack, Request, attack};
 use serde_json::{Value, json};
 
