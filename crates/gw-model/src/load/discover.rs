@@ -146,9 +146,14 @@ pub(crate) fn discover(
     desk.refuse_same_names();
     desk.read_policies(&paths);
     if desk.found.workspace().is_none() && !desk.is_broken(Kind::Workspace) {
+        if !paths.iter().any(|path| path == ROOT) {
+            // This is no workspace: what lies in it is none of our business.
+            desk.diagnostics.clear();
+        }
         desk.diagnostics.push(
             Diagnostic::new(Code::NoWorkspace, "there is no document of kind `Workspace`")
-                .help(format!("write one into {ROOT}, or let `gatewright init` do it")),
+                .help("name the folder that holds it with `-w DIR`")
+                .help(format!("or write one into {ROOT}; `gatewright init` does it")),
         );
     }
     desk.found

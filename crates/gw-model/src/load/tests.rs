@@ -148,7 +148,10 @@ fn a_folder_becomes_what_must_hold() {
     assert_snapshot!(folder().told(), @"");
     let desired = desired(&folder(), "dev");
     let api = desired.apis.values().next().unwrap();
-    let json = |part: serde_json::Value| part.to_string();
+    let json = |mut part: serde_json::Value| {
+        part.sort_all_objects();
+        part.to_string()
+    };
     assert_eq!(api.at.to_string(), "apis/orders/api.yaml:1");
     assert_snapshot!(json(serde_json::json!(api.spec.upstream)), @r#"{"assertion":null,"auth":{"header":{"name":"X-Api-Key","prefix":"","secret":"orders-key"}},"health":null,"passAuthorization":false,"timeout":"30s","url":"https://orders.example.com"}"#);
     assert_snapshot!(json(serde_json::json!(api.spec.access)), @r#"[{"at":{"file":"apis/orders/api.yaml","line":11},"methods":["GET"],"operations":[],"until":null,"who":{"proven":{"claims":{},"identities":["staff"],"when":null}}},{"at":{"file":"apis/orders/api.yaml","line":12},"methods":[],"operations":["createOrder"],"until":null,"who":{"proven":{"claims":{"groups":["testers"]},"identities":["staff"],"when":null}}}]"#);
@@ -375,7 +378,8 @@ fn identities_have_one_purpose() {
 fn which_files_are_declarations_is_said() {
     assert_snapshot!(Folder::default().told(), @r"
     GW1602 there is no document of kind `Workspace`
-      help: write one into gatewright.yaml, or let `gatewright init` do it
+      help: name the folder that holds it with `-w DIR`
+      help: or write one into gatewright.yaml; `gatewright init` does it
     ");
     let elsewhere = folder().with("apis/extra.yaml", API);
     assert_snapshot!(elsewhere.told(), @r"

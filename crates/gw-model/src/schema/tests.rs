@@ -27,7 +27,7 @@ fn the_schema_is_as_strict_as_the_reference() {
     + /oneOf/0/properties/spec/properties/identities/additionalProperties/properties/oidc/properties/rename/propertyNames: {"maxLength":256,"minLength":1}
     + /oneOf/0/properties/spec/properties/teams/additionalProperties/properties/holders/properties/claims/propertyNames: {"maxLength":256,"minLength":1}
     + /oneOf/1/properties/spec/properties/changes/items/properties/claims/propertyNames: {"maxLength":256,"minLength":1}
-    + /oneOf/1/properties/spec/properties/deletions/default: {"ceiling":5,"mode":"byRule"}
+    + /oneOf/1/properties/spec/properties/deletions/default: {"mode":"byRule","ceiling":5}
     + /oneOf/1/properties/spec/properties/deletions/properties/ceiling/maximum: 4294967295
     + /oneOf/1/properties/spec/properties/drift/default: {"every":"5m","then":"report"}
     + /oneOf/1/properties/spec/properties/identities/additionalProperties/properties/oidc/properties/rename/propertyNames: {"maxLength":256,"minLength":1}

@@ -67,7 +67,7 @@ fn every_line_has_its_origin() {
           identities: [local, operators]             # environments/dev.yaml:9
           deletes: false                             # default
       drift: { every: 5m, then: report }             # default
-      deletions: { ceiling: 5, mode: byRule }        # default
+      deletions: { mode: byRule, ceiling: 5 }        # default
     "#);
 }
 
