@@ -60,6 +60,8 @@ const BITS_PER_CHARACTER: f64 = 3.7;
 const SHORTEST: usize = 12;
 const RANDOM_LENGTH: usize = 24;
 const HEXADECIMAL_LENGTH: usize = 32;
+/// How far a look goes from one place, so that a text made of beginnings costs no square.
+const LOOK_BYTES: usize = 512;
 
 /// The first credential of a text.
 pub fn find(text: &str, look: Look) -> Option<Leak> {
@@ -107,12 +109,16 @@ fn find_prefix(text: &str) -> Option<Leak> {
                 return None;
             }
             let behind = text.get(begin + prefix.len()..)?;
-            let length =
-                behind.bytes().take_while(|byte| is_base64(*byte) || *byte == b'.').count();
-            let key = behind.get(..length)?;
+            let length = |most: usize| {
+                let bytes = behind.bytes().take(most);
+                bytes.take_while(|byte| is_base64(*byte) || *byte == b'.').count()
+            };
+            let key = behind.get(..length(LOOK_BYTES))?;
             let sample = key.contains("EXAMPLE") || distinct(key) <= 4;
-            let end = begin + prefix.len() + length;
-            (length >= *least && !sample).then_some(Leak { kind, at: begin..end })
+            (key.len() >= *least && !sample).then(|| {
+                let end = begin + prefix.len() + length(usize::MAX);
+                Leak { kind, at: begin..end }
+            })
         })
     })
 }
@@ -145,10 +151,17 @@ fn find_random(text: &str) -> Option<Leak> {
 /// public.
 fn is_identifier(text: &str, at: &Range<usize>) -> bool {
     let word = text.get(at.clone()).unwrap_or_default();
-    let before = text.get(..at.start).unwrap_or_default();
+    let before = tail(text.get(..at.start).unwrap_or_default());
     let spaced = before.rsplit([' ', '\n', '"', '\'', '=', '(']).next().unwrap_or_default();
     let in_path = spaced.contains('/') || word.starts_with('/') || word.matches('/').count() >= 2;
     in_path || spaced.ends_with("sha256:") || spaced.ends_with("sha512:") || is_uuid(word)
+}
+
+/// The end of a text, as far as one look goes.
+fn tail(text: &str) -> &str {
+    let wanted = text.len().saturating_sub(LOOK_BYTES);
+    let begin = (wanted..=text.len()).find(|at| text.is_char_boundary(*at));
+    begin.and_then(|at| text.get(at..)).unwrap_or_default()
 }
 
 fn is_uuid(word: &str) -> bool {

@@ -69,3 +69,12 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_made_of_beginnings_costs_no_square() {
+    // With a look to the end of the text from each of its beginnings this takes minutes.
+    let beginnings = "-AKIA".repeat(200_000);
+    assert!(find(&beginnings, Look::Everything).is_none());
+    let words = "/Ab3dEf6hIj9lMn2pQr5tUv8x:".repeat(40_000);
+    assert!(find(&words, Look::Everything).is_none());
+}
