@@ -120,7 +120,6 @@ fn decode(path: &str) -> Result<String, PathRefusal> {
                     b'/' | b'\\' => return Err(PathRefusal::EncodedSeparator),
                     0..=0x1f | 0x7f => return Err(PathRefusal::Control),
                     b'.' => return Err(PathRefusal::DotSegment),
-                    b'%' if hex_pair(&bytes).is_some() => return Err(PathRefusal::BadEncoding),
                     _ if is_unreserved(value) => normal.push(char::from(value)),
                     _ => push_encoded(&mut normal, value),
                 }
@@ -136,6 +135,12 @@ fn decode(path: &str) -> Result<String, PathRefusal> {
     }
     if std::str::from_utf8(&decoded).is_err() {
         return Err(PathRefusal::NotUtf8);
+    }
+    // Looked for in what was decoded: the digits behind an encoded `%` may be encoded themselves.
+    let mut percents =
+        normal.match_indices("%25").filter_map(|(at, found)| normal.get(at + found.len()..));
+    if percents.any(|behind| hex_pair(&behind.bytes()).is_some()) {
+        return Err(PathRefusal::BadEncoding);
     }
     refuse_segments(normal.strip_prefix('/').unwrap_or(&normal))?;
     Ok(normal)

@@ -28,7 +28,7 @@ fn a_path_has_one_normal_form() {
 }
 
 /// Ways past rules that have worked on servers which disagree about a path.
-const AMBIGUOUS: [(&str, PathRefusal); 28] = [
+const AMBIGUOUS: [(&str, PathRefusal); 30] = [
     ("", PathRefusal::NotAbsolute),
     ("*", PathRefusal::NotAbsolute),
     ("orders", PathRefusal::NotAbsolute),
@@ -50,6 +50,8 @@ const AMBIGUOUS: [(&str, PathRefusal); 28] = [
     ("/orders%00", PathRefusal::Control),
     ("/orders%0d%0aX: y", PathRefusal::Control),
     ("/%252e%252e/admin", PathRefusal::BadEncoding),
+    ("/%25%32%65%25%32%65/admin", PathRefusal::BadEncoding),
+    ("/%252%65/admin", PathRefusal::BadEncoding),
     ("/orders%2", PathRefusal::BadEncoding),
     ("/orders%zz", PathRefusal::BadEncoding),
     ("/orders%", PathRefusal::BadEncoding),
@@ -182,6 +184,8 @@ fn path() -> impl Strategy<Value = String> {
         Just("%6F"),
         Just("%25"),
         Just("2e"),
+        Just("%32"),
+        Just("%65"),
         Just("%c3%a9"),
         Just("%c0%af"),
         Just(";"),
