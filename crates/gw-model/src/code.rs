@@ -216,10 +216,10 @@ codes! {
     RuleEndsSoon = 1414 Warning "a rule that ends soon",
         "The date under `until` is at most 14 days away. Callers who are let in by this rule alone \
          will be refused from the next day on.";
-    PolicyNeverMatches = 1415 Warning "a policy that can never match",
-        "The policy names an API, an operation, an identity or an environment that does not exist \
-         here, so it takes nothing away. Where the name is misspelt, a door is open that was meant \
-         to be shut.";
+    PolicyNamesNothing = 1415 Error "a policy that names what does not exist",
+        "The policy names an API, an operation, an identity or an environment that no environment \
+         has, so it takes nothing away. Where the name is misspelt, a door is open that was meant to \
+         be shut; where the thing is gone, remove the policy with it.";
 
     OpenIssuer = 1420 Warning "anybody at this issuer",
         "Some issuers sign tokens for everybody in the world who runs a job or a cluster there. A \

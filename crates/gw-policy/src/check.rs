@@ -10,6 +10,7 @@ use gw_model::{
     desired::{Api, Desired},
     diagnostic::Diagnostic,
     id::{ApiName, IdentityName},
+    shape::nearest,
 };
 use time::{Date, Duration};
 
@@ -49,7 +50,6 @@ pub fn findings(desired: &Desired, today: Date) -> Vec<Diagnostic> {
         }
         findings.extend(nobody_may_call(name, api, today));
     }
-    findings.append(&mut idle_policies(desired));
     findings
 }
 
@@ -100,39 +100,71 @@ fn nobody_may_call(name: &ApiName, api: &Api, today: Date) -> Option<Diagnostic>
     Some(finding.help("add a rule under `access`, or leave it: the gateway answers 403"))
 }
 
-/// Policies that name something of this workspace which does not exist.
-fn idle_policies(desired: &Desired) -> Vec<Diagnostic> {
+/// Policies that name what no environment has: a forbid with a misspelt name forbids nothing.
+///
+/// One file speaks to every environment, so all of them are asked. They share their policies.
+pub fn policies(environments: &[Desired]) -> Vec<Diagnostic> {
+    let Some(first) = environments.first() else { return vec![] };
     let words = match Vocabulary::get() {
         Ok(words) => words,
         Err(NotEvaluated(error)) => return vec![Diagnostic::new(Code::PolicyInvalid, error)],
     };
-    let operations: BTreeSet<String> = desired
-        .apis
-        .iter()
-        .flat_map(|(name, api)| api.operations.iter().map(|it| operation_id(name, &it.id)))
-        .collect();
-    let known = |uid: &EntityUid| {
-        let id = uid.id().unescaped();
-        match uid.type_name().basename() {
-            "Identity" => {
-                desired.identities.contains_key(id)
-                    || matches!(id, IdentityName::LOCAL | IdentityName::SERVER)
-            }
-            "Api" => desired.apis.contains_key(id),
-            "Operation" => operations.contains(id),
-            // Another environment's policies stand in the same files.
-            _ => true,
-        }
-    };
+    let known = Known::of(environments);
     let describe = |forbid: &Forbid| {
-        let unknown = forbid.names().into_iter().find(|uid| !known(uid))?;
+        let stranger = |uid: &EntityUid| {
+            known.names(uid).is_some_and(|names| !names.contains(uid.id().unescaped()))
+        };
+        let unknown = forbid.names().into_iter().find(stranger)?;
         let (kind, id) = (unknown.type_name().basename().to_lowercase(), unknown.id().unescaped());
-        let message = format!("policy `{}` names {kind} `{id}`, which is not here", forbid.id);
-        Some(Diagnostic::new(Code::PolicyNeverMatches, message).on(&forbid.source, "this policy"))
+        let message = format!("policy `{}` names {kind} `{id}`, which does not exist", forbid.id);
+        let told = Diagnostic::new(Code::PolicyNamesNothing, message);
+        let nearest =
+            known.names(&unknown).and_then(|names| nearest(id, names.iter().map(String::as_str)));
+        let told = match nearest {
+            Some(name) => told.help(format!("did you mean `{name}`?")),
+            None => told,
+        };
+        Some(told.on(&forbid.source, "this policy forbids nothing"))
     };
     // What cannot be read was told with the snapshot.
-    let forbids = policy::read_files(&desired.policies, words, &mut vec![]);
+    let forbids = policy::read_files(&first.policies, words, &mut vec![]);
     forbids.iter().filter_map(describe).collect()
+}
+
+/// Every name that a policy may use, in all environments together.
+#[derive(Default)]
+struct Known {
+    environments: BTreeSet<String>,
+    identities: BTreeSet<String>,
+    apis: BTreeSet<String>,
+    operations: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(environments: &[Desired]) -> Self {
+        let mut known = Self::default();
+        known.identities.extend([IdentityName::LOCAL, IdentityName::SERVER].map(str::to_owned));
+        for desired in environments {
+            known.environments.insert(desired.environment.to_string());
+            known.identities.extend(desired.identities.keys().map(ToString::to_string));
+            for (name, api) in &desired.apis {
+                known.apis.insert(name.to_string());
+                known.operations.extend(api.operations.iter().map(|it| operation_id(name, &it.id)));
+            }
+        }
+        known
+    }
+
+    /// The names that an entity of this kind may have; `None` where any will do.
+    fn names(&self, uid: &EntityUid) -> Option<&BTreeSet<String>> {
+        match uid.type_name().basename() {
+            "Environment" => Some(&self.environments),
+            "Identity" => Some(&self.identities),
+            "Api" => Some(&self.apis),
+            "Operation" => Some(&self.operations),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -70,11 +70,32 @@ fn a_policy_that_names_nothing_is_told() {
     let text =
         "@id(\"typo\") forbid (principal in Gatewright::Identity::\"staf\", action, resource);";
     assert_eq!(
-        told(&with_policy(orders(), text)),
-        ["GW1415: policy `typo` names identity `staf`, which is not here"]
+        unknown(&with_policy(orders(), text)),
+        [
+            "GW1415: policy `typo` names identity `staf`, which does not exist, did you mean `staff`?"
+        ]
     );
-    let other = "forbid (principal, action, resource == Gatewright::Environment::\"staging\");";
-    assert_eq!(told(&with_policy(orders(), other)), [""; 0], "files serve every environment");
+    let other = "forbid (principal, action, resource in Gatewright::Environment::\"staging\");";
+    let here = with_policy(orders(), other);
+    assert_eq!(
+        unknown(&here),
+        [
+            "GW1415: policy `policies/rules.cedar:1` names environment `staging`, which does not exist"
+        ]
+    );
+    let mut there = here.clone();
+    there.environment = "staging".parse().unwrap();
+    assert_eq!(policies(&[here, there]), [], "files serve every environment");
+}
+
+/// What is told about the policies of a workspace with this one environment.
+fn unknown(desired: &Desired) -> Vec<String> {
+    let found = policies(std::slice::from_ref(desired));
+    let line = |one: Diagnostic| {
+        let help = one.help.iter().map(|help| format!(", {help}")).collect::<String>();
+        format!("{}: {}{help}", one.code, one.message)
+    };
+    found.into_iter().map(line).collect()
 }
 
 #[test]

@@ -49,12 +49,15 @@ impl Workspace {
     pub(crate) fn check(&self, today: Date) -> Vec<Diagnostic> {
         let mut found = self.found.clone();
         if let Some(declarations) = &self.declarations {
+            let mut environments = vec![];
             for (name, _) in declarations.environments() {
                 match declarations.desired(name) {
-                    Ok(desired) => found.extend(check::findings(&desired, today)),
+                    Ok(desired) => environments.push(desired),
                     Err(refused) => found.extend(refused),
                 }
             }
+            found.extend(check::policies(&environments));
+            found.extend(environments.iter().flat_map(|one| check::findings(one, today)));
         }
         let mut once: Vec<Diagnostic> = vec![];
         for diagnostic in found {
