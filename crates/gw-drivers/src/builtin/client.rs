@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::Place;
+use super::{LISTEN, Place};
 
 /// One question and its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -93,6 +93,13 @@ impl Client {
         let Some(status) = self.status().await? else {
             return Err(self.unreachable("no gateway is running"));
         };
+        if let Some(declared) = elsewhere(self.place.listen.as_deref(), status.listen) {
+            let because = format!(
+                "the gateway listens at {} and takes {declared} when it is started again",
+                status.listen
+            );
+            return Err(self.unreachable(because));
+        }
         let address = reachable(status.listen);
         let host = probe.host.clone().unwrap_or_else(|| address.to_string());
         let mut request =
@@ -179,6 +186,13 @@ async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
+/// The declared address, where a running gateway listens at another one. Port 0 is any port.
+fn elsewhere(declared: Option<&str>, actual: SocketAddr) -> Option<SocketAddr> {
+    let declared: SocketAddr = declared.unwrap_or(LISTEN).parse().ok()?;
+    let same = declared.ip() == actual.ip() && [0, actual.port()].contains(&declared.port());
+    (!same).then_some(declared)
+}
+
 /// A gateway that listens on every address is called on this machine's own.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let mut address = listen;
@@ -206,3 +220,6 @@ fn stranger() -> Option<String> {
     let signature = key.sign(&random, signed.as_bytes()).ok()?;
     Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
 }
+
+#[cfg(test)]
+mod tests;
