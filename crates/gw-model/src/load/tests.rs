@@ -518,7 +518,7 @@ fn the_examples_of_the_design_load_without_error() {
     }
 }
 
-/// Shows S1.6: part (many APIs in files of any order; targets are written elsewhere)
+/// Shows S1.6: holds
 #[test]
 fn the_order_of_files_means_nothing() {
     let mut folder = folder();

@@ -22,7 +22,7 @@ fn near_misses(denial: &Denial) -> String {
     denial.candidates.iter().map(line).collect()
 }
 
-/// Shows S2.19: part (held and needed claims of one call)
+/// Shows S2.19: part (an exception without a last day is not refused)
 #[test]
 fn a_denial_says_what_held_what_lacked_and_what_would_help() {
     let denial = denied(&orders(), "createOrder", &bob(&["everyone", "sales"]));
@@ -168,7 +168,7 @@ fn a_policy_takes_away_and_is_named() {
     assert_eq!(allowed_by(&shut, "getOrder", &bob(&[])), Some(13), "only what it names");
 }
 
-/// Shows S1.5: part (an evaluation error denies)
+/// Shows S1.5: holds
 #[test]
 fn a_policy_that_cannot_be_evaluated_denies_and_is_named() {
     let text =

@@ -91,7 +91,7 @@ fn a_granted_change_names_rule_and_facts() {
     insta::assert_snapshot!(permit.rules()[0], @"✔ environments/prod.yaml:17   pipeline · on main · 1 approval (erik)");
 }
 
-/// Shows S1.5: part (a change)
+/// Shows S1.5: holds
 #[test]
 fn equal_questions_have_equal_answers() {
     let plan = PlanFacts { widens_access: true, ..PlanFacts::default() };
@@ -160,7 +160,7 @@ fn claims_identities_and_actions_count() {
     insta::assert_snapshot!(nobody.why, @"no rule under `changes` of prod names breakGlass");
 }
 
-/// Shows S2.19: part (a change says what is missing)
+/// Shows S2.19: part (an exception without a last day is not refused)
 #[test]
 fn a_forbid_says_which_single_fact_would_help() {
     let rules = with_policy(prod(), WIDENING);

@@ -37,7 +37,7 @@ fn a_rule_that_can_never_match_is_told() {
     assert_eq!(told(&empty), [format!("{never}claim `groups` has no accepted value")]);
 }
 
-/// Shows S2.19: part (temporary rules end, and say so before)
+/// Shows S2.19: part (an exception without a last day is not refused)
 #[test]
 fn a_rule_that_ends_is_told_before_and_after() {
     let until = |date| {

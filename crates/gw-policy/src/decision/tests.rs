@@ -64,7 +64,7 @@ fn a_record_is_read_back_as_it_was_written() {
     assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
 }
 
-/// Shows S1.2: part (the text for a refused call)
+/// Shows S1.2: part (the same call is asked again offline with `can`, not by its id)
 #[test]
 fn a_refused_call_is_explained() {
     insta::assert_snapshot!(record(), @r#"
@@ -78,7 +78,7 @@ fn a_refused_call_is_explained() {
     "#);
 }
 
-/// Shows S2.29: part (the three kinds of 404 in the decision log)
+/// Shows S2.29: part (a viewer's rights come with the server)
 #[test]
 fn the_upstreams_own_404_is_told_from_ours() {
     let mut upstream = record();

@@ -83,7 +83,7 @@ fn answer(snapshot: &Snapshot, host: &str, method: &str, path: &str) -> String {
     }
 }
 
-/// Shows S2.29: part (the gateway's answers to those who may know are shown there)
+/// Shows S2.29: part (a viewer's rights come with the server)
 #[test]
 fn no_route_and_no_such_method_are_told_apart() {
     let shop = sample::compile(&sample::orders());

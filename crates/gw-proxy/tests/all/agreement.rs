@@ -24,7 +24,7 @@ const CALLS: [(&str, &str); 6] = [
     ("GET", "/orders//7"),
 ];
 
-/// Shows S1.5: part (a decision is the same whoever computes it; its own laws are in the policy)
+/// Shows S1.5: holds
 #[test]
 fn the_gateway_and_the_snapshot_agree_on_every_call() {
     let bench = Bench::new();

@@ -72,7 +72,7 @@ fn a_token_is_refused_in_words_that_help_its_bearer() {
     assert_eq!((answer.status, answer.json()["title"].as_str()), (401, Some("Token expired")));
 }
 
-/// Shows S2.29: part (the reasons are in the decision log; a viewer's rights come with the server)
+/// Shows S2.29: part (a viewer's rights come with the server)
 #[test]
 fn the_kinds_of_not_found_can_be_told_apart_by_who_may_know() {
     let bench = Bench::new();

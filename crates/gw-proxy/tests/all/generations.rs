@@ -187,7 +187,7 @@ fn without_a_valid_generation_everything_is_denied_and_readiness_says_why() {
     assert_eq!(served["objects"], objects.expect("JSON"));
 }
 
-/// Shows S1.19: part (the built-in gateway)
+/// Shows S1.19: part (only the built-in gateway; managed gateways come with their drivers)
 #[test]
 fn a_call_is_judged_by_the_rules_in_force_at_that_moment() {
     let bench = Bench::new();
