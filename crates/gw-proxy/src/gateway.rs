@@ -243,6 +243,7 @@ impl Prepared {
             memory,
             asked,
             seen: None,
+            again: None,
         };
         Ok(Self { shared, steward, looks, tls: tls.map_err(StartError::Tls)?, scribes })
     }

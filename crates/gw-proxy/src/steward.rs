@@ -1,7 +1,13 @@
 //! The thread beside those that serve calls: it takes new generations, reads secrets again, and
 //! answers on the admin addresses.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use gw_model::secret::SecretStores;
 use gw_policy::{
@@ -29,6 +35,24 @@ pub(crate) struct Steward {
     pub(crate) asked: mpsc::Receiver<oneshot::Sender<()>>,
     /// The `current` that was last taken or refused, so that each is looked at once.
     pub(crate) seen: Option<Version>,
+    /// Set while that one could not be read for a reason that may pass.
+    pub(crate) again: Option<Again>,
+}
+
+/// When to try once more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Again {
+    at: Instant,
+    wait: Duration,
+}
+
+/// Why a generation was not taken.
+#[derive(Debug)]
+enum NotTaken {
+    /// The machine was in the way: the same file may be taken later.
+    Unread(String),
+    /// What it holds will never be taken.
+    Unfit(String),
 }
 
 /// One version of a file that is only ever replaced, never changed.
@@ -46,6 +70,10 @@ const RELEASE: Duration = Duration::from_millis(100);
 const CURRENT: &str = "current";
 const GENERATIONS: &str = "generations";
 
+/// How long until a generation that could not be read is tried again: twice as long each time.
+const AGAIN_FIRST: Duration = Duration::from_millis(50);
+const AGAIN_MAX: Duration = Duration::from_secs(5);
+
 impl Version {
     fn of(metadata: &fs::Metadata) -> Self {
         Self {
@@ -53,6 +81,13 @@ impl Version {
             changed_s: metadata.ctime(),
             changed_ns: metadata.ctime_nsec(),
         }
+    }
+}
+
+impl Again {
+    fn after(before: Option<Self>) -> Self {
+        let wait = before.map_or(AGAIN_FIRST, |before| (before.wait * 2).min(AGAIN_MAX));
+        Self { at: Instant::now() + wait, wait }
     }
 }
 
@@ -75,59 +110,77 @@ impl Steward {
         }
     }
 
-    /// Takes the generation that `current` names, if it is another one than before.
+    /// Takes the generation that `current` names, if it is another one than before or that one could
+    /// not be read.
     pub(crate) async fn look(&mut self) {
         let version = match fs::metadata(self.folder.join(CURRENT)) {
             Ok(metadata) => Version::of(&metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(_) => Version::default(),
         };
-        if self.seen.replace(version) == Some(version) {
+        if self.seen.replace(version) != Some(version) {
+            self.again = None;
+        } else if self.again.is_none_or(|again| Instant::now() < again.at) {
             return;
         }
         let named = self.read_current();
         let number = named.as_ref().ok().copied();
         let taken = match named {
             Ok(number) => self.take(number).await,
-            Err(because) => Err(because),
+            Err(not_taken) => Err(not_taken),
         };
         match taken {
             Ok(serving) => {
+                self.again = None;
                 self.memory.keep(serving.generation.number);
                 self.swap(serving);
             }
-            Err(because) => {
+            Err(not_taken) => {
+                let because = match not_taken {
+                    NotTaken::Unread(because) => {
+                        self.again = Some(Again::after(self.again));
+                        because
+                    }
+                    NotTaken::Unfit(because) => {
+                        self.again = None;
+                        because
+                    }
+                };
                 self.shared.metrics.not_loaded.add(1);
                 *self.shared.refused.lock() = Some(Refused { number, because });
             }
         }
     }
 
-    fn read_current(&self) -> Result<u64, String> {
-        let text = fs::read_to_string(self.folder.join(CURRENT))
-            .map_err(|error| format!("the file `{CURRENT}` cannot be read: {}", error.kind()))?;
-        text.trim().parse().map_err(|_| format!("the file `{CURRENT}` holds no number"))
+    fn read_current(&self) -> Result<u64, NotTaken> {
+        let text = fs::read_to_string(self.folder.join(CURRENT)).map_err(|error| {
+            NotTaken::Unread(format!("the file `{CURRENT}` cannot be read: {}", error.kind()))
+        })?;
+        let number = text.trim().parse();
+        number.map_err(|_| NotTaken::Unfit(format!("the file `{CURRENT}` holds no number")))
     }
 
-    async fn take(&self, number: u64) -> Result<Serving, String> {
+    async fn take(&self, number: u64) -> Result<Serving, NotTaken> {
         let path = self.folder.join(GENERATIONS).join(format!("{number:012}.json"));
-        let file = fs::read(&path)
-            .map_err(|error| format!("generation {number} cannot be read: {}", error.kind()))?;
+        let file = fs::read(&path).map_err(|error| {
+            NotTaken::Unread(format!("generation {number} cannot be read: {}", error.kind()))
+        })?;
         let expected = Expected {
             workspace_id: &self.shared.workspace,
             environment: &self.shared.environment,
             target: &self.shared.target,
-            last_seen: self.memory.highest()?,
+            last_seen: self.memory.highest().map_err(NotTaken::Unread)?,
         };
-        let generation =
-            Generation::open(&file, &self.key, &expected).map_err(|refusal| refusal.to_string())?;
+        let generation = Generation::open(&file, &self.key, &expected)
+            .map_err(|refusal| NotTaken::Unfit(refusal.to_string()))?;
         if generation.number != number {
-            return Err(format!("the file of generation {number} holds another one"));
+            let because = format!("the file of generation {number} holds another one");
+            return Err(NotTaken::Unfit(because));
         }
         let open =
             |desired: &gw_model::desired::Desired| self.stores.open(desired.spec.secrets.as_ref());
         let serving = Serving::compile(generation, &open, &self.anonymous)
-            .map_err(|refusal| refusal.to_string())?;
+            .map_err(|refusal| NotTaken::Unfit(refusal.to_string()))?;
         serving.refresh(&self.trust).await;
         Ok(serving)
     }

@@ -265,3 +265,16 @@ fn attacks_leave_one_record_each() {
     let request = Request::with_token("/orders", &token);
     attack(&over, &Attack { name: "audience", request, status: 401, reason: "token_audience" });
 }
+
+#[test]
+fn a_generation_that_could_not_be_read_is_tried_again() {
+    let bench = Bench::new();
+    bench.publish(1, &marked(&bench, 1));
+    let gateway = bench.start();
+    let refused = |number: u64| gateway.ask("/v1/status").1["refused"]["number"] == number;
+    // `current` names it before the machine gives it out.
+    bench.point("2");
+    wait_until(|| refused(2));
+    bench.write(2, &bench.generation(2, &marked(&bench, 2)).sign(&bench.key).expect("signed"));
+    gateway.await_generation(2);
+}
