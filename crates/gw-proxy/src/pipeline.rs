@@ -71,6 +71,10 @@ struct Call<'s> {
     upstream_status: Option<u16>,
 }
 
+/// For records and lines of the access log.
+const METHOD_CHARS: usize = 16;
+const PATH_CHARS: usize = 256;
+
 impl Answer for Worker {
     async fn answer(
         &self,
@@ -79,12 +83,16 @@ impl Answer for Worker {
     ) -> Response<ResponseBody> {
         // The whole call is judged by this one generation, whatever is loaded meanwhile.
         let serving = self.shared.current.load_full();
-        let head = match head {
-            Ok(head) => head,
+        let found = head.and_then(|head| {
+            let client = self.shared.client_address(&head)?;
+            Ok((head, client))
+        });
+        let (head, client) = match found {
+            Ok(found) => found,
             Err(malformed) => return self.refuse_malformed(malformed, serving.as_deref()),
         };
         let mut head = head;
-        let mut call = self.begin(&mut head, serving.as_deref());
+        let mut call = self.begin(&mut head, client, serving.as_deref());
         let outcome = self.run(&mut call, &head, body).await;
         self.end(call, &head, outcome)
     }
@@ -149,7 +157,7 @@ impl Worker {
         // 7. Whether not too often.
         let now_ms = unix_ms(call.at);
         let counted =
-            self.shared.counters.count(operation, &identified.caller, call.client, now_ms);
+            self.shared.counters.count(operation, permit.principal(), call.client, now_ms);
         call.quota = counted.map_err(Refusal::Limited)?;
         // 8. Whether the request itself is in order.
         validate(operation.api(), head, &mut body)?;
@@ -157,6 +165,7 @@ impl Worker {
         let outgoing = Outgoing {
             found: &found,
             permit,
+            identified,
             service,
             head,
             client: call.client,
@@ -170,7 +179,12 @@ impl Worker {
         Ok(response)
     }
 
-    fn begin<'s>(&self, head: &mut RequestHead, serving: Option<&'s Serving>) -> Call<'s> {
+    fn begin<'s>(
+        &self,
+        head: &mut RequestHead,
+        client: IpAddr,
+        serving: Option<&'s Serving>,
+    ) -> Call<'s> {
         let at = self.shared.clock.now();
         let mut noise = self.noise.borrow_mut();
         Call {
@@ -179,7 +193,7 @@ impl Worker {
             at,
             started: Instant::now(),
             trace: Trace::of(&mut head.headers, &mut noise),
-            client: self.shared.client_address(head),
+            client,
             operation: None,
             path: None,
             identified: None,
@@ -256,9 +270,9 @@ impl Worker {
             target: self.shared.target.clone(),
             generation: call.serving.map(|serving| serving.generation.number),
             client: Some(call.client),
-            method: head.method.to_string(),
+            method: shorten(head.method.as_str(), METHOD_CHARS),
             host: head.host.clone(),
-            path: call.path.clone().unwrap_or_else(|| shorten(head.path())),
+            path: shorten(call.path.as_deref().unwrap_or(head.path()), PATH_CHARS),
             reason: call.reason,
             status: status.as_u16(),
             detail: refusal.and_then(Refusal::detail),
@@ -342,9 +356,9 @@ impl Call<'_> {
             decision: self.id.to_string(),
             trace: format!("{:032x}", self.trace.trace_id),
             client: self.client.to_string(),
-            method: head.method.to_string(),
+            method: shorten(head.method.as_str(), METHOD_CHARS),
             host: head.host.clone(),
-            path: self.path.clone().unwrap_or_else(|| shorten(head.path())),
+            path: shorten(self.path.as_deref().unwrap_or(head.path()), PATH_CHARS),
             status: status.as_u16(),
             reason: self.reason.code(),
             api: self.operation.map(|operation| operation.api().name.to_string()),
@@ -406,9 +420,10 @@ fn asked(operation: Operation<'_>) -> Asked {
     }
 }
 
-/// A path that nobody declared may be long and strange; its beginning is enough for a record.
-fn shorten(path: &str) -> String {
-    path.chars().take(256).collect()
+/// What callers make up may be long; its beginning is enough for a record, and no call may push
+/// many others out of a log that is bounded.
+fn shorten(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
 }
 
 fn unix_ms(at: OffsetDateTime) -> u64 {

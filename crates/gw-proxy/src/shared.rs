@@ -1,6 +1,9 @@
 //! What all threads of one gateway share.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwapOption;
 use gw_model::{
@@ -21,7 +24,7 @@ use crate::{
     settings::{Bounds, Mode},
     stage::limit::Counters,
     tls::Wants,
-    wire::head::RequestHead,
+    wire::head::{Malformed, RequestHead},
 };
 
 #[derive(Debug)]
@@ -47,20 +50,20 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Whose address counts: the peer's, or what trusted proxies in front say about theirs. The
-    /// first from the right that is not such a proxy is the last one that nobody could make up.
-    pub(crate) fn client_address(&self, head: &RequestHead) -> IpAddr {
+    /// first from the right that is not such a proxy is the last one that nobody could make up. A
+    /// proxy that names no address leaves nothing to decide by: its own is not the caller's.
+    pub(crate) fn client_address(&self, head: &RequestHead) -> Result<IpAddr, Malformed> {
         let mut address = head.peer.address.ip().to_canonical();
         if !self.trusted_proxies.contains(&address) {
-            return address;
+            return Ok(address);
         }
         for said in forwarded_for(&head.headers).into_iter().rev() {
-            let Some(said) = said else { return address };
-            address = said;
+            address = said.ok_or(Malformed::ForwardedFor)?;
             if !self.trusted_proxies.contains(&address) {
-                return address;
+                return Ok(address);
             }
         }
-        address
+        Ok(address)
     }
 
     /// Whether the decision log keeps this call: every refusal, every answer that is an error, and
@@ -90,5 +93,13 @@ impl Wants for WantsCertificates {
 fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let lines = headers.get_all("x-forwarded-for").iter();
     let words = lines.flat_map(|line| line.to_str().unwrap_or("?").split(','));
-    words.map(|word| word.trim().parse().ok().map(|ip: IpAddr| ip.to_canonical())).collect()
+    words.map(|word| parse_address(word.trim())).collect()
+}
+
+/// `1.2.3.4`, `1.2.3.4:5`, `::1`, `[::1]` or `[::1]:5`.
+fn parse_address(word: &str) -> Option<IpAddr> {
+    let bare = || word.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let with_port = || word.parse().ok().map(|address: SocketAddr| address.ip());
+    let address = word.parse().ok().or_else(with_port).or_else(bare)?;
+    Some(address.to_canonical())
 }

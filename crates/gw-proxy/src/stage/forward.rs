@@ -22,11 +22,12 @@ use crate::{
     pipeline::Worker,
     respond::{DECISION, Refusal},
     serving::Service,
+    stage::identify::Identified,
     trace::{TRACEPARENT, Trace},
     upstream::Lease,
     wire::{
         body::{RequestBody, ResponseBody},
-        head::{RequestHead, Scheme, is_identity_header},
+        head::{Length, RequestHead, Scheme, is_identity_header},
     },
 };
 
@@ -35,6 +36,7 @@ use crate::{
 pub(crate) struct Outgoing<'a> {
     pub(crate) found: &'a Found<'a, 'a>,
     pub(crate) permit: Permit<'a, 'a>,
+    pub(crate) identified: &'a Identified,
     pub(crate) service: &'a Service,
     pub(crate) head: &'a RequestHead,
     /// The caller's own address.
@@ -102,7 +104,11 @@ impl Outgoing<'_> {
     fn headers(&self, signer: &Signer) -> Result<HeaderMap, Refusal> {
         // What was meant for this hop is gone already. First everything that could say who calls is
         // taken away, then the declaration's edits, and last what only the gateway says.
-        let mut headers = strip(&self.head.headers, self.api().upstream.pass_authorization);
+        let mut headers = strip(&self.head.headers, self.passes_authorization());
+        if self.head.length == Length::Chunked {
+            // Without it the client library takes a GET for one without a body.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         self.service.request.apply(&mut headers);
         headers.insert(HOST, self.service.authority.clone());
         self.add_forwarded(&mut headers);
@@ -119,6 +125,12 @@ impl Outgoing<'_> {
             headers.insert(name, assertion);
         }
         Ok(headers)
+    }
+
+    /// Only the token that the permit rests on: a backend may take any other for one that was checked.
+    fn passes_authorization(&self) -> bool {
+        let by_token = |principal| self.identified.proves_by_token(principal);
+        self.api().upstream.pass_authorization && self.permit.principal().is_some_and(by_token)
     }
 
     fn add_forwarded(&self, headers: &mut HeaderMap) {

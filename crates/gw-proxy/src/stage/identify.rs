@@ -20,6 +20,8 @@ use crate::{respond::Refusal, serving::Serving, wire::head::Peer};
 #[derive(Debug)]
 pub(crate) struct Identified {
     pub(crate) caller: Arc<Caller>,
+    /// Those of the caller that the token proved.
+    bearer: Arc<Caller>,
     pub(crate) refused: Option<Refused>,
 }
 
@@ -54,6 +56,13 @@ struct Remembered {
 }
 
 const HALF: usize = 4096;
+
+impl Identified {
+    /// Whether the request's token is what proves this principal.
+    pub(crate) fn proves_by_token(&self, principal: &Principal) -> bool {
+        self.bearer.principals.contains(principal)
+    }
+}
 
 impl Refused {
     pub(crate) fn refusal(&self) -> Refusal {
@@ -107,6 +116,7 @@ pub(crate) async fn identify(
         },
         Err(refusal) => (Arc::default(), Some(refusal)),
     };
+    let bearer = Arc::clone(&caller);
     if let Some(chain) = &peer.certificates
         && !serving.authorities.is_empty()
     {
@@ -119,7 +129,7 @@ pub(crate) async fn identify(
         let principals = caller.principals.iter().cloned().chain(proved).collect();
         caller = Arc::new(Caller { principals });
     }
-    Identified { caller, refused }
+    Identified { caller, bearer, refused }
 }
 
 /// The token of the request. Another scheme than `Bearer` is not for the gateway.

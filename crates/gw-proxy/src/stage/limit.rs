@@ -16,7 +16,7 @@ use gw_model::{
 };
 use gw_policy::{
     limit::{Admission, Window},
-    principal::Caller,
+    principal::Principal,
     snapshot::Operation,
 };
 use parking_lot::Mutex;
@@ -71,18 +71,18 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Counts a call by each limit of its operation. The first that is used up refuses it; those
+    /// Counts a call by each limit of its operation, for whom it was permitted to. The first that is used up refuses it; those
     /// before have counted it then, which never lets more through.
     pub(crate) fn count(
         &self,
         operation: Operation<'_>,
-        caller: &Caller,
+        principal: Option<&Principal>,
         address: IpAddr,
         now_ms: u64,
     ) -> Result<Option<Quota>, Exhausted> {
         let mut tightest: Option<Quota> = None;
         for (place, Limit { rate, per, .. }) in operation.limits() {
-            let (rate, who) = (*rate, who(*per, caller, address));
+            let (rate, who) = (*rate, who(*per, principal, address));
             let api = operation.api().name.as_str().into();
             match self.admit(Key { api, limit: place, rate, who }, now_ms) {
                 Admission::Refused { retry_after_ms } => {
@@ -117,8 +117,8 @@ impl Counters {
     }
 }
 
-fn who(per: Per, caller: &Caller, address: IpAddr) -> Who {
-    match (per, caller.principals.first()) {
+fn who(per: Per, principal: Option<&Principal>, address: IpAddr) -> Who {
+    match (per, principal) {
         (Per::Api, _) => Who::Everybody,
         (Per::Caller, Some(principal)) => {
             Who::Caller(principal.issuer.as_str().into(), principal.subject.as_str().into())

@@ -58,12 +58,31 @@ pub(crate) enum Malformed {
     Framing,
     ConnectionNamesIdentity,
     ConnectionForm,
+    ForwardedFor,
 }
 
-/// Header names that say who calls, or how the gateway was reached. Only the gateway sets them
-/// towards a backend.
-const IDENTITY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "client-cert", "client-cert-chain"];
-const IDENTITY_PREFIXES: [&str; 2] = ["x-forwarded-", "gatewright-"];
+/// Header names that say who calls, how the gateway was reached, or that another method, path or host
+/// is meant than the one that was judged. Only the gateway sets them towards a backend.
+const IDENTITY_HEADERS: [&str; 17] = [
+    "cf-connecting-ip",
+    "client-cert",
+    "client-cert-chain",
+    "fastly-client-ip",
+    "forwarded",
+    "true-client-ip",
+    "x-arr-clientcert",
+    "x-client-cert",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+const IDENTITY_PREFIXES: [&str; 3] = ["x-forwarded-", "x-ssl-client-", "gatewright-"];
 
 impl Scheme {
     pub(crate) const fn as_str(self) -> &'static str {
@@ -94,6 +113,7 @@ impl Malformed {
             Self::Underscore => "a header name contains `_`",
             Self::Framing => "the length of the body is not clear",
             Self::ConnectionNamesIdentity => "the Connection header names a header it may not drop",
+            Self::ForwardedFor => "the X-Forwarded-For header of the proxy in front has no address",
             Self::ConnectionForm => "the Connection header is not a list of header names",
         }
     }

@@ -8,7 +8,9 @@ use std::{
 use gw_model::{
     api::{Cors, HeaderEdits, Per, Who},
     scalar::Method,
+    workspace::Identity,
 };
+use gw_policy::generation::Part;
 use gw_proxy::settings::AccessLog;
 use gw_testkit::{
     attack::{self, Attack, Request, attack},
@@ -19,7 +21,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::bench::{Bench, Running, limit, named, rule};
+use crate::bench::{Bench, Running, identity, limit, named, rule};
 
 /// Shows S1.32: part (browser login is a later capability)
 #[test]
@@ -364,4 +366,87 @@ fn the_access_log_has_one_line_per_call_and_no_secret() {
     }
     let mut secrets = token.split('.').skip(1).chain(["hidden"]);
     assert!(secrets.all(|secret| !text.contains(secret)), "{text}");
+}
+
+#[test]
+fn a_quota_counts_whom_the_call_was_permitted_to() {
+    let bench = Bench::new();
+    let mut orders = bench.orders();
+    orders.spec.limits = vec![limit("1/1m", Per::Caller)];
+    let mut parts = bench.parts([named("orders", orders)]);
+    // The same token is also somebody else to another identity, whose name comes first.
+    let identities = parts.iter().find_map(|part| match part {
+        Part::Identity { identity: Identity::Oidc(oidc), .. } => Some(oidc.clone()),
+        _ => None,
+    });
+    let mut devices = identities.expect("one");
+    devices.subject = "device".to_owned();
+    parts.push(Part::Identity { name: identity("devices"), identity: Identity::Oidc(devices) });
+    bench.publish(1, &parts);
+    let gateway = bench.start();
+    let call = |subject: &str, device: &str| {
+        let token = bench.token(subject, &json!({ "device": device }));
+        gateway.as_bearer("GET", "/orders", &token).status
+    };
+    assert_eq!(call("bob", "one"), 200);
+    assert_eq!(call("bob", "two"), 429, "another device gave a fresh quota");
+    assert_eq!(call("mira", "one"), 200);
+}
+
+#[test]
+fn a_proxy_in_front_that_names_no_address_is_refused() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("open", bench.open())]));
+    let mut settings = bench.settings();
+    settings.trusted_proxies = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+    let gateway = bench.start_with(settings);
+    let call = |said: &str| gateway.call("GET", "/open", &[("x-forwarded-for", said)]).status;
+    for (said, told) in [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:4711", "192.0.2.1"),
+        ("[2001:db8::1]:4711", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("made up, 192.0.2.1:1, 127.0.0.1:2", "192.0.2.1"),
+    ] {
+        bench.backend.clear();
+        assert_eq!(call(said), 200, "{said}");
+        assert_eq!(bench.backend.requests()[0].header("x-forwarded-for"), Some(told), "{said}");
+    }
+    bench.backend.clear();
+    for said in ["unknown", "192.0.2.1, _hidden", "192.0.2.1,", "192.0.2.1:99999", "[192.0.2.1]"] {
+        assert_eq!(call(said), 400, "{said}");
+    }
+    assert!(bench.backend.requests().is_empty());
+}
+
+#[test]
+fn a_body_goes_on_whatever_the_method_and_its_framing() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("open", bench.open())]));
+    let gateway = bench.start();
+    for method in ["GET", "POST"] {
+        for framed in [
+            "transfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+            "content-length: 2\r\n\r\nab",
+        ] {
+            bench.backend.clear();
+            let mut connection = Connection::open(gateway.gateway.address()).expect("it accepts");
+            let request = format!("{method} /open HTTP/1.1\r\nhost: x\r\n{framed}");
+            connection.send(request.as_bytes()).expect("it reads");
+            assert_eq!(connection.reply().expect("an answer").expect("an answer").status, 200);
+            assert_eq!(bench.backend.requests()[0].body, b"ab", "{request}");
+        }
+    }
+}
+
+#[test]
+fn what_callers_make_up_fills_no_record() {
+    let bench = Bench::new();
+    let gateway = bench.start();
+    let (method, path) = ("M".repeat(10_000), format!("/{}", "p".repeat(6_000)));
+    gateway.call(&method, &path, &[]);
+    let (status, record) = gateway.ask("/v1/decisions/last");
+    assert_eq!(status, 200);
+    assert_eq!(record["method"].as_str().map(str::len), Some(16));
+    assert_eq!(record["path"].as_str().map(str::len), Some(256));
 }

@@ -63,6 +63,20 @@ fn every_spelling_of_an_identity_header_is_refused_or_replaced() {
         "forwarded",
         "X-Real-IP",
         "client-cert",
+        "X-HTTP-Method-Override",
+        "X-Method-Override",
+        "X-HTTP-Method",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Original-Host",
+        "True-Client-IP",
+        "X-Client-Cert",
+        "X-Client-IP",
+        "X-Cluster-Client-IP",
+        "CF-Connecting-IP",
+        "Fastly-Client-IP",
+        "X-ARR-ClientCert",
+        "X-SSL-Client-Verify",
     ] {
         bench.backend.clear();
         let headers = [("authorization", token.as_str()), (name, "forged"), (name, "twice")];
@@ -120,6 +134,31 @@ fn the_callers_own_token_goes_on_only_where_that_is_declared() {
     gateway.as_bearer("GET", "/orders", &token);
     let sent = bench.backend.requests()[1].header("authorization").map(str::to_owned);
     assert_eq!(sent.as_deref(), Some("Basic Z3c6aHVudGVyMg=="));
+}
+
+#[test]
+fn a_token_that_proved_nothing_goes_on_to_no_backend() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.spec.upstream.pass_authorization = true;
+    bench.publish(1, &bench.parts([named("open", open)]));
+    let gateway = bench.start();
+    let claims = bench.issuer.claims("api://orders", "root", 0).to_string();
+    let unsigned = bench.signer.write(&json!({"alg": "none", "kid": "k1"}).to_string(), &claims);
+    let foreign = bench.token("root", &json!({ "aud": "api://other" }));
+    for refused in
+        [format!("Bearer {unsigned}"), format!("Bearer {foreign}"), "Basic cm9vdDo=".into()]
+    {
+        bench.backend.clear();
+        let headers = [("authorization", refused.as_str())];
+        assert_eq!(gateway.call("GET", "/open", &headers).status, 200);
+        assert_eq!(bench.backend.requests()[0].header("authorization"), None, "{refused}");
+    }
+    bench.backend.clear();
+    let token = bench.token("bob", &json!({}));
+    gateway.as_bearer("GET", "/open", &token);
+    let sent = bench.backend.requests()[0].header("authorization").map(str::to_owned);
+    assert_eq!(sent, Some(format!("Bearer {token}")));
 }
 
 /// Checks an assertion the way a backend does, with nothing of the gateway's own.

@@ -3,7 +3,7 @@ use super::*;
 fn key(address: &str) -> Key {
     let address = address.parse().expect("an address");
     let rate = "2/1m".parse().expect("a rate");
-    Key { api: "orders".into(), limit: 0, rate, who: who(Per::Ip, &Caller::default(), address) }
+    Key { api: "orders".into(), limit: 0, rate, who: who(Per::Ip, None, address) }
 }
 
 fn counted(counters: &Counters) -> usize {
