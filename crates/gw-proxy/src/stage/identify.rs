@@ -32,17 +32,19 @@ pub(crate) enum Refused {
     Certificate,
 }
 
-/// The tokens that one thread has verified of late. When the young half is full, the old half is
-/// forgotten; what is used moves back to the young half.
+/// The tokens that one thread has verified of late. When the young half is full, by their number or
+/// by their bytes, the old half is forgotten; what is used moves back to the young half.
 #[derive(Debug, Default)]
 pub(crate) struct Verified {
-    halves: RefCell<Halves>,
+    halves: RefCell<Halves<Remembered>>,
 }
 
-#[derive(Debug, Default)]
-struct Halves {
-    young: HashMap<Box<str>, Remembered>,
-    old: HashMap<Box<str>, Remembered>,
+#[derive(Debug)]
+struct Halves<V> {
+    young: HashMap<Box<str>, V>,
+    /// Of the tokens in the young half.
+    young_bytes: usize,
+    old: HashMap<Box<str>, V>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +58,7 @@ struct Remembered {
 }
 
 const HALF: usize = 4096;
+const HALF_BYTES: usize = 4 * 1024 * 1024;
 
 impl Identified {
     /// Whether the request's token is what proves this principal.
@@ -90,12 +93,22 @@ impl Verified {
     }
 }
 
-impl Halves {
-    fn keep(&mut self, token: Box<str>, known: Remembered) {
-        if self.young.len() >= HALF {
+impl<V> Default for Halves<V> {
+    fn default() -> Self {
+        Self { young: HashMap::new(), young_bytes: 0, old: HashMap::new() }
+    }
+}
+
+impl<V> Halves<V> {
+    fn keep(&mut self, token: Box<str>, known: V) {
+        let bytes = token.len();
+        if self.young.len() >= HALF || self.young_bytes + bytes > HALF_BYTES {
             self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
         }
-        self.young.insert(token, known);
+        if self.young.insert(token, known).is_none() {
+            self.young_bytes += bytes;
+        }
     }
 }
 
@@ -187,3 +200,6 @@ async fn by_token(
     }
     Ok(caller)
 }
+
+#[cfg(test)]
+mod tests;
