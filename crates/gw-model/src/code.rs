@@ -221,6 +221,11 @@ codes! {
          has, so it takes nothing away. Where the name is misspelt, a door is open that was meant to \
          be shut; where the thing is gone, remove the policy with it.";
 
+    NobodyApplies = 1416 Warning "an environment that nobody may change",
+        "No rule under `changes` names `apply`. The first apply is judged by the folder's own rules, \
+         every later one by the rules in force; once these are, nothing can be applied here any more, \
+         not even a file that names `apply` again.";
+
     OpenIssuer = 1420 Warning "anybody at this issuer",
         "Some issuers sign tokens for everybody in the world who runs a job or a cluster there. A \
          rule that names such an identity and no claim that says whose job it is admits all of them. \

@@ -9,6 +9,7 @@ use gw_model::{
     code::Code,
     desired::{Api, Desired},
     diagnostic::Diagnostic,
+    environment::{ChangeAction, ChangeRule},
     id::{ApiName, IdentityName},
     shape::nearest,
 };
@@ -44,6 +45,7 @@ pub fn findings(desired: &Desired, today: Date) -> Vec<Diagnostic> {
             }
         }
     }
+    findings.extend(nobody_applies(desired));
     for (name, api) in &desired.apis {
         for rule in &api.spec.access {
             findings.extend(look_at_rule(name, api, rule, today));
@@ -51,6 +53,21 @@ pub fn findings(desired: &Desired, today: Date) -> Vec<Diagnostic> {
         findings.extend(nobody_may_call(name, api, today));
     }
     findings
+}
+
+fn nobody_applies(desired: &Desired) -> Option<Diagnostic> {
+    let applies = |rule: &ChangeRule| rule.actions.contains(&ChangeAction::Apply);
+    if desired.spec.changes.iter().any(applies) {
+        return None;
+    }
+    let environment = &desired.environment;
+    let message = format!("no rule under `changes` of environment `{environment}` names `apply`");
+    let told = Diagnostic::new(Code::NobodyApplies, message)
+        .help("once this is in force, no later file can be applied: add a rule for `apply`");
+    Some(match desired.spec.changes.first() {
+        Some(rule) => told.on(&rule.at, "the rules begin here"),
+        None => told,
+    })
 }
 
 fn look_at_rule(name: &ApiName, api: &Api, rule: &AccessRule, today: Date) -> Option<Diagnostic> {

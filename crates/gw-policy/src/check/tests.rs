@@ -2,12 +2,20 @@ use gw_model::{diagnostic::Severity, scalar::Method};
 use time::macros::date;
 
 use super::*;
-use crate::sample::{ORDERS, api, desired, orders, orders_access, rule, staff, with_policy};
+use crate::sample::{
+    ORDERS, api, change_rule, desired, orders, orders_access, rule, staff, with_policy,
+};
 
 const TODAY: Date = date!(2026 - 09 - 10);
 
+/// What is told about access in an environment that can be changed.
 fn told(desired: &Desired) -> Vec<String> {
-    let found = findings(desired, TODAY);
+    let mut desired = desired.clone();
+    desired.spec.changes.push(change_rule(17, &[ChangeAction::Apply], &["pipeline"]));
+    lines(&findings(&desired, TODAY))
+}
+
+fn lines(found: &[Diagnostic]) -> Vec<String> {
     found.iter().map(|found| format!("{}: {}", found.code, found.message)).collect()
 }
 
@@ -62,6 +70,16 @@ fn an_operation_that_nobody_may_call_is_told() {
     assert_eq!(
         told(&desired(&[("orders", api(get_only, ORDERS))])),
         ["GW1411: nobody may call operation `createOrder` of API `orders`"]
+    );
+}
+
+#[test]
+fn an_environment_that_nobody_may_change_is_told() {
+    let mut desired = orders();
+    desired.spec.changes = vec![change_rule(17, &[ChangeAction::View], &["pipeline"])];
+    assert_eq!(
+        lines(&findings(&desired, TODAY)),
+        ["GW1416: no rule under `changes` of environment `prod` names `apply`"]
     );
 }
 
