@@ -75,7 +75,8 @@ pub(crate) fn shop(rate: &str) -> Desired {
         clock_skew: "60s".parse().unwrap(),
         rename: BTreeMap::new(),
     });
-    let builtin = Target::Builtin(Builtin { listen: None, replicas: None });
+    let builtin =
+        Target::Builtin(Builtin { listen: Some("127.0.0.1:0".to_owned()), replicas: None });
     Desired {
         workspace: WorkspaceName::parse("shop").unwrap(),
         source: Source::Local {},
