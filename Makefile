@@ -19,8 +19,9 @@ test: setup counterparts checks tests
 
 ## Measures. Never part of `make test`.
 bench:
+	@benches/setup.sh
 	cargo build --locked --release --quiet --package gw
-	python3 benches/run.py --binary "$(CARGO_TARGET_DIR)/release/gatewright"
+	python3 benches/run.py --binary "$(CARGO_TARGET_DIR)/release/gatewright" --haproxy "$$(benches/haproxy.sh .cache)"
 
 setup:
 	@scripts/setup.sh

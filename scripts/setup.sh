@@ -27,7 +27,7 @@ say_build() {
   if [ -x "$target/debug/gatewright" ]; then
     echo "Gatewright is built already; what changed since is built again."
   else
-    echo "Building Gatewright the first time compiles about 350 packages: 4 to 6 minutes on 2 cores,"
+    echo "Building Gatewright the first time compiles about 350 packages: about 5 minutes on 2 cores,"
     echo "about 3 GB in $target. Nothing is written outside of this folder and cargo's own cache."
   fi
 }
@@ -48,6 +48,7 @@ say_build
 if [ ${#packages[@]} -gt 0 ]; then
   as_root=()
   [ "$(id -u)" = 0 ] || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" apt-get install --yes --no-install-recommends "${packages[@]}"
 fi
 if [ -n "$missing_toolchain" ]; then
