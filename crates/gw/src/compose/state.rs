@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -109,23 +109,24 @@ impl State {
                 .coded(Code::StateUnreadable)
                 .help("restore it from a backup; without it gateways refuse what is applied")
         };
-        match File::open(&path) {
-            Ok(mut file) => {
-                let mut pkcs8 = vec![];
-                file.read_to_end(&mut pkcs8).map_err(broken)?;
-                SigningKey::parse(&pkcs8).map_err(|_| not_a_key())
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let seed = random().ok_or_else(no_random)?;
-                let key = SigningKey::from_seed(&seed).map_err(|_| not_a_key())?;
-                let pkcs8 = key.to_pkcs8().map_err(|_| not_a_key())?;
-                fs::create_dir_all(&self.folder).map_err(broken)?;
-                write_private(&path, &pkcs8).map_err(broken)?;
-                let public = self.folder.join("signing.pub");
-                fs::write(public, format!("{}\n", key.public())).map_err(broken)?;
-                Ok(key)
-            }
-            Err(error) => Err(broken(error)),
+        if !path.exists() {
+            self.make_key(&path).map_err(broken)?;
+        }
+        // Whoever was first made it: a gateway and a command that start together use one key.
+        let pkcs8 = fs::read(&path).map_err(broken)?;
+        SigningKey::parse(&pkcs8).map_err(|_| not_a_key())
+    }
+
+    fn make_key(&self, path: &Path) -> io::Result<()> {
+        let unusable = || io::Error::other("no key could be made");
+        let seed = random().ok_or_else(unusable)?;
+        let key = SigningKey::from_seed(&seed).map_err(|_| unusable())?;
+        let pkcs8 = key.to_pkcs8().map_err(|_| unusable())?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        match place_private(path, &pkcs8) {
+            Ok(()) => fs::write(self.folder.join("signing.pub"), format!("{}\n", key.public())),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -158,12 +159,17 @@ fn read_id(root: &Path) -> Result<WorkspaceId, Failure> {
     })
 }
 
-/// Writes a file that only its owner reads, whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension("new");
-    let mut file =
-        File::options().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)
+/// Puts a file that only its owner reads where none is: whole or not at all, and never over another.
+fn place_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let placed = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    placed
 }
+
+#[cfg(test)]
+mod tests;
