@@ -7,7 +7,7 @@
 //! `optional` (the type's empty value stands in), `or(value)`, `flat` (its fields stand in the map
 //! itself) and `place` (filled with where the map was written).
 
-use std::{collections::BTreeMap, str::FromStr, sync::OnceLock};
+use std::{collections::BTreeMap, str::FromStr};
 
 use time::Date;
 
@@ -166,11 +166,6 @@ impl<K: Declared + FromStr + Ord, V: Declared> Declared for BTreeMap<K, V> {
         };
         node.as_map()?.iter().map(entry).collect()
     }
-}
-
-/// The shape of a type, built once.
-pub fn cached<T: Declared>(cell: &'static OnceLock<Shape>) -> &'static Shape {
-    cell.get_or_init(T::shape)
 }
 
 /// The first of these names that the map holds.
