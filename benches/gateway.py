@@ -267,12 +267,13 @@ def gatewright(parts, home, back, binary, issuer_url, token):
     for title, paths in operations.items():
         lines = "".join(OPERATION.format(path=path, method=method) for path, method in paths)
         (folder / f"{title}.yaml").write_text(OPENAPI.format(title=title, paths=lines))
-    (folder / "gatewright.toml").write_text("[gateway]\nthreads = 1\n")
+    settings = home / "gatewright.toml"
+    settings.write_text("[gateway]\nthreads = 1\n")
     run = [binary, "--no-input", "--workspace", folder, "--state", state]
     measure.command([*run, "init", "--id"])
     # No gateway runs yet: applied, not verified.
     measure.command([*run, "apply", "--env", "bench"], accepted=(6,))
-    process = parts.start([*run, "gateway", "--env", "bench"], PROXY_CORE,
+    process = parts.start([*run, "gateway", "--env", "bench", "--config", settings], PROXY_CORE,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(f"http://127.0.0.1:{port}/1k", {})
     wait_for(f"http://127.0.0.1:{port}/s/1k", {"authorization": f"Bearer {token}"})

@@ -397,7 +397,10 @@ codes! {
 
     SettingsWrong = 7201 Error "wrong settings",
         "The settings of a process, `gatewright.toml`, hold something that is not a setting or has \
-         the wrong form. Unknown keys are refused, so that a misspelt one is never ignored.";
+         the wrong form. Unknown keys are refused, so that a misspelt one is never ignored. The file is \
+         the one of `--config`, else of GATEWRIGHT_CONFIG, else that of the state folder; one among the \
+         declarations is never read, because whoever proposes a change there must not say how the \
+         process runs.";
 }
 
 impl fmt::Display for Code {

@@ -2,11 +2,16 @@
 
 mod file;
 
-use std::{collections::BTreeMap, env, ffi::OsString, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use gw_model::secret::Redacted;
 
-pub(crate) use self::file::GatewayFile;
+pub(crate) use self::file::{GatewayFile, passed_over};
 use crate::{
     commands::Globals,
     ui::{Colour, Form, Input, Talk, Ui},
@@ -14,6 +19,8 @@ use crate::{
 
 /// Where the state of this machine lies.
 const STATE: &str = "GATEWRIGHT_STATE";
+/// The settings of a gateway process.
+const CONFIG: &str = "GATEWRIGHT_CONFIG";
 /// The user's folder for state, by the XDG base directory specification.
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 const HOME: &str = "HOME";
@@ -25,6 +32,7 @@ const NO_COLOR: &str = "NO_COLOR";
 pub(crate) struct Surroundings {
     state: Option<PathBuf>,
     state_home: Option<PathBuf>,
+    config: Option<PathBuf>,
     colour: Colour,
 }
 
@@ -39,6 +47,7 @@ impl Surroundings {
             state_home: filled(XDG_STATE_HOME)
                 .and_then(folder)
                 .or_else(|| home.map(|home| home.join(".local/state"))),
+            config: filled(CONFIG).map(PathBuf::from),
             colour: if filled(NO_COLOR).is_some() { Colour::Never } else { Colour::Auto },
         }
     }
@@ -46,6 +55,11 @@ impl Surroundings {
     /// The folder that was named for the state of this one run.
     pub(crate) fn named_state(&self, globals: &Globals) -> Option<PathBuf> {
         globals.state.clone().or_else(|| self.state.clone())
+    }
+
+    /// The file of settings that was named, by an argument or by the surroundings.
+    pub(crate) fn named_config<'a>(&'a self, argument: Option<&'a Path>) -> Option<&'a Path> {
+        argument.or(self.config.as_deref())
     }
 
     /// The user's folder for the state of all workspaces.

@@ -16,10 +16,13 @@ use gw_proxy::{gateway::Gateway as Running, settings::Mode};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::{parts::Parts, session::Session, watch::Watch};
-use super::{Context, gateway::not_started};
+use super::{
+    Context,
+    gateway::{not_started, read_settings},
+};
 use crate::{
     compose::{self, GatewayPlan, Purpose, Scene, SystemClock},
-    config::{self, GatewayFile},
+    config,
     exit::{Exit, Failure},
     ui::Ui,
 };
@@ -111,7 +114,7 @@ impl Dev {
                 state: &scene.state,
                 desired: &scene.desired,
                 target,
-                file: GatewayFile::read(None, scene.workspace.folder.root())?,
+                file: read_settings(context, None, &scene.workspace, &scene.state)?,
                 mode: Mode::Development,
                 access_log: None,
                 variables: config::variables(),

@@ -1,6 +1,10 @@
 //! `gatewright gateway`.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use gw_model::{desired::Desired, environment::Target, id::TargetName};
@@ -22,13 +26,13 @@ use crate::{
 ///
 /// It serves what was applied last and takes over what is applied meanwhile; with nothing applied
 /// it refuses every call. How the process runs (certificates, ports of its own, trusted proxies)
-/// stands in gatewright.toml.
+/// stands in gatewright.toml of the state folder, never in the folder of the declarations.
 #[derive(Debug, Args)]
 pub(crate) struct Gateway {
     /// Which target of the environment; not needed where it has only one.
     #[arg(long, value_parser = TargetName::parse)]
     target: Option<TargetName>,
-    /// The settings of the process (else gatewright.toml of the workspace).
+    /// The settings of the process (else GATEWRIGHT_CONFIG, else gatewright.toml of the state).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Writes one line of JSON for each call to standard error.
@@ -64,7 +68,7 @@ impl Gateway {
             state: &state,
             desired: &desired,
             target: &target,
-            file: GatewayFile::read(self.config.as_deref(), workspace.folder.root())?,
+            file: read_settings(context, self.config.as_deref(), &workspace, &state)?,
             mode: Mode::Production { record_one_in: RECORD_ONE_IN },
             access_log: self
                 .access_log
@@ -89,6 +93,20 @@ impl Gateway {
         tokio::task::block_in_place(|| gateway.stop(GRACE));
         Ok(Exit::Done)
     }
+}
+
+/// How the process runs. A file that lies where it is not read is spoken of.
+pub(crate) fn read_settings(
+    context: Context<'_>,
+    argument: Option<&Path>,
+    workspace: &Workspace,
+    state: &State,
+) -> Result<GatewayFile, Failure> {
+    let named = context.surroundings.named_config(argument);
+    if let Some(told) = config::passed_over(named, workspace.folder.root()) {
+        context.ui.say(&told);
+    }
+    GatewayFile::read(named, &state.folder)
 }
 
 fn tell(context: Context<'_>, document: &Document) {

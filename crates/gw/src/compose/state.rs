@@ -24,6 +24,8 @@ use crate::{
 const ID: &str = ".gatewright/id";
 /// The private key, in the state folder.
 const KEY: &str = "signing.key";
+/// Its public half: all that a gateway needs to know of it.
+const PUBLIC_KEY: &str = "signing.pub";
 
 /// What a command has in mind with the state. Whoever only looks leaves no trace of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,21 +102,14 @@ impl State {
     /// The key that signs what gateways of this state serve; made on first use.
     pub(crate) fn signing_key(&self) -> Result<SigningKey, Failure> {
         let path = self.folder.join(KEY);
-        let broken = |error: io::Error| {
-            Failure::new(Exit::Failed, format!("cannot use `{}`: {error}", path.display()))
-                .coded(Code::StateUnreadable)
-        };
-        let not_a_key = || {
-            Failure::new(Exit::Failed, format!("`{}` is not a signing key", path.display()))
-                .coded(Code::StateUnreadable)
-                .help("restore it from a backup; without it gateways refuse what is applied")
-        };
-        if !path.exists() {
-            self.make_key(&path).map_err(broken)?;
+        if path.exists() {
+            return read_key(&path);
         }
+        self.make_key(&path).map_err(|error| unusable(&path, &error))?;
         // Whoever was first made it: a gateway and a command that start together use one key.
-        let pkcs8 = fs::read(&path).map_err(broken)?;
-        SigningKey::parse(&pkcs8).map_err(|_| not_a_key())
+        let key = read_key(&path)?;
+        self.tell_public(&key.public())?;
+        Ok(key)
     }
 
     fn make_key(&self, path: &Path) -> io::Result<()> {
@@ -123,16 +118,45 @@ impl State {
         let key = SigningKey::from_seed(&seed).map_err(|_| unusable())?;
         let pkcs8 = key.to_pkcs8().map_err(|_| unusable())?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        match place_private(path, &pkcs8) {
-            Ok(()) => fs::write(self.folder.join("signing.pub"), format!("{}\n", key.public())),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
+        place(path, &pkcs8, PRIVATE)
+    }
+
+    /// The key to check by. A gateway never reads the private half, except where the public one was
+    /// not written down yet.
+    pub(crate) fn verifying_key(&self) -> Result<PublicKey, Failure> {
+        let path = self.folder.join(PUBLIC_KEY);
+        match fs::read_to_string(&path) {
+            Ok(text) => PublicKey::parse(&text).map_err(|_| not_a_key(&path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = self.signing_key()?.public();
+                self.tell_public(&key)?;
+                Ok(key)
+            }
+            Err(error) => Err(unusable(&path, &error)),
         }
     }
 
-    pub(crate) fn verifying_key(&self) -> Result<PublicKey, Failure> {
-        self.signing_key().map(|key| key.public())
+    fn tell_public(&self, key: &PublicKey) -> Result<(), Failure> {
+        let path = self.folder.join(PUBLIC_KEY);
+        let placed = place(&path, format!("{key}\n").as_bytes(), PUBLIC);
+        placed.map_err(|error| unusable(&path, &error))
     }
+}
+
+fn read_key(path: &Path) -> Result<SigningKey, Failure> {
+    let pkcs8 = fs::read(path).map_err(|error| unusable(path, &error))?;
+    SigningKey::parse(&pkcs8).map_err(|_| not_a_key(path))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot use `{}`: {error}", path.display()))
+        .coded(Code::StateUnreadable)
+}
+
+fn not_a_key(path: &Path) -> Failure {
+    Failure::new(Exit::Failed, format!("`{}` is not a signing key", path.display()))
+        .coded(Code::StateUnreadable)
+        .help("restore it from a backup; without it gateways refuse what is applied")
 }
 
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
@@ -159,16 +183,23 @@ fn read_id(root: &Path) -> Result<WorkspaceId, Failure> {
     })
 }
 
-/// Puts a file that only its owner reads where none is: whole or not at all, and never over another.
-fn place_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+const PRIVATE: u32 = 0o600;
+const PUBLIC: u32 = 0o644;
+
+/// Puts a file where none is: whole or not at all, and never over another. One that stands there is
+/// somebody else's of the same moment, and stays.
+fn place(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(&draft)?;
     let placed = file
         .write_all(bytes)
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
-    placed
+    match placed {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        placed => placed,
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(crate) struct GatewayFile {
     pub(crate) upstream_authorities: Vec<u8>,
 }
 
+const NAME: &str = "gatewright.toml";
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Written {
@@ -52,9 +54,11 @@ struct WrittenTls {
 }
 
 impl GatewayFile {
-    /// Reads the file that was named, or `gatewright.toml` of the workspace where there is one.
-    pub(crate) fn read(named: Option<&Path>, workspace: &Path) -> Result<Self, Failure> {
-        let usual = workspace.join("gatewright.toml");
+    /// Reads the file that was named, or `gatewright.toml` of the state folder where there is one.
+    /// Never that of the declarations: whoever proposes a change to them would also say how the
+    /// process runs that serves them.
+    pub(crate) fn read(named: Option<&Path>, state: &Path) -> Result<Self, Failure> {
+        let usual = state.join(NAME);
         let path = match named {
             Some(path) => path,
             None if usual.exists() => &usual,
@@ -66,7 +70,7 @@ impl GatewayFile {
                 .coded(Code::SettingsWrong)
                 .note(format!("{}:{line}", path.display()))
         })?;
-        let folder = path.parent().unwrap_or(workspace);
+        let folder = path.parent().unwrap_or(state);
         let bytes = |file: &Path| {
             let file = folder.join(file);
             fs::read(&file).map_err(|error| unreadable(&file, &error))
@@ -88,6 +92,20 @@ impl GatewayFile {
             },
         })
     }
+}
+
+/// What to tell a user whose settings lie among the declarations, where nobody reads them.
+pub(crate) fn passed_over(named: Option<&Path>, workspace: &Path) -> Option<String> {
+    let path = workspace.join(NAME);
+    let same = |named: &Path| fs::canonicalize(named).ok() == fs::canonicalize(&path).ok();
+    let unread = path.exists() && !named.is_some_and(same);
+    unread.then(|| {
+        format!(
+            "`{}` is not read: settings of a process do not come from the declarations; name it \
+             with `--config`, or move it to the state folder",
+            path.display()
+        )
+    })
 }
 
 /// The settings, or the line and what is wrong there.

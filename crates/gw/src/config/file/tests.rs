@@ -22,3 +22,20 @@ fn what_is_not_a_setting_is_refused_with_its_line() {
 fn an_empty_file_says_nothing() {
     assert!(parse("").unwrap().tls.is_none());
 }
+
+#[test]
+fn settings_come_from_the_state_or_by_name_and_never_from_the_declarations() {
+    let (state, workspace) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let admin = |named: Option<&Path>| GatewayFile::read(named, state.path()).unwrap().admin;
+    let planted = workspace.path().join(NAME);
+    fs::write(&planted, "[gateway]\nadmin = \"127.0.0.1:1\"\n").unwrap();
+    assert_eq!(admin(None), None, "a file of the repository was read");
+    let told = passed_over(None, workspace.path()).unwrap();
+    assert!(told.contains("is not read") && told.contains("--config"), "{told}");
+    fs::write(state.path().join(NAME), "[gateway]\nadmin = \"127.0.0.1:2\"\n").unwrap();
+    assert_eq!(admin(None), "127.0.0.1:2".parse().ok());
+    // Whoever names it has chosen it.
+    assert_eq!(admin(Some(&planted)), "127.0.0.1:1".parse().ok());
+    assert_eq!(passed_over(Some(&planted), workspace.path()), None);
+    assert_eq!(passed_over(None, state.path().parent().unwrap()), None);
+}
