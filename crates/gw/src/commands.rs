@@ -145,18 +145,30 @@ async fn bounded(
                 }),
         }
     };
+    if command.stops_by_itself() {
+        return work.await;
+    }
     tokio::select! {
         ended = work => ended,
-        () = config::interrupted() => {
+        stop = config::interrupted() => {
             if matches!(command, Command::Apply(_) | Command::Rollback(_)) {
                 context.ui.say("interrupted; a change that had begun goes on with `gatewright apply`");
             }
-            Ok(Exit::Interrupted)
+            Ok(Exit::unfinished(stop))
         }
     }
 }
 
 impl Command {
+    /// Whether it answers what is under way before it stops, so that nobody may cut it off.
+    fn stops_by_itself(&self) -> bool {
+        match self {
+            Self::Gateway(_) => true,
+            Self::Dev(command) => command.serves(),
+            _ => false,
+        }
+    }
+
     async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         match self {
             Self::Init(command) => command.run(context),

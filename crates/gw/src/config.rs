@@ -88,8 +88,17 @@ pub(crate) fn variables() -> BTreeMap<String, Redacted<String>> {
     env::vars_os().filter_map(text).collect()
 }
 
+/// How somebody asked the program to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// At the keyboard, by SIGINT.
+    Keyboard,
+    /// By SIGTERM: whoever supervises it wants it to end.
+    Supervisor,
+}
+
 /// Waits for somebody to stop the program, by keyboard or by signal.
-pub(crate) async fn interrupted() {
+pub(crate) async fn interrupted() -> Stop {
     use tokio::signal::unix::{SignalKind, signal};
 
     // Without a handler nothing can interrupt but the system itself.
@@ -99,7 +108,7 @@ pub(crate) async fn interrupted() {
         return std::future::pending().await;
     };
     tokio::select! {
-        _ = keyboard.recv() => {}
-        _ = end.recv() => {}
+        _ = keyboard.recv() => Stop::Keyboard,
+        _ = end.recv() => Stop::Supervisor,
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, process::ExitCode};
 
 use gw_model::code::Code;
 
+use crate::config::Stop;
+
 /// The exit codes. Scripts rely on them, so none ever changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -23,6 +25,26 @@ pub(crate) enum Exit {
     Unreachable = 6,
     /// The person at the keyboard stopped it.
     Interrupted = 130,
+    /// Whoever supervises it ended it before it was done.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// How a command ends that had not come to its end.
+    pub(crate) const fn unfinished(stop: Stop) -> Self {
+        match stop {
+            Stop::Keyboard => Self::Interrupted,
+            Stop::Supervisor => Self::Terminated,
+        }
+    }
+
+    /// How a command ends that runs until it is stopped: to a supervisor that is success.
+    pub(crate) const fn stopped(stop: Stop) -> Self {
+        match stop {
+            Stop::Keyboard => Self::Interrupted,
+            Stop::Supervisor => Self::Done,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

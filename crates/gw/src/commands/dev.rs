@@ -31,7 +31,8 @@ use crate::{
 ///
 /// Each saved state of the folder that is accepted becomes a change: applied, verified, recorded. A
 /// state that is not accepted changes nothing: what runs stays, and the error is shown. Every two
-/// seconds what the gateway serves is compared with what was written.
+/// seconds what the gateway serves is compared with what was written. SIGTERM ends it with 0, the
+/// keyboard (SIGINT) with 130.
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
     #[command(subcommand)]
@@ -80,20 +81,25 @@ impl Dev {
         compare.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopped = config::interrupted();
         tokio::pin!(stopped);
-        loop {
+        let stop = loop {
             tokio::select! {
-                () = &mut stopped => break,
+                stop = &mut stopped => break stop,
                 () = watch.saved() => session.reload(context).await,
                 _ = compare.tick() => session.compare(context).await,
             }
-        }
+        };
         context.ui.say("stopping");
         tokio::task::block_in_place(|| {
             for (_, gateway) in gateways {
                 gateway.stop(GRACE);
             }
         });
-        Ok(Exit::Done)
+        Ok(Exit::stopped(stop))
+    }
+
+    /// Whether it runs until it is stopped.
+    pub(super) fn serves(&self) -> bool {
+        self.command.is_none()
     }
 
     /// One gateway for each target; every call is recorded.

@@ -27,6 +27,9 @@ use crate::{
 /// It serves what was applied last and takes over what is applied meanwhile; with nothing applied
 /// it refuses every call. How the process runs (certificates, ports of its own, trusted proxies)
 /// stands in gatewright.toml of the state folder, never in the folder of the declarations.
+///
+/// SIGTERM ends it with 0, the keyboard (SIGINT) with 130; calls under way are answered first, for
+/// at most 10 seconds.
 #[derive(Debug, Args)]
 pub(crate) struct Gateway {
     /// Which target of the environment; not needed where it has only one.
@@ -88,10 +91,10 @@ impl Gateway {
             Form::Json => context.ui.json(&document),
             Form::Text => tell(context, &document),
         }
-        config::interrupted().await;
+        let stop = config::interrupted().await;
         context.ui.say("stopping: calls under way are answered first");
         tokio::task::block_in_place(|| gateway.stop(GRACE));
-        Ok(Exit::Done)
+        Ok(Exit::stopped(stop))
     }
 }
 
