@@ -3,17 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
 };
 
-use gw_model::{api::Who, id::IdentityName, source::Origin};
+use gw_model::{api::Who, id::IdentityName, source::Origin, workspace::Identity};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
     decision::{self, Asked, Reason},
     denial::{Candidate, Denial, PolicyHit},
-    principal::Caller,
+    principal::{Caller, Principal},
     snapshot::{Operation, Routed, Rule, Snapshot},
 };
 
@@ -185,10 +185,13 @@ pub struct Row {
 #[serde(rename_all = "camelCase")]
 pub enum Cell {
     Allowed(Origin),
-    /// Cedar has a say: a condition of the rule, or a policy that can touch the operation.
+    /// A condition or a policy tells callers of the class apart, or looks at time or address.
     Depends(Origin),
     Refused,
 }
+
+/// No address matters where an answer is given for a whole class.
+const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Combinations of claim values beyond this are left to `can` itself.
 const COMBINATIONS_MAX: usize = 64;
@@ -219,18 +222,61 @@ fn columns(snapshot: &Snapshot) -> Vec<Column> {
     columns.into_iter().collect()
 }
 
+/// Asks for one caller of the class. Where only what the class has in common was looked at, that is
+/// the answer for all of it.
 fn cell(operation: Operation<'_>, column: &Column, now: OffsetDateTime) -> Cell {
-    let touched = operation.forbids().next().is_some();
-    let granting = operation.candidates().filter(|rule| rule.runs(now) && grants(rule, column));
-    let mut depends = None;
-    for rule in granting {
-        let at = rule.declared.at.clone();
-        if !touched && rule.when.is_none() {
-            return Cell::Allowed(at);
+    let guards = &operation.snapshot().guards;
+    let for_all = |rule: &Rule| {
+        rule.when.is_none_or(|when| guards.looks(when).is_some_and(|looks| !looks.particular))
+    };
+    let mut granting =
+        operation.candidates().filter(|rule| rule.runs(now) && grants(rule, column)).peekable();
+    let Some(first) = granting.peek().map(|rule| rule.declared.at.clone()) else {
+        return Cell::Refused;
+    };
+    let conditions_for_all = granting.all(for_all);
+    let mut particular = operation.forbids().filter(|forbid| forbid.looks.particular);
+    let caller = column.caller(operation.snapshot());
+    match operation.authorize(&caller, SOMEWHERE, now) {
+        Ok(permit) => {
+            let at = permit.rule().clone();
+            let rule = operation.candidates().find(|rule| rule.declared.at == at);
+            let whole = particular.next().is_none() && rule.is_some_and(for_all);
+            if whole { Cell::Allowed(at) } else { Cell::Depends(at) }
         }
-        depends.get_or_insert(at);
+        Err(denial) => {
+            let particular: BTreeSet<&str> = particular.map(|forbid| forbid.id.as_str()).collect();
+            let mut hits = denial.policies.iter();
+            let ungranted = denial.policies.is_empty() && conditions_for_all;
+            if ungranted || hits.any(|hit| !particular.contains(hit.id.as_str())) {
+                Cell::Refused
+            } else {
+                Cell::Depends(first)
+            }
+        }
     }
-    depends.map_or(Cell::Refused, Cell::Depends)
+}
+
+impl Column {
+    /// One caller of the class.
+    fn caller(&self, snapshot: &Snapshot) -> Caller {
+        let Some(identity) = &self.identity else { return Caller::default() };
+        let issuer = match snapshot.identities().get(identity) {
+            Some(Identity::Oidc(oidc)) => oidc.issuer.clone(),
+            Some(_) | None => String::new(),
+        };
+        let claims = self.claims.iter();
+        let claims = claims.map(|(name, value)| (name.clone(), [value.clone()].into()));
+        Caller {
+            principals: vec![Principal {
+                identity: identity.clone(),
+                issuer,
+                subject: String::new(),
+                claims: claims.collect(),
+                expires_at: None,
+            }],
+        }
+    }
 }
 
 fn grants(rule: &Rule, column: &Column) -> bool {
@@ -344,7 +390,7 @@ impl fmt::Display for Matrix {
             }
             writeln!(f)?;
         }
-        writeln!(f, "\n✔ may call   ? a condition or a policy decides   – may not")
+        writeln!(f, "\n✔ may call   ? depends on the single caller, time or address   – may not")
     }
 }
 

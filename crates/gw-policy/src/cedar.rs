@@ -14,7 +14,7 @@ use cedar_policy::{
     EntityUid, PolicyId, PolicySet, Request, ResourceConstraint, RestrictedExpression, Schema,
 };
 use gw_model::{code::Code, desired::Desired, diagnostic::Diagnostic, id::ApiName};
-use policy::Forbid;
+use policy::{Forbid, Looks, When};
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 use crate::{
@@ -105,7 +105,7 @@ pub(crate) struct Guards {
     some: BTreeMap<String, Vec<usize>>,
     sets: Vec<(Vec<usize>, PolicySet)>,
     set_of: BTreeMap<Vec<usize>, u32>,
-    conditions: Vec<PolicySet>,
+    conditions: Vec<When>,
 }
 
 /// What the policies say about one caller.
@@ -179,7 +179,7 @@ impl Guards {
         }
         for Condition { at, text } in conditions {
             match policy::read_condition(text, at, policy::CALL, words) {
-                Ok(policies) => guards.conditions.push(policies),
+                Ok(when) => guards.conditions.push(when),
                 Err(finding) => findings.push(*finding),
             }
         }
@@ -280,9 +280,14 @@ impl Guards {
     /// Whether a condition holds.
     pub(crate) fn holds(&self, condition: usize, call: &Call<'_>) -> Result<bool, NotEvaluated> {
         let unknown = || NotEvaluated("the condition is not part of this snapshot".to_owned());
-        let policies = self.conditions.get(condition).ok_or_else(unknown)?;
+        let when = self.conditions.get(condition).ok_or_else(unknown)?;
         let (request, entities) = call.lower(self.words, &self.environment)?;
-        ask(&self.authorizer, &request, policies, &entities)
+        ask(&self.authorizer, &request, &when.policies, &entities)
+    }
+
+    /// What a condition looks at.
+    pub(crate) fn looks(&self, condition: usize) -> Option<&Looks> {
+        Some(&self.conditions.get(condition)?.looks)
     }
 }
 

@@ -182,7 +182,7 @@ impl<'d> ChangeRules<'d> {
                 continue;
             };
             match policy::read_condition(text, &rule.at, &action_scope(rule), words) {
-                Ok(policies) => conditions.push(Some(policies)),
+                Ok(when) => conditions.push(Some(when.policies)),
                 Err(finding) => findings.push(*finding),
             }
         }

@@ -47,8 +47,33 @@ fn the_table_tells_every_class_of_callers_apart() {
     POST /orders       –   –   ✔
     GET /orders/{id}   –   ?   ?
 
-    ✔ may call   ? a condition or a policy decides   – may not
+    ✔ may call   ? depends on the single caller, time or address   – may not
     ");
+}
+
+const BY_CLASS: &str = "@id(\"no-sales\") forbid (principal, action, resource) when { \
+    principal.hasTag(\"groups\") && principal.getTag(\"groups\").contains(\"orders-team\") };";
+
+#[test]
+fn a_policy_that_treats_a_class_alike_is_decided_in_the_table() {
+    insta::assert_snapshot!(compile(&with_policy(orders(), BY_CLASS)).matrix(NOW), @r"
+       1  anyone
+       2  staff
+       3  staff groups=orders-team
+
+                       1   2   3
+    GET /orders        –   ✔   –
+    POST /orders       –   –   –
+    GET /orders/{id}   –   ✔   –
+
+    ✔ may call   ? depends on the single caller, time or address   – may not
+    ");
+    // A policy that spares some of them does not hide one that spares none.
+    let both = with_policy(with_policy(orders(), BY_CLASS), NIGHT);
+    let rows = compile(&both).matrix(NOW).rows;
+    let cells: Vec<_> = rows.iter().map(|row| &row.cells[2]).collect();
+    assert_eq!(cells, [&Cell::Refused, &Cell::Refused, &Cell::Refused]);
+    assert!(matches!(rows[2].cells[1], Cell::Depends(_)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Policy files and conditions: from text to a policy that fits the schema, or to findings with the
 //! place in the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Expression, Policy, PolicyId, PolicySet,
@@ -14,6 +14,7 @@ use gw_model::{
     environment::ChangeAction,
     source::{Origin, Position},
 };
+use serde_json::Value;
 
 use super::Vocabulary;
 use crate::denial::PolicyHit;
@@ -31,7 +32,70 @@ pub struct Forbid {
     pub reason: Option<String>,
     /// As written, from its first annotation to its `;`.
     pub text: String,
+    pub(crate) looks: Looks,
     policy: Policy,
+}
+
+/// What of a call a policy or condition looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Looks {
+    /// The claims, by name.
+    pub(crate) claims: BTreeSet<String>,
+    /// The name of a claim is put together only when it is evaluated, so it may be any.
+    pub(crate) computed: bool,
+    /// It tells callers of the same identity and claims apart, or looks at time or address.
+    pub(crate) particular: bool,
+}
+
+impl Looks {
+    fn of(policy: &Policy) -> Self {
+        let mut looks = Self::default();
+        match policy.to_json() {
+            Ok(json) => looks.search(&json),
+            // What cannot be searched may look at anything.
+            Err(_) => (looks.computed, looks.particular) = (true, true),
+        }
+        let one = |uid: &EntityUid| uid.type_name().basename() == "Caller";
+        looks.particular |= policy.entity_literals().iter().any(one);
+        looks
+    }
+
+    /// By the JSON form of policies: a claim is the right side of `getTag` or `hasTag`, a variable
+    /// stands under `Var`, an attribute under `attr`.
+    fn search(&mut self, json: &Value) {
+        match json {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    match (name.as_str(), member.as_str()) {
+                        ("getTag" | "hasTag", None) => self.search_tag(member),
+                        ("Var", Some("context")) | ("attr", Some("subject" | "issuer")) => {
+                            self.particular = true;
+                        }
+                        _ => {}
+                    }
+                    self.search(member);
+                }
+            }
+            Value::Array(members) => members.iter().for_each(|member| self.search(member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn search_tag(&mut self, tag: &Value) {
+        match tag.pointer("/right/Value").and_then(Value::as_str) {
+            Some(claim) => {
+                self.claims.insert(claim.to_owned());
+            }
+            None => self.computed = true,
+        }
+    }
+}
+
+/// A condition of a rule, as one `permit`.
+#[derive(Debug)]
+pub(crate) struct When {
+    pub(crate) policies: PolicySet,
+    pub(crate) looks: Looks,
 }
 
 impl Forbid {
@@ -155,6 +219,7 @@ fn read_policy(
         reason: annotation("reason"),
         source,
         text: piece.text.to_owned(),
+        looks: Looks::of(&policy),
         policy,
     })
 }
@@ -185,7 +250,7 @@ pub(crate) fn read_condition(
     at: &Origin,
     scope: &str,
     words: &Vocabulary,
-) -> Result<PolicySet, Box<Diagnostic>> {
+) -> Result<When, Box<Diagnostic>> {
     let refuse = |code, message: String| {
         Box::new(Diagnostic::new(code, message).on(at, "the `when` of this rule"))
     };
@@ -196,6 +261,7 @@ pub(crate) fn read_condition(
     text.parse::<Expression>().map_err(|error| syntax(&error))?;
     let permit = format!("permit (principal, {scope}, resource) when {{\n{text}\n}};");
     let policy = Policy::parse(None, permit).map_err(|error| syntax(&error))?;
+    let looks = Looks::of(&policy);
     let policies = PolicySet::from_policies([policy]).map_err(|error| syntax(&error))?;
     let validator = Validator::new(words.schema.clone());
     let result = validator.validate(&policies, ValidationMode::Strict);
@@ -204,7 +270,7 @@ pub(crate) fn read_condition(
         let message = format!("the condition `{text}` does not fit the schema: {error}");
         return Err(refuse(Code::PolicyInvalid, message));
     }
-    Ok(policies)
+    Ok(When { policies, looks })
 }
 
 /// One policy of a file, from its first word to its `;`.
