@@ -1,6 +1,6 @@
 //! What is remembered about a call, what the caller is told, and what `explain` prints.
 
-use std::{fmt, net::IpAddr};
+use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use gw_model::{
     id::{ApiName, EnvironmentName, IdentityName, TargetName},
@@ -11,7 +11,7 @@ use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     denial::{Candidate, PolicyHit},
-    principal::Principal,
+    principal::ClaimSet,
 };
 
 macro_rules! reasons {
@@ -219,6 +219,9 @@ pub struct Record {
     /// More about the reason, in the operator's words.
     pub detail: Option<String>,
     pub who: Vec<Asker>,
+    /// The claims that the decision could turn on: what of them the callers held stands in `who`.
+    #[serde(default)]
+    pub looked_at: BTreeSet<String>,
     pub operation: Option<Asked>,
     /// The rule that granted.
     pub grant: Option<Origin>,
@@ -232,7 +235,7 @@ pub struct Record {
     pub count: u64,
 }
 
-/// Who asked, without claims.
+/// Who asked, with those claims that the decision could turn on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Asker {
@@ -241,6 +244,11 @@ pub struct Asker {
     pub subject: String,
     /// Unix seconds.
     pub expires_at: Option<i64>,
+    #[serde(default)]
+    pub claims: ClaimSet,
+    /// Claims of which values are missing here, because there were too many or they were too long.
+    #[serde(default)]
+    pub cut: BTreeSet<String>,
 }
 
 /// What was asked for, where the path is one that an API lists.
@@ -250,13 +258,6 @@ pub struct Asked {
     pub api: ApiName,
     pub operation: String,
     pub owner: Option<String>,
-}
-
-impl From<&Principal> for Asker {
-    fn from(principal: &Principal) -> Self {
-        let Principal { identity, issuer, subject, claims: _, expires_at } = principal.clone();
-        Self { identity, issuer, subject, expires_at }
-    }
 }
 
 /// What a refused caller is told: the body of an answer of type `application/problem+json`.
@@ -319,7 +320,7 @@ impl Record {
         if self.who.is_empty() {
             writeln!(f, "  who       nobody signed in")?;
         }
-        for Asker { identity, issuer, subject, expires_at } in &self.who {
+        for Asker { identity, issuer, subject, expires_at, claims: _, cut: _ } in &self.who {
             write!(f, "  who       {subject} by identity \"{identity}\" ({issuer})")?;
             match expires_at.and_then(|at| u64::try_from(at).ok()) {
                 Some(at) => writeln!(f, ", token good until {}", clock_text(at * 1000))?,

@@ -1,6 +1,7 @@
 //! May it happen? Decides from plain data; never does I/O, never reads a clock.
 
 pub mod access;
+pub mod again;
 pub mod authorize;
 pub mod can;
 pub mod cedar;

@@ -35,7 +35,7 @@ use crate::{
     noise::Noise,
     phase::Phase,
     pipeline::Worker,
-    record::Decisions,
+    record::{DECISIONS, Decisions},
     settings::Settings,
     shared::{Shared, WantsCertificates},
     stage::limit::Counters,
@@ -84,7 +84,6 @@ pub enum StartError {
 }
 
 const ASSERTION_KEY: &str = "assertion.key";
-const DECISIONS: &str = "decisions";
 /// As many may wait to be told how the gateway is.
 const LOOKS: usize = 64;
 

@@ -28,4 +28,5 @@ mod trace;
 mod upstream;
 mod wire;
 
+pub use record::{Wanted, recorded};
 pub use upstream::tls::TlsRefusal;

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     net::IpAddr,
     rc::Rc,
     sync::Arc,
@@ -11,6 +12,7 @@ use std::{
 use gw_model::source::Origin;
 use gw_policy::{
     decision::{Asked, Asker, DecisionId, Reason, Record},
+    principal::Caller,
     snapshot::{Operation, Routed},
 };
 use http::{
@@ -263,6 +265,7 @@ impl Worker {
         let (candidates, policies, cure) = denial.map_or_else(Default::default, |denial| {
             (denial.candidates, denial.policies, Some(denial.cure))
         });
+        let (who, looked_at) = call.askers();
         Record {
             id: call.id.clone(),
             at_ms: unix_ms(call.at),
@@ -276,7 +279,8 @@ impl Worker {
             reason: call.reason,
             status: status.as_u16(),
             detail: refusal.and_then(Refusal::detail),
-            who: call.askers().collect(),
+            who,
+            looked_at,
             operation: call.operation.map(asked),
             grant: call.grant.cloned(),
             candidates,
@@ -315,6 +319,7 @@ impl Worker {
             status: response.status().as_u16(),
             detail: refusal.detail(),
             who: vec![],
+            looked_at: BTreeSet::new(),
             operation: None,
             grant: None,
             candidates: vec![],
@@ -339,9 +344,13 @@ impl Worker {
 }
 
 impl Call<'_> {
-    fn askers(&self) -> impl Iterator<Item = Asker> {
-        let caller = self.identified.iter().map(|identified| &identified.caller);
-        caller.flat_map(|caller| caller.principals.iter().map(Asker::from))
+    /// Who asks, and the claims that it may depend on.
+    fn askers(&self) -> (Vec<Asker>, BTreeSet<String>) {
+        let Some(identified) = &self.identified else { return Default::default() };
+        let caller: &Caller = &identified.caller;
+        let looked_at = self.operation.map(Operation::looked_at).unwrap_or_default();
+        let askers = caller.principals.iter().map(|principal| looked_at.asker(principal));
+        (askers.collect(), looked_at.names(caller))
     }
 
     fn cors(&self) -> Option<&CorsPolicy> {
@@ -349,7 +358,7 @@ impl Call<'_> {
     }
 
     fn line(&self, head: &RequestHead, status: StatusCode) -> Line {
-        let asker = self.askers().next();
+        let asker = self.identified.as_ref().and_then(|it| it.caller.principals.first());
         Line {
             // A time of this clock has a written form.
             time: self.at.format(&Rfc3339).unwrap_or_default(),
@@ -363,8 +372,8 @@ impl Call<'_> {
             reason: self.reason.code(),
             api: self.operation.map(|operation| operation.api().name.to_string()),
             operation: self.operation.map(|operation| operation.id().to_owned()),
-            identity: asker.as_ref().map(|asker| asker.identity.to_string()),
-            subject: asker.map(|asker| asker.subject),
+            identity: asker.map(|asker| asker.identity.to_string()),
+            subject: asker.map(|asker| asker.subject.clone()),
             generation: self.serving.map(|serving| serving.generation.number),
             bytes: 0,
             complete: false,

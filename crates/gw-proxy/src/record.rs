@@ -31,7 +31,7 @@ pub(crate) struct Decisions {
 
 /// Which record is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     Last,
     Id(DecisionId),
 }
@@ -58,6 +58,9 @@ struct Segment {
     number: u64,
     bytes: u64,
 }
+
+/// The folder of the log in that of a target.
+pub(crate) const DECISIONS: &str = "decisions";
 
 /// Handed over and not yet written.
 const QUEUE: usize = 16 * 1024;
@@ -115,17 +118,7 @@ impl Decisions {
 impl Scribe {
     fn open(folder: &Path, max_bytes: u64, lost: Arc<AtomicU64>) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let mut segments = vec![];
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
-            if let Some(number) = number.and_then(|digits| digits.parse().ok()) {
-                segments.push(Segment { number, bytes: entry.metadata()?.len() });
-            }
-        }
-        segments.sort_by_key(|segment| segment.number);
-        let segments = segments.into();
+        let segments = segments(folder)?.into();
         Ok(Self { folder: folder.to_owned(), segments, open: None, max_bytes, lost })
     }
 
@@ -198,15 +191,46 @@ impl Scribe {
 
     /// The newest first.
     fn find(&self, wanted: &Wanted) -> Option<Record> {
-        self.segments.iter().rev().find_map(|segment| {
-            let file = File::open(self.path(segment.number)).ok()?;
-            find_in(BufReader::new(file), wanted)
-        })
+        self.segments
+            .iter()
+            .rev()
+            .find_map(|segment| find_in_segment(&self.folder, segment.number, wanted))
     }
 
     fn path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{number:012}.jsonl"))
+        path(&self.folder, number)
     }
+}
+
+/// A record as it lies in the folder of a target, for whoever asks where no gateway runs.
+pub fn recorded(target_folder: &Path, wanted: &Wanted) -> Option<Record> {
+    let folder = target_folder.join(DECISIONS);
+    let segments = segments(&folder).ok()?;
+    segments.iter().rev().find_map(|segment| find_in_segment(&folder, segment.number, wanted))
+}
+
+/// The segments of a folder, the oldest first.
+fn segments(folder: &Path) -> io::Result<Vec<Segment>> {
+    let mut segments = vec![];
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
+        if let Some(number) = number.and_then(|digits| digits.parse().ok()) {
+            segments.push(Segment { number, bytes: entry.metadata()?.len() });
+        }
+    }
+    segments.sort_by_key(|segment| segment.number);
+    Ok(segments)
+}
+
+fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:012}.jsonl"))
+}
+
+fn find_in_segment(folder: &Path, number: u64, wanted: &Wanted) -> Option<Record> {
+    let file = File::open(path(folder, number)).ok()?;
+    find_in(BufReader::new(file), wanted)
 }
 
 /// The last fitting line. A line that was cut off by a crash is passed over.

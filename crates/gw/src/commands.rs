@@ -174,7 +174,7 @@ impl Command {
             Self::Init(command) => command.run(context),
             Self::Check(command) => command.run(context),
             Self::Show(command) => command.run(context),
-            Self::Can(command) => command.run(context),
+            Self::Can(command) => command.run(context).await,
             Self::Plan(command) => command.run(context).await,
             Self::Apply(command) => command.run(context).await,
             Self::Status(command) => command.run(context).await,

@@ -30,7 +30,8 @@ fn record() -> Record {
     let bob = sample::bob(&["everyone", "sales"]);
     let operation = sample::operation(&snapshot, "createOrder");
     let denial = operation.authorize(&bob, sample::IP, sample::NOW).unwrap_err();
-    let mut who: Vec<_> = bob.principals.iter().map(Asker::from).collect();
+    let looked_at = operation.looked_at();
+    let mut who: Vec<_> = bob.principals.iter().map(|one| looked_at.asker(one)).collect();
     who[0].expires_at = Some(1_789_035_163);
     Record {
         id: DecisionId::new(1_789_034_283_000, [7; 5]),
@@ -46,6 +47,7 @@ fn record() -> Record {
         status: denial.reason.status(),
         detail: None,
         who,
+        looked_at: looked_at.names(&bob),
         operation: Some(can::asked(operation)),
         grant: None,
         candidates: denial.candidates,
@@ -64,7 +66,7 @@ fn a_record_is_read_back_as_it_was_written() {
     assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
 }
 
-/// Shows S1.2: part (the same call is asked again offline with `can`, not by its id)
+/// Shows S1.2: holds
 #[test]
 fn a_refused_call_is_explained() {
     insta::assert_snapshot!(record(), @r#"

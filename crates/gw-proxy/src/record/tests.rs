@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use gw_model::id::{EnvironmentName, TargetName};
 use gw_policy::decision::Reason;
 
@@ -18,6 +20,7 @@ fn record(number: u64) -> Record {
         status: 403,
         detail: None,
         who: vec![],
+        looked_at: BTreeSet::new(),
         operation: None,
         grant: None,
         candidates: vec![],
@@ -90,4 +93,21 @@ fn a_line_that_a_crash_cut_off_hides_nothing_else() {
     assert_eq!(found(&decisions, Wanted::Last), Some(1));
     decisions.keep(record(2));
     assert_eq!(found(&decisions, Wanted::Last), Some(2));
+}
+
+/// Shows S1.2: holds
+#[test]
+fn a_decision_is_found_where_no_gateway_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(recorded(folder.path(), &Wanted::Last), None);
+    let own = folder.path().join(DECISIONS);
+    let (decisions, thread) = Decisions::open(&own, 1 << 20).expect("it opens");
+    decisions.keep(record(1));
+    decisions.keep(record(2));
+    decisions.stop();
+    thread.join().expect("it ends");
+    let found = |wanted| recorded(folder.path(), &wanted).map(|record| record.at_ms);
+    assert_eq!(found(Wanted::Id(id(1))), Some(1));
+    assert_eq!(found(Wanted::Last), Some(2));
+    assert_eq!(found(Wanted::Id(id(3))), None);
 }

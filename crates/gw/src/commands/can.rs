@@ -1,5 +1,7 @@
 //! `gatewright can`.
 
+mod again;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -11,6 +13,7 @@ use clap::Args;
 use gw_model::{clock::Clock, desired::Desired, id::IdentityName, workspace::Identity};
 use gw_policy::{
     can::{Answer, Matrix, Question, WhoCan},
+    decision::DecisionId,
     principal::{Caller, Principal},
     snapshot::{Routed, Snapshot},
     token::{TrustedIssuers, Unverified, claimed},
@@ -28,10 +31,15 @@ use crate::{
 ///
 /// WHO is `anyone` for a caller without any proof, the name of an identity such as `staff`, or an
 /// identity with a subject such as `staff:bob`. Exits with 3 where the call would be refused.
+///
+/// With `--decision` the call is one that a gateway decided, named by the id that its caller was
+/// given. It is judged again twice, by the generation that decided it and by the files as they are
+/// now, whether a gateway runs or not; who called, and the claims that mattered, stand in the
+/// decision log.
 #[derive(Debug, Args)]
 pub(crate) struct Can {
     /// Who would call: anyone, IDENTITY or IDENTITY:SUBJECT.
-    #[arg(value_name = "WHO", required_unless_present_any = ["matrix", "who_can", "token_file"])]
+    #[arg(value_name = "WHO", required_unless_present_any = ["matrix", "who_can", "token_file", "decision"])]
     who: Option<String>,
     /// The method of the call.
     #[arg(value_name = "METHOD")]
@@ -49,6 +57,10 @@ pub(crate) struct Can {
     /// not checked: offline nobody has the keys.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "claims", "matrix", "who_can"])]
     token_file: Option<PathBuf>,
+    /// Judges a call of the decision log again, for example: --decision d-01M25C1FZR000G40R4
+    #[arg(long, value_name = "ID", value_parser = DecisionId::parse)]
+    #[arg(conflicts_with_all = ["who", "matrix", "who_can", "token_file", "claims", "target"])]
+    decision: Option<DecisionId>,
     /// The table of every operation and every class of callers.
     #[arg(long, conflicts_with_all = ["who", "who_can"])]
     matrix: bool,
@@ -69,7 +81,10 @@ struct Document<'a, T: Serialize> {
 }
 
 impl Can {
-    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        if let Some(id) = &self.decision {
+            return again::run(context, id).await;
+        }
         let workspace = Workspace::read(&context.globals.workspace)?;
         let environment = workspace.environment(context)?;
         let desired = workspace.desired(context, &environment)?;

@@ -2,9 +2,10 @@
 
 use clap::Args;
 use gw_control::store::{Change, StepRecord, StepState};
-use gw_model::{code::Code, diagnostic::Severity, environment::Target};
+use gw_model::{code::Code, diagnostic::Severity};
 use gw_plan::{plan::from_file, render};
 use gw_policy::decision::{DecisionId, Record};
+use gw_proxy::Wanted;
 use serde::Serialize;
 
 use super::{
@@ -13,16 +14,17 @@ use super::{
     steps::Seconds,
 };
 use crate::{
-    compose::{Purpose, Scene, decision, store_failure},
+    compose::{Purpose, Scene, State, Workspace, decision, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
 
 /// Tells why: a decision, a change, a plan, an object or an error code.
 ///
-/// A decision (d-…) is told by the gateway that made it, with the near miss of every refusal; a
-/// change by its number, with its steps; a plan (p-…) as it was shown; an object (api/orders) by
-/// the change that wrote it; a code (GW1101) by its story.
+/// A decision (d-…) is told by the gateway that made it, or by the log that it left, with the near
+/// miss of every refusal; `gatewright can --decision d-…` judges it again. A change is told by its
+/// number, with its steps; a plan (p-…) as it was shown; an object (api/orders) by the change that
+/// wrote it; a code (GW1101) by its story.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// An id, a number, an object or a code.
@@ -40,6 +42,13 @@ struct CodeDocument {
     severity: &'static str,
     title: &'static str,
     explain: &'static str,
+}
+
+#[derive(Serialize)]
+struct DecisionDocument<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    decision: &'a Record,
 }
 
 #[derive(Serialize)]
@@ -64,7 +73,7 @@ struct StepDocument<'a> {
 impl Explain {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let Some(what) = self.what.as_deref() else {
-            return explain_decision(context, "last").await;
+            return explain_decision(context, &Wanted::Last).await;
         };
         if let Ok(code) = what.to_uppercase().parse::<Code>() {
             explain_code(context, code);
@@ -73,7 +82,7 @@ impl Explain {
         if what.starts_with("d-") {
             let id = DecisionId::parse(what)
                 .map_err(|_| Failure::wrong(format!("`{what}` is not the id of a decision")))?;
-            return explain_decision(context, id.as_str()).await;
+            return explain_decision(context, &Wanted::Id(id)).await;
         }
         if what.starts_with("p-") {
             return explain_plan(context, what).await;
@@ -111,33 +120,51 @@ fn explain_code(context: Context<'_>, code: Code) {
     }
 }
 
-/// Asks every built-in gateway of the environment; ids are random, so at most one knows it.
-async fn explain_decision(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
-    let scene = Scene::open(context, Purpose::Look).await?;
-    let mut newest: Option<Record> = None;
-    let mut refused = None;
-    for (name, target) in &scene.desired.spec.targets {
-        if !matches!(target, Target::Builtin(_)) {
-            continue;
+async fn explain_decision(context: Context<'_>, wanted: &Wanted) -> Result<Exit, Failure> {
+    let workspace = Workspace::read(&context.globals.workspace)?;
+    let state = State::locate(context, workspace.folder.root())?;
+    let record = find_decision(context, &state, wanted).await?;
+    match context.ui.form {
+        Form::Json => {
+            let schema = "gatewright.io/decision/v1";
+            context.ui.json(&DecisionDocument { schema, decision: &record });
         }
-        match decision(&scene.state.target_folder(&scene.environment, name), id).await {
+        Form::Text => {
+            context.ui.result(&record.to_string());
+            context.ui.say(&format!("judge it again: gatewright can --decision {}", record.id));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Asks every built-in gateway of the environment, or of all where none was named: ids are random,
+/// so at most one knows it.
+pub(super) async fn find_decision(
+    context: Context<'_>,
+    state: &State,
+    wanted: &Wanted,
+) -> Result<Record, Failure> {
+    let (mut newest, mut refused): (Option<Record>, _) = (None, None);
+    let folders = state.target_folders(context.globals.env.as_ref());
+    for folder in &folders {
+        match decision(folder, wanted).await {
             Ok(found) => newest = newest.into_iter().chain(found).max_by_key(|it| it.at_ms),
             Err(failure) => refused = Some(failure),
         }
     }
-    let record = match (newest, refused) {
-        (Some(record), _) => record,
-        (None, Some(failure)) => return Err(failure),
-        (None, None) => {
-            return Err(Failure::wrong(format!("no gateway remembers the decision `{id}`"))
-                .help("the decision log is bounded: the oldest decisions go first"));
+    match (newest, refused, wanted) {
+        (Some(record), _, _) => Ok(record),
+        (None, Some(failure), _) => Err(failure),
+        (None, None, _) if folders.is_empty() => {
+            Err(Failure::new(Exit::Unreachable, "no gateway ever ran here, so nothing was decided")
+                .help("start one: `gatewright gateway`"))
         }
-    };
-    match context.ui.form {
-        Form::Json => context.ui.json(&record),
-        Form::Text => context.ui.result(&record.to_string()),
+        (None, None, Wanted::Last) => Err(Failure::wrong("no call was decided yet")),
+        (None, None, Wanted::Id(id)) => {
+            Err(Failure::wrong(format!("no gateway remembers the decision `{id}`"))
+                .help("the decision log is bounded: the oldest decisions go first"))
+        }
     }
-    Ok(Exit::Done)
 }
 
 async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {

@@ -1,4 +1,4 @@
-//! One question to a running gateway over the Unix socket in its folder.
+//! One question to the gateway of a folder: over its Unix socket, or to the log that it left.
 
 use std::{path::Path, time::Duration};
 
@@ -7,6 +7,7 @@ use gw_policy::{
     decision::Record,
     gateway::{DECISIONS, SOCKET},
 };
+use gw_proxy::{Wanted, recorded};
 use http::{Request, StatusCode, header::HOST};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
@@ -19,8 +20,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// More than any record has.
 const MAX_BYTES: usize = 1 << 20;
 
-/// A decision of the gateway of a target's folder, by its id or `last`; `None` if it knows none.
-pub(crate) async fn decision(folder: &Path, id: &str) -> Result<Option<Record>, Failure> {
+/// A decision of the gateway of a target's folder; `None` if it knows none. A gateway that runs is
+/// asked, because it holds the newest records in memory; else its log is read from the folder.
+pub(crate) async fn decision(folder: &Path, wanted: &Wanted) -> Result<Option<Record>, Failure> {
+    let id = match wanted {
+        Wanted::Last => "last",
+        Wanted::Id(id) => id.as_str(),
+    };
+    match by_gateway(folder, id).await {
+        Ok(found) => Ok(found),
+        Err(failure) => match recorded(folder, wanted) {
+            Some(record) => Ok(Some(record)),
+            None => Err(failure),
+        },
+    }
+}
+
+async fn by_gateway(folder: &Path, id: &str) -> Result<Option<Record>, Failure> {
     let asked = timeout(PATIENCE, ask(folder, &format!("{DECISIONS}{id}"))).await;
     let answered = asked.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
     let (status, body) = answered.map_err(|reason| unreachable(&reason))?;

@@ -12,7 +12,7 @@ use gw_model::{
     code::Code,
     id::{EnvironmentName, TargetName, WorkspaceId},
 };
-use gw_policy::generation::{PublicKey, SigningKey};
+use gw_policy::generation::{Expected, Generation, PublicKey, SigningKey};
 
 use crate::{
     commands::Context,
@@ -78,6 +78,43 @@ impl State {
     /// Where a target's generations, decisions and socket lie.
     pub(crate) fn target_folder(&self, at: &EnvironmentName, target: &TargetName) -> PathBuf {
         self.folder.join("targets").join(at.as_str()).join(target.as_str())
+    }
+
+    /// A generation of a target, where it is still kept and its signature holds.
+    pub(crate) fn generation(
+        &self,
+        at: &EnvironmentName,
+        target: &TargetName,
+        number: u64,
+    ) -> Result<Generation, String> {
+        let folder = self.target_folder(at, target).join("generations");
+        let file =
+            fs::read(folder.join(format!("{number:012}.json"))).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::NotFound => "it is not kept any more".to_owned(),
+                    _ => error.to_string(),
+                }
+            })?;
+        let key = self.key_for(Purpose::Look).map_err(|failure| failure.message)?.public();
+        let expected =
+            Expected { workspace_id: &self.workspace_id, environment: at, target, last_seen: None };
+        Generation::open(&file, &key, &expected).map_err(|refusal| refusal.to_string())
+    }
+
+    /// Every folder of a target that there is, of this environment or of all: a gateway ran there, or
+    /// something was applied.
+    pub(crate) fn target_folders(&self, at: Option<&EnvironmentName>) -> Vec<PathBuf> {
+        let inside = |folder: PathBuf| {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).filter(|path| path.is_dir())
+        };
+        let targets = self.folder.join("targets");
+        let mut folders: Vec<PathBuf> = match at {
+            Some(environment) => inside(targets.join(environment.as_str())).collect(),
+            None => inside(targets).flat_map(inside).collect(),
+        };
+        folders.sort();
+        folders
     }
 
     /// The state for whoever only reads: where nothing was ever written down, nothing is made.

@@ -108,12 +108,14 @@ impl Workspace {
     }
 
     /// The declarations, where nothing is wrong with them.
-    pub(crate) fn declared(&self, context: Context<'_>) -> Result<&Declarations, Failure> {
+    pub(crate) fn faultless(&self) -> Option<&Declarations> {
         let wrong = self.found.iter().any(|found| found.severity() == Severity::Error);
-        match &self.declarations {
-            Some(declarations) if !wrong => Ok(declarations),
-            Some(_) | None => Err(self.refuse(context, &self.found)),
-        }
+        self.declarations.as_ref().filter(|_| !wrong)
+    }
+
+    /// The same for a command that needs them: tells what is wrong.
+    pub(crate) fn declared(&self, context: Context<'_>) -> Result<&Declarations, Failure> {
+        self.faultless().ok_or_else(|| self.refuse(context, &self.found))
     }
 
     /// Tells what is wrong, as `check` does.

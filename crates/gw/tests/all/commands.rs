@@ -1,5 +1,6 @@
 //! The commands as scripts meet them: what they print, and how they end.
 
+mod again;
 mod changes;
 mod examples;
 mod hook;

@@ -27,7 +27,7 @@ fn a_change_is_applied_and_verified() {
     let decision = decision.header("gatewright-decision").expect("a refusal has an id");
     let (told, code) = machine.tells(&["explain", decision]);
     assert_eq!(code, 0, "{told}");
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(told, @r"
     DENIED POST /orders → 401 · dev · DATE TIME
       who nobody signed in
       asked call orders/createOrder
@@ -35,7 +35,8 @@ fn a_change_is_applied_and_verified() {
       nearest gatewright.yaml:31 ✔ POST ✘ identity: needs demo; nobody is signed in
                 gatewright.yaml:29 ✘ GET only
       cure send a token from http://localhost:7071
-    "#);
+    judge it again: gatewright can --decision d-ID
+    ");
 }
 
 #[test]

@@ -1,11 +1,8 @@
 //! Whoever only looks changes nothing.
 
-use std::{
-    net::TcpListener,
-    process::{Command, Stdio},
-};
+use std::{net::TcpListener, process::Stdio};
 
-use super::machine::Machine;
+use super::machine::{Machine, signal};
 
 #[test]
 fn a_command_that_only_reads_leaves_no_trace() {
@@ -76,11 +73,7 @@ fn whoever_is_stopped_ends_with_130() {
         .spawn()
         .expect("the program can be started");
     let _held = silent.accept().expect("the doctor asks the issuer");
-    let kill = Command::new("sh")
-        .args(["-c", &format!("kill -INT {}", doctor.id())])
-        .status()
-        .expect("sh can be started");
-    assert!(kill.success());
+    signal("INT", &doctor);
     assert_eq!(doctor.wait().expect("it ends").code(), Some(130));
 }
 

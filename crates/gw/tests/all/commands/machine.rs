@@ -111,6 +111,25 @@ impl Gateway {
     pub(super) fn call(&self, method: &str, path: &str) -> Reply {
         request(self.address, method, path, &[], b"").expect("the gateway answers")
     }
+
+    pub(super) fn call_with(&self, token: &str, method: &str, path: &str) -> Reply {
+        let header = ("authorization", format!("Bearer {token}"));
+        let headers = [(header.0, header.1.as_str())];
+        request(self.address, method, path, &headers, b"").expect("the gateway answers")
+    }
+
+    /// Asks it to end, and gives its exit code when it has.
+    pub(super) fn stop(mut self) -> Option<i32> {
+        signal("TERM", &self.process);
+        self.process.wait().expect("it ends").code()
+    }
+}
+
+/// Sends a signal by its name.
+pub(super) fn signal(name: &str, to: &Child) {
+    let kill = format!("kill -{name} {}", to.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status().expect("sh can be started");
+    assert!(sent.success());
 }
 
 impl Drop for Gateway {
