@@ -8,7 +8,7 @@ use time::Date;
 use crate::{
     declared::{Declared, Flat, choice, declaration, words},
     document::Node,
-    form,
+    form, header,
     id::{EnvironmentName, IdentityName, SecretName, TargetName},
     scalar::{ByteSize, Method, Period, Rate},
     shape::{Field, Kind, Role, Shape, form, list, name, table, text},
@@ -326,18 +326,7 @@ fn default_target() -> Vec<TargetName> {
 fn own_header() -> Shape {
     text(128).at_least(1).holds(|text| {
         is_header(text)?;
-        const FRAMING: [&str; 9] = [
-            "connection",
-            "content-length",
-            "host",
-            "keep-alive",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-            "proxy-connection",
-        ];
-        if FRAMING.iter().any(|framing| text.eq_ignore_ascii_case(framing)) {
+        if header::is_framing(text) {
             return Err("a header that may be edited: this one belongs to the connection");
         }
         Ok(())

@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod environment;
 pub mod form;
+pub mod header;
 pub mod id;
 pub mod leak;
 pub mod load;

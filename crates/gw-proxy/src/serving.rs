@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use gw_model::{
     api::{HeaderEdits, Headers, Upstream, Validate},
     desired::Desired,
+    header,
     secret::SecretStore,
     workspace::{Identity, Source},
 };
@@ -14,9 +15,7 @@ use gw_policy::{
     snapshot::{Api, Snapshot},
     token::TrustedIssuers,
 };
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use url::{Host, Url};
 
@@ -25,7 +24,7 @@ use crate::{
     credential::{UnknownAuth, Way},
     stage::cors::{CorsPolicy, NotCors},
     upstream::{Access, Place, authority, tls::Trust},
-    wire::head::{Scheme, is_identity_header},
+    wire::head::Scheme,
 };
 
 pub(crate) struct Serving {
@@ -224,8 +223,7 @@ fn parse_name(text: &str) -> Result<HeaderName, ApiFault> {
 /// A name that declarations may set or remove: not one that says who calls or where a body ends.
 fn editable(text: &str) -> Result<HeaderName, ApiFault> {
     let name = parse_name(text)?;
-    let framing = [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING];
-    if framing.contains(&name) || is_identity_header(text) {
+    if header::is_reserved(text) {
         return Err(ApiFault::ReservedHeader(text.to_owned()));
     }
     Ok(name)

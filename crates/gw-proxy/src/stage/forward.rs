@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use gw_model::header;
 use gw_policy::{
     authorize::Permit,
     decision::DecisionId,
@@ -27,7 +28,7 @@ use crate::{
     upstream::Lease,
     wire::{
         body::{RequestBody, ResponseBody},
-        head::{Length, RequestHead, Scheme, is_identity_header},
+        head::{Length, RequestHead, Scheme},
     },
 };
 
@@ -172,7 +173,7 @@ impl Outgoing<'_> {
 fn strip(headers: &HeaderMap, pass_authorization: bool) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(headers.len() + 8);
     for (name, value) in headers {
-        let ours = is_identity_header(name.as_str())
+        let ours = header::is_identity(name.as_str())
             || *name == HOST
             || *name == TRANSFER_ENCODING
             || (*name == AUTHORIZATION && !pass_authorization);

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use gw_model::header;
 use http::{
     HeaderMap, Method, Uri, Version,
     header::{
@@ -60,29 +61,6 @@ pub(crate) enum Malformed {
     ConnectionForm,
     ForwardedFor,
 }
-
-/// Header names that say who calls, how the gateway was reached, or that another method, path or host
-/// is meant than the one that was judged. Only the gateway sets them towards a backend.
-const IDENTITY_HEADERS: [&str; 17] = [
-    "cf-connecting-ip",
-    "client-cert",
-    "client-cert-chain",
-    "fastly-client-ip",
-    "forwarded",
-    "true-client-ip",
-    "x-arr-clientcert",
-    "x-client-cert",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-url",
-    "x-real-ip",
-    "x-rewrite-url",
-];
-const IDENTITY_PREFIXES: [&str; 3] = ["x-forwarded-", "x-ssl-client-", "gatewright-"];
 
 impl Scheme {
     pub(crate) const fn as_str(self) -> &'static str {
@@ -153,18 +131,6 @@ impl RequestHead {
     pub(crate) fn query(&self) -> Option<&str> {
         self.target.query()
     }
-}
-
-/// Whether a name is one that only the gateway may send to a backend, whatever its spelling: many
-/// backends do not tell `-` from `_`, or upper from lower case.
-pub(crate) fn is_identity_header(name: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    let begins = |known: &str| {
-        let mut pairs = name.bytes().map(plain).zip(known.bytes());
-        name.len() >= known.len() && pairs.all(|(byte, wanted)| byte == wanted)
-    };
-    IDENTITY_HEADERS.iter().any(|known| name.len() == known.len() && begins(known))
-        || IDENTITY_PREFIXES.iter().any(|prefix| begins(prefix))
 }
 
 fn parse_host(target: &Uri, headers: &HeaderMap, scheme: Scheme) -> Result<String, Malformed> {
@@ -258,7 +224,7 @@ fn drop_connection_headers(headers: &mut HeaderMap) -> Result<(), Malformed> {
     }
     for name in named {
         let kept = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, AUTHORIZATION, COOKIE, ORIGIN];
-        if kept.contains(&name) || is_identity_header(name.as_str()) {
+        if kept.contains(&name) || header::is_identity(name.as_str()) {
             return Err(Malformed::ConnectionNamesIdentity);
         }
         headers.remove(name);
