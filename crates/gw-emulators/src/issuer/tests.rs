@@ -24,7 +24,13 @@ async fn get(issuer: &Issuer, target: &str) -> Reply {
 
 fn wanted(algorithm: Algorithm) -> Wanted {
     let claims = BTreeMap::from([("groups".to_owned(), vec!["sales".to_owned()])]);
-    Wanted { subject: "bob".to_owned(), audience: "shop".to_owned(), claims, algorithm }
+    Wanted {
+        subject: "bob".to_owned(),
+        audience: "shop".to_owned(),
+        claims,
+        algorithm,
+        expired: false,
+    }
 }
 
 fn decode(text: &str) -> Vec<u8> {
@@ -85,4 +91,15 @@ async fn a_token_outlives_one_rotation_and_not_two() {
         let fresh = issuer.mint(&wanted(Algorithm::Es256)).expect("it signs");
         assert!(verify(&fresh, &keys).is_some());
     }
+}
+
+#[tokio::test]
+async fn a_token_can_be_asked_for_that_ended_already() {
+    let issuer = issuer().await;
+    let token = issuer.mint(&Wanted { expired: true, ..wanted(Algorithm::Rs256) });
+    let keys = get(&issuer, "/jwks").await.json();
+    let claims = verify(&token.expect("a token"), &keys).expect("its signature holds");
+    let now = datetime!(2026-01-01 00:00 UTC).unix_timestamp();
+    assert!(claims["exp"].as_i64().is_some_and(|end| end < now), "{claims}");
+    assert!(claims["iat"].as_i64() < claims["exp"].as_i64(), "{claims}");
 }

@@ -10,6 +10,7 @@ use gw_model::{
     workspace::{Identity, Oidc},
 };
 use gw_net::client::{Client, ClientSettings, is_loopback};
+use serde::Serialize;
 use url::Url;
 
 use crate::{
@@ -31,9 +32,21 @@ pub(crate) struct Token {
     /// Any other claim; may be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
     claim: Vec<(String, String)>,
+    /// A token that ended an hour ago, to see how it is refused.
+    #[arg(long)]
+    expired: bool,
     /// The identity whose issuer makes it; not needed where only one has its issuer on this machine.
     #[arg(long, value_name = "IDENTITY", value_parser = IdentityName::parse)]
     identity: Option<IdentityName>,
+}
+
+/// What the issuer says itself in every token.
+const RESERVED: [&str; 6] = ["iss", "sub", "aud", "iat", "nbf", "exp"];
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    token: String,
 }
 
 /// A token is never longer.
@@ -60,7 +73,10 @@ impl Token {
                 .help("ask whoever runs it for a token")
         })?;
         match context.ui.form {
-            Form::Json => context.ui.json(&minted),
+            Form::Json => {
+                let (schema, token) = ("gatewright.io/token/v1", minted.token);
+                context.ui.json(&Document { schema, token });
+            }
             Form::Text => context.ui.line(&minted.token),
         }
         Ok(Exit::Done)
@@ -79,6 +95,7 @@ impl Token {
             audience: oidc.audiences.first().cloned().unwrap_or_default(),
             claims,
             algorithm: Algorithm::default(),
+            expired: self.expired,
         }
     }
 
@@ -111,5 +128,8 @@ fn is_here(oidc: &Oidc) -> bool {
 fn claim(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    if RESERVED.contains(&name) {
+        return Err(format!("`{name}` is said by the issuer itself; see --expired and --identity"));
+    }
     Ok((name.to_owned(), value.to_owned()))
 }
