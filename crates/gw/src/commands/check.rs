@@ -1,5 +1,7 @@
 //! `gatewright check`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use gw_model::{clock::Clock, diagnostic::Severity};
 
@@ -17,6 +19,9 @@ use crate::{
 /// more. Exits with 2 where there is an error.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
+    /// The folder of declarations, instead of that of `--workspace`.
+    #[arg(value_name = "PATH")]
+    path: Option<PathBuf>,
     /// The form of the report.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -31,7 +36,8 @@ enum Format {
 
 impl Check {
     pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let workspace = Workspace::read(&context.globals.workspace)?;
+        let path = self.path.as_ref().unwrap_or(&context.globals.workspace);
+        let workspace = Workspace::read(path)?;
         let found = workspace.check(SystemClock.now().date());
         let format = match context.ui.form {
             Form::Json => Format::Json,

@@ -18,8 +18,8 @@ use crate::{
 
 /// Tells what an apply would do: to callers, to objects, and whether it may be done.
 ///
-/// Nothing is written to any target. The plan is kept, so that `gatewright apply PLAN` does exactly
-/// what was shown.
+/// Nothing is written to any target. Where there is a state already the plan is kept in it, so that
+/// `gatewright apply PLAN` does exactly what was shown; before the first apply, `--out` keeps it.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// Only this API; may be given several times. Everything else stays as it is in force.
@@ -45,7 +45,7 @@ enum Format {
 
 impl Plan {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context, Purpose::Change).await?;
+        let scene = Scene::open(context, Purpose::Look).await?;
         let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();
         known_apis(&scene, &only)?;
         let progress = context.ui.progress("planning");
@@ -84,7 +84,7 @@ impl Plan {
     }
 }
 
-/// Keeps a plan that was shown.
+/// Keeps a plan that was shown, where there is a state to keep it in.
 pub(crate) async fn keep(scene: &Scene, plan: &Made) -> Result<(), Failure> {
     let document = to_file(plan).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let text = String::from_utf8_lossy(&document);

@@ -9,6 +9,10 @@ fn a_command_that_only_reads_leaves_no_trace() {
     let machine = Machine::with_shop();
     for looking in [
         &["check"] as &[&str],
+        &["check", "."],
+        &["plan"],
+        &["plan", "--out", "shown.plan"],
+        &["can", "--who-can", "GET", "/orders"],
         &["status"],
         &["drift", "--exit-code"],
         &["history"],
