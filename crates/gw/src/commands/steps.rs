@@ -46,10 +46,10 @@ impl Steps<'_> {
         match news.moment {
             Moment::Done { words, ms } => {
                 let mark = Ui::mark(Mark::Good);
-                self.ui.say(&format!("  {mark} {step:<10} {words:<70} {}", Seconds(ms)));
+                self.ui.say(&row(&mark, step, words, &Seconds(ms).to_string()));
             }
             Moment::Failed { words } => {
-                self.ui.say(&format!("  {} {step:<10} {words}", Ui::mark(Mark::Bad)));
+                self.ui.say(&row(&Ui::mark(Mark::Bad), step, words, ""));
             }
             Moment::Intended | Moment::Acted => {}
         }
@@ -78,6 +78,32 @@ impl Steps<'_> {
     }
 }
 
+/// The column of the words.
+const WIDTH: usize = 70;
+
+/// A row of the table of steps. Long words go on below, so that the times stay in their column.
+pub(crate) fn row(mark: &str, step: &str, words: &str, took: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in words.split_whitespace() {
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() {
+                line.push_str(word);
+            } else if line.chars().count() + 1 + word.chars().count() <= WIDTH {
+                line.push_str(&format!(" {word}"));
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+    }
+    let mut lines = lines.into_iter();
+    let first = lines.next().unwrap_or_default();
+    let mut text = format!("  {mark} {step:<10} {first:<WIDTH$} {took}").trim_end().to_owned();
+    for line in lines {
+        text.push_str(&format!("\n{:15}{line}", ""));
+    }
+    text
+}
+
 /// `0.2 s`
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seconds(pub(crate) u64);
@@ -87,3 +113,6 @@ impl fmt::Display for Seconds {
         write!(f, "{}.{} s", self.0 / 1000, self.0 % 1000 / 100)
     }
 }
+
+#[cfg(test)]
+mod tests;
