@@ -16,6 +16,7 @@ mod rollback;
 mod show;
 mod status;
 mod steps;
+mod told;
 mod version;
 
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ pub(crate) use self::{
     gateway::{GatewayPlan, gateway_settings},
     scene::{Scene, failure},
     socket::decision,
-    state::{Purpose, State, has_id, no_random, store_failure},
+    state::{DEMO, Purpose, State, demo_api, has_id, no_random, store_failure},
     workspace::Workspace,
 };
 

@@ -97,18 +97,20 @@ pub(crate) enum Stop {
     Supervisor,
 }
 
-/// Waits for somebody to stop the program, by keyboard or by signal.
-pub(crate) async fn interrupted() -> Stop {
+/// Waits for somebody to stop the program, by keyboard or by signal. From the call on, not only from
+/// the first wait, a signal ends nothing by itself.
+pub(crate) fn interrupted() -> impl Future<Output = Stop> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    // Without a handler nothing can interrupt but the system itself.
-    let (Ok(mut keyboard), Ok(mut end)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = keyboard.recv() => Stop::Keyboard,
-        _ = end.recv() => Stop::Supervisor,
+    let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        // Without a handler nothing can interrupt but the system itself.
+        let (Ok(mut keyboard), Ok(mut end)) = handlers else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = keyboard.recv() => Stop::Keyboard,
+            _ = end.recv() => Stop::Supervisor,
+        }
     }
 }

@@ -5,26 +5,32 @@ mod drift;
 mod parts;
 mod session;
 mod summary;
+mod tell;
 mod token;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
 
 use clap::{Args, Subcommand};
-use gw_model::{clock::Clock, id::TargetName};
+use gw_model::{clock::Clock, code::Code, id::TargetName};
 use gw_proxy::{gateway::Gateway as Running, settings::Mode};
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{parts::Parts, session::Session, watch::Watch};
+use self::{
+    parts::Parts,
+    session::Session,
+    tell::{Told, What},
+    watch::Watch,
+};
 use super::{
     Context,
     gateway::{not_started, read_settings},
 };
 use crate::{
-    compose::{self, GatewayPlan, Purpose, Scene, SystemClock},
+    compose::{self, GatewayPlan, Purpose, Scene, State, SystemClock},
     config,
     exit::{Exit, Failure},
-    ui::Ui,
+    ui::Mark,
 };
 
 /// Runs gateway, demo issuer and demo backend on this machine, until it is stopped.
@@ -66,26 +72,30 @@ impl Dev {
     async fn serve(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let scene = Scene::open(context, Purpose::Change).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let parts = Parts::start(&scene.desired, &clock).await.map_err(|error| {
-            Failure::new(Exit::Failed, error.to_string())
-                .help("stop who listens there, or declare another port")
-        })?;
+        let demo = compose::demo_api(scene.workspace.folder.root());
+        let parts = Parts::start(&scene.desired, demo.as_ref(), &clock).await?;
+        let stopped = config::interrupted();
+        tokio::pin!(stopped);
         let gateways = self.start_gateways(context, &scene)?;
         // From here on nothing that is saved is missed.
         let mut watch = Watch::start(scene.workspace.folder.root()).map_err(|error| {
             Failure::new(Exit::Failed, format!("the folder cannot be watched: {error}"))
         })?;
-        greet(context.ui, &scene, &parts, &gateways);
+        greet(Told(context.ui), &scene, &parts, &gateways);
+        let standing = scene.state.standing();
         let mut session = Session::begin(context, scene).await;
         let mut compare = interval(COMPARE_EVERY);
         compare.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopped = config::interrupted();
-        tokio::pin!(stopped);
-        let stop = loop {
+        let ended = loop {
             tokio::select! {
-                stop = &mut stopped => break stop,
+                stop = &mut stopped => break Ok(Exit::stopped(stop)),
                 () = watch.saved() => session.reload(context).await,
-                _ = compare.tick() => session.compare(context).await,
+                _ = compare.tick() => {
+                    if session.state().standing() != standing {
+                        break Err(gone(session.state()));
+                    }
+                    session.compare(context).await;
+                }
             }
         };
         context.ui.say("stopping");
@@ -94,7 +104,7 @@ impl Dev {
                 gateway.stop(GRACE);
             }
         });
-        Ok(Exit::stopped(stop))
+        ended
     }
 
     /// Whether it runs until it is stopped.
@@ -136,8 +146,17 @@ impl Dev {
     }
 }
 
+/// Without its state nothing that runs could be explained or changed, and a new one would have
+/// another key: that is for whoever removed it to begin.
+fn gone(state: &State) -> Failure {
+    let folder = state.folder.display();
+    Failure::new(Exit::Failed, format!("the state in `{folder}` was removed or replaced"))
+        .coded(Code::StateUnreadable)
+        .help("start `gatewright dev` again: it begins a new state")
+}
+
 /// What runs, and who may call what.
-fn greet(ui: &Ui, scene: &Scene, parts: &Parts, gateways: &[(TargetName, Running)]) {
+fn greet(told: Told<'_>, scene: &Scene, parts: &Parts, gateways: &[(TargetName, Running)]) {
     for (target, gateway) in gateways {
         let address = gateway.address();
         let host = match address.ip() {
@@ -145,16 +164,19 @@ fn greet(ui: &Ui, scene: &Scene, parts: &Parts, gateways: &[(TargetName, Running
             ip => ip.to_string(),
         };
         let name = if gateways.len() == 1 { String::new() } else { format!(" {target}") };
-        ui.line(&format!("gateway{name}  http://{host}:{}", address.port()));
+        told.tell(What::Started, None, &format!("gateway{name}  http://{host}:{}", address.port()));
     }
     if let Some(words) = parts.words() {
-        ui.line(words);
+        told.tell(What::Started, None, words);
     }
     let (lines, more) = summary::lines(&scene.desired);
     for line in lines {
-        ui.line(&line);
+        told.tell(What::Access, None, &line);
     }
     if more > 0 {
-        ui.line(&format!("and {more} more APIs: gatewright can --matrix"));
+        told.tell(What::Access, None, &format!("and {more} more APIs: gatewright can --matrix"));
+    }
+    for words in parts.missing() {
+        told.tell(What::Missing, Some(Mark::Warning), &words);
     }
 }

@@ -35,22 +35,59 @@ struct Document<'a> {
 }
 
 /// One object that somebody else changed.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Drifted {
     target: String,
     object: String,
-    kind: &'static str,
+    kind: Kind,
     /// None: the target does not know.
     actor: Option<Actor>,
     settings: Vec<Setting>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 struct Setting {
     path: String,
     written: Option<Value>,
     live: Option<Value>,
+}
+
+impl Drifted {
+    /// What differs, each place in a line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let object = &self.object;
+        if self.kind == Kind::Changed && !self.settings.is_empty() {
+            let setting = |Setting { path, written, live }: &Setting| {
+                let (written, live) = (said(written.as_ref()), said(live.as_ref()));
+                format!("{object} · {path}: written {written}, live {live}")
+            };
+            return self.settings.iter().map(setting).collect();
+        }
+        vec![match self.kind {
+            Kind::Added => format!("{object} is served and was never written"),
+            Kind::Removed => format!("{object} was written and is not served"),
+            Kind::Changed | Kind::None => format!("{object} differs"),
+        }]
+    }
+
+    /// Whoever did it did not go through Gatewright, so only the target may know.
+    pub(crate) fn actor_words(&self) -> String {
+        match &self.actor {
+            Some(Actor { name, source, at }) => {
+                format!("by {name} ({source}) at {}", clock_text(*at))
+            }
+            None => "by: unknown, not through Gatewright".to_owned(),
+        }
+    }
+}
+
+fn said(value: Option<&Value>) -> String {
+    match value {
+        None => "nothing".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    }
 }
 
 impl Drift {
@@ -104,16 +141,13 @@ pub(crate) async fn of(scene: &Scene, plan: &Plan) -> Result<Vec<Drifted>, Failu
     for part in &plan.targets {
         let Some(driver) = scene.drivers.get(&part.target) else { continue };
         for difference in &part.differences {
-            let kind = match difference.drift {
-                Kind::None => continue,
-                Kind::Changed => "changed",
-                Kind::Added => "added",
-                Kind::Removed => "removed",
-            };
+            if difference.drift == Kind::None {
+                continue;
+            }
             drifted.push(Drifted {
                 target: part.target.to_string(),
                 object: difference.key.to_string(),
-                kind,
+                kind: difference.drift,
                 actor: actor(driver.as_ref(), difference).await,
                 settings: settings(difference),
             });
@@ -144,24 +178,10 @@ pub(crate) fn text(scene: &Scene, drifted: &[Drifted]) -> String {
     let objects = count(drifted.len(), "object");
     let mut text = format!("{scene}: {objects} {verb} · read {at}\n");
     for one in drifted {
-        let actor = one.actor.as_ref().map_or_else(
-            || "by whom is not known".to_owned(),
-            |actor| format!("by {} ({})", actor.name, actor.source),
-        );
-        text.push_str(&format!("  {}  {}   {} {actor}\n", one.target, one.object, one.kind));
-        for setting in &one.settings {
-            let value = |value: &Option<Value>| match value {
-                None => "nothing".to_owned(),
-                Some(Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
-            };
-            text.push_str(&format!(
-                "      {:<28} written {}   live {}\n",
-                setting.path,
-                value(&setting.written),
-                value(&setting.live)
-            ));
+        for words in one.words() {
+            text.push_str(&format!("  {}  {words}\n", one.target));
         }
+        text.push_str(&format!("      {}\n", one.actor_words()));
     }
     text.push_str(&format!("  put it back   gatewright apply --env {}\n", scene.environment));
     text

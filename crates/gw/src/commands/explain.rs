@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::{
     Context,
     history::{clock_text, outcome},
-    steps::Seconds,
+    steps::{Seconds, row},
+    told::Told,
 };
 use crate::{
     compose::{Purpose, Scene, State, Workspace, decision, store_failure},
@@ -48,7 +49,7 @@ struct CodeDocument {
 struct DecisionDocument<'a> {
     schema: &'static str,
     #[serde(flatten)]
-    decision: &'a Record,
+    decision: Told<'a>,
 }
 
 #[derive(Serialize)]
@@ -127,7 +128,7 @@ async fn explain_decision(context: Context<'_>, wanted: &Wanted) -> Result<Exit,
     match context.ui.form {
         Form::Json => {
             let schema = "gatewright.io/decision/v1";
-            context.ui.json(&DecisionDocument { schema, decision: &record });
+            context.ui.json(&DecisionDocument { schema, decision: Told(&record) });
         }
         Form::Text => {
             context.ui.result(&record.to_string());
@@ -261,7 +262,8 @@ fn change_text(change: &Change, steps: &[StepRecord]) -> String {
         let took = took.and_then(|ms| u64::try_from(ms).ok()).map(Seconds);
         let took = took.map(|took| took.to_string()).unwrap_or_default();
         let words = step.detail.as_deref().unwrap_or("begun, and nothing is known of its end");
-        text.push_str(&format!("  {} {:<10} {words}   {took}\n", Ui::mark(mark), step.name));
+        text.push_str(&row(&Ui::mark(mark), &step.name, words, &took));
+        text.push('\n');
     }
     text
 }

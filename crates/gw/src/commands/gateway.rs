@@ -78,6 +78,7 @@ impl Gateway {
                 .then(|| AccessLog { writer: Box::new(io::stderr()), one_in: 1 }),
             variables: config::variables(),
         })?;
+        let stopped = config::interrupted();
         let gateway = Running::start(settings).map_err(|error| not_started(&error))?;
         let document = Document {
             schema: "gatewright.io/gateway/v1",
@@ -91,7 +92,7 @@ impl Gateway {
             Form::Json => context.ui.json(&document),
             Form::Text => tell(context, &document),
         }
-        let stop = config::interrupted().await;
+        let stop = stopped.await;
         context.ui.say("stopping: calls under way are answered first");
         tokio::task::block_in_place(|| gateway.stop(GRACE));
         Ok(Exit::stopped(stop))

@@ -58,9 +58,11 @@ struct Document {
     wrote: Vec<String>,
 }
 
-const SHOP: [(&str, &str); 2] = [
+const SHOP: [(&str, &str); 3] = [
     ("gatewright.yaml", include_str!("../../demo/shop/gatewright.yaml")),
     ("openapi.yaml", include_str!("../../demo/shop/openapi.yaml")),
+    // The API whose backend is a demo too.
+    (compose::DEMO, "orders\n"),
 ];
 
 const GITIGNORE: &str = "# Secrets stay on the machine that needs them.\n/.secrets/\n";

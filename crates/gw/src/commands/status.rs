@@ -4,6 +4,7 @@ use clap::Args;
 use gw_control::store::Outcome;
 use gw_plan::plan::Plan;
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use super::{
     Context,
@@ -28,7 +29,8 @@ struct Document {
     environment: String,
     change: Option<u64>,
     outcome: Option<Outcome>,
-    since: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    since: Option<OffsetDateTime>,
     half_way: Option<u64>,
     /// Whether the folder says something else than what is in force.
     pending: bool,
@@ -86,7 +88,7 @@ async fn look(scene: &Scene) -> Result<Document, Failure> {
         environment: scene.environment.to_string(),
         change: in_force.as_ref().map(|change| change.number),
         outcome: in_force.as_ref().map(|change| change.outcome),
-        since: in_force.as_ref().map(|change| clock_text(change.begun.began_at)),
+        since: in_force.as_ref().map(|change| change.begun.began_at),
         half_way: half_way.map(|change| change.number),
         pending: is_pending(&plan),
         apis: scene.desired.apis.iter().map(api).collect(),
@@ -105,9 +107,9 @@ fn is_pending(plan: &Plan) -> bool {
 
 fn text(document: &Document) -> String {
     let mut text = format!("{} · {}\n", document.workspace, document.environment);
-    let in_force = match (document.change, document.outcome, &document.since) {
+    let in_force = match (document.change, document.outcome, document.since) {
         (Some(number), Some(how), Some(since)) => {
-            format!("change {number}, {}, since {since}", outcome(how))
+            format!("change {number}, {}, since {}", outcome(how), clock_text(since))
         }
         _ => "nothing was applied yet".to_owned(),
     };

@@ -3,14 +3,14 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use gw_control::store::{Store, StoreError};
 use gw_model::{
     code::Code,
-    id::{EnvironmentName, TargetName, WorkspaceId},
+    id::{ApiName, EnvironmentName, TargetName, WorkspaceId},
 };
 use gw_policy::generation::{Expected, Generation, PublicKey, SigningKey};
 
@@ -22,6 +22,8 @@ use crate::{
 
 /// The file of the id, from the root of the workspace.
 const ID: &str = ".gatewright/id";
+/// The file that makes a workspace a demo, from its root.
+pub(crate) const DEMO: &str = ".gatewright/demo";
 /// The private key, in the state folder.
 const KEY: &str = "signing.key";
 /// Its public half: all that a gateway needs to know of it.
@@ -39,6 +41,12 @@ pub(crate) enum Purpose {
 pub(crate) struct State {
     pub(crate) folder: PathBuf,
     pub(crate) workspace_id: WorkspaceId,
+}
+
+/// The API of a demo workspace whose backend `dev` plays; `init --demo` wrote that down.
+pub(crate) fn demo_api(folder: &Path) -> Option<ApiName> {
+    let text = fs::read_to_string(folder.join(DEMO)).ok()?;
+    ApiName::parse(text.trim()).ok()
 }
 
 /// Whether the folder of declarations has its id.
@@ -78,6 +86,11 @@ impl State {
     /// Where a target's generations, decisions and socket lie.
     pub(crate) fn target_folder(&self, at: &EnvironmentName, target: &TargetName) -> PathBuf {
         self.folder.join("targets").join(at.as_str()).join(target.as_str())
+    }
+
+    /// Whether there is a state at this moment, and which: another one has another number.
+    pub(crate) fn standing(&self) -> Option<u64> {
+        fs::metadata(self.folder.join("state.db")).ok().map(|found| found.ino())
     }
 
     /// A generation of a target, where it is still kept and its signature holds.

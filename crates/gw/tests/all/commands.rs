@@ -2,6 +2,7 @@
 
 mod again;
 mod changes;
+mod dev;
 mod examples;
 mod hook;
 mod looking;

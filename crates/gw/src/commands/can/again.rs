@@ -15,7 +15,7 @@ use gw_proxy::Wanted;
 use serde::Serialize;
 
 use crate::{
-    commands::{Context, explain::find_decision},
+    commands::{Context, explain::find_decision, told::Told},
     compose::{State, Workspace},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
@@ -25,7 +25,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
     schema: &'static str,
-    decision: &'a Record,
+    decision: Told<'a>,
     /// By the generation that decided it.
     then: &'a Judged,
     /// By the files as they are now.
@@ -49,7 +49,7 @@ pub(super) async fn run(context: Context<'_>, id: &DecisionId) -> Result<Exit, F
     match context.ui.form {
         Form::Json => context.ui.json(&Document {
             schema: "gatewright.io/decision-again/v1",
-            decision: &record,
+            decision: Told(&record),
             then: &then,
             now: &now,
         }),

@@ -1,37 +1,73 @@
 //! The parts of the world that a workspace names on this machine, and that nobody plays yet: an
-//! issuer for its identities, a backend for its APIs.
+//! issuer for its identities and, in a demo workspace, a backend for its API.
+//!
+//! The backend of anybody else's API is called as it is declared: a demo that answers in its place
+//! would hide that it is missing.
 
-use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use gw_emulators::{StartError, backend::Backend, issuer::Issuer};
-use gw_model::{clock::Clock, desired::Desired, workspace::Identity};
-use gw_net::client::is_loopback;
-use tokio::net::TcpListener;
+use gw_emulators::{backend::Backend, issuer::Issuer};
+use gw_model::{
+    clock::Clock,
+    desired::Desired,
+    id::{ApiName, IdentityName},
+    workspace::Identity,
+};
+use gw_net::{
+    client::{Client, ClientSettings, is_loopback},
+    issuer::published,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use url::Url;
+
+use crate::exit::{Exit, Failure};
 
 /// Both run until this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     issuers: Vec<Issuer>,
     backends: Vec<Backend>,
+    /// APIs whose own backend does not answer, and where it should.
+    missing: Vec<(ApiName, String)>,
 }
 
+/// A program on this machine takes a connection within this time, or it is not there.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 impl Parts {
-    /// Plays every issuer and backend of this machine whose port is free: whoever listens there
-    /// already is the user's own, and better than ours.
+    /// Plays every issuer of this machine that is not there, and the backend of the demo's API. A
+    /// port that somebody else has, who is not what belongs there, is an error.
     pub(super) async fn start(
         desired: &Desired,
+        demo: Option<&ApiName>,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, Failure> {
         let mut parts = Self::default();
-        for port in issuer_ports(desired) {
+        for (port, (identity, issuer)) in issuers(desired) {
             if is_free(port).await {
-                parts.issuers.push(Issuer::start(port, Arc::clone(clock)).await?);
+                let issuer = Issuer::start(port, Arc::clone(clock)).await;
+                parts.issuers.push(issuer.map_err(|error| not_started(&error))?);
+            } else if published(issuer, &Client::new(&ClientSettings::default())).await.is_err() {
+                let part = format!("the issuer of identity `{identity}`");
+                return Err(taken(port, &part, "the identity another port"));
             }
         }
-        for port in backend_ports(desired) {
-            if is_free(port).await {
-                parts.backends.push(Backend::start(port).await?);
+        for (name, api) in &desired.apis {
+            let Some(port) = port_here(&api.spec.upstream.url) else { continue };
+            if demo != Some(name) {
+                if !answers(port).await {
+                    parts.missing.push((name.clone(), api.spec.upstream.url.clone()));
+                }
+            } else if is_free(port).await {
+                let backend = Backend::start(port).await;
+                parts.backends.push(backend.map_err(|error| not_started(&error))?);
+            } else {
+                let part = format!("the demo backend of API `{name}`");
+                return Err(taken(port, &part, "the upstream another port")
+                    .help("if it is a backend of your own: remove .gatewright/demo"));
             }
         }
         Ok(parts)
@@ -46,25 +82,46 @@ impl Parts {
             (true, true) => None,
         }
     }
+
+    /// What the user has to start.
+    pub(super) fn missing(&self) -> impl Iterator<Item = String> {
+        self.missing.iter().map(|(name, url)| {
+            format!("the backend of {name} does not answer at {url}: until it does, calls get 502")
+        })
+    }
+}
+
+fn not_started(error: &gw_emulators::StartError) -> Failure {
+    Failure::new(Exit::Failed, error.to_string())
+}
+
+fn taken(port: u16, part: &str, other: &str) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("port {port} is where {part} should be, and another program has it"),
+    )
+    .help(format!("stop that program; `ss -ltnp sport = :{port}` names it"))
+    .help(format!("or give {other}"))
 }
 
 async fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok()
 }
 
-fn issuer_ports(desired: &Desired) -> BTreeSet<u16> {
-    let issuers = desired.identities.values().filter_map(|identity| match identity {
-        Identity::Oidc(oidc) => port_here(&oidc.issuer),
+async fn answers(port: u16) -> bool {
+    timeout(PATIENCE, TcpStream::connect(("localhost", port))).await.is_ok_and(|it| it.is_ok())
+}
+
+/// The issuers that belong on this machine, by port.
+fn issuers(desired: &Desired) -> BTreeMap<u16, (&IdentityName, &str)> {
+    let issuers = desired.identities.iter().filter_map(|(name, identity)| match identity {
+        Identity::Oidc(oidc) => Some((port_here(&oidc.issuer)?, (name, oidc.issuer.as_str()))),
         Identity::BitbucketPipelines { .. }
         | Identity::SignedWebhook { .. }
         | Identity::ClientCertificate { .. }
         | Identity::AwsIam { .. } => None,
     });
     issuers.collect()
-}
-
-fn backend_ports(desired: &Desired) -> BTreeSet<u16> {
-    desired.apis.values().filter_map(|api| port_here(&api.spec.upstream.url)).collect()
 }
 
 /// The port of a plain address of this machine.

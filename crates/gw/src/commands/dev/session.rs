@@ -9,12 +9,15 @@ use gw_control::{
 use gw_model::environment::ChangeAction;
 use gw_plan::render;
 
-use super::drift::Drift;
+use super::{
+    drift::Drift,
+    tell::{Told, What},
+};
 use crate::{
     commands::{Context, apply::refused},
-    compose::{self, Purpose, Scene},
+    compose::{self, Purpose, Scene, State},
     exit::Failure,
-    ui::{Mark, Ui},
+    ui::{Form, Mark},
 };
 
 #[derive(Debug)]
@@ -53,6 +56,10 @@ impl Session {
         }
     }
 
+    pub(super) fn state(&self) -> &State {
+        &self.scene.state
+    }
+
     /// Looks whether what is served is still what was written.
     pub(super) async fn compare(&mut self, context: Context<'_>) {
         self.drift.compare(context, &self.scene).await;
@@ -70,36 +77,46 @@ impl Session {
         let local = self.scene.local();
         let resumed = local.resume(&Silent).await.map_err(|error| compose::failure(&error))?;
         if let Some(applied) = resumed {
-            tell(context.ui, &applied);
+            tell(Told(context.ui), &applied);
         }
         let planned = self.scene.plan(&BTreeSet::new(), ChangeAction::Apply).await;
         let planned = planned.map_err(|error| compose::failure(&error))?;
         if !planned.plan.is_empty() && planned.plan.compared_with.is_some() {
-            context.ui.line(&render::first_line(&planned.plan));
+            Told(context.ui).tell(What::Planned, None, &render::first_line(&planned.plan));
         }
         let outcome = local.apply(&planned, &Silent).await;
         match outcome.map_err(|error| refused(context, &planned, &error))? {
-            Outcomes::Nothing => context.ui.line("nothing changes: this is in force and verified"),
-            Outcomes::Proved(applied) | Outcomes::Changed(applied) => tell(context.ui, &applied),
+            Outcomes::Nothing => {
+                let words = "nothing changes: this is in force and verified";
+                Told(context.ui).tell(What::Applied, None, words);
+            }
+            Outcomes::Proved(applied) | Outcomes::Changed(applied) => {
+                tell(Told(context.ui), &applied);
+            }
         }
         Ok(())
     }
 }
 
-fn tell(ui: &Ui, applied: &Applied) {
+fn tell(told: Told<'_>, applied: &Applied) {
     let Applied { number, executed } = applied;
     match executed {
         Executed::Verified => {
-            ui.line(&format!("{} change {number} applied and verified", Ui::mark(Mark::Good)));
+            let words = format!("change {number} applied and verified");
+            told.tell(What::Applied, Some(Mark::Good), &words);
         }
-        Executed::Unproven(reason) => ui.alarm(&format!(
-            "{} change {number} applied, not verified: {reason}",
-            Ui::mark(Mark::Warning)
-        )),
+        Executed::Unproven(reason) => {
+            let words = format!("change {number} applied, not verified: {reason}");
+            told.tell(What::Unproven, Some(Mark::Warning), &words);
+        }
     }
 }
 
 fn stays(context: Context<'_>, failure: &Failure) {
     context.ui.failure(failure);
-    context.ui.alarm("the running configuration stays; save again to try again");
+    let words = "the running configuration stays; save again to try again";
+    match context.ui.form {
+        Form::Json => Told(context.ui).tell(What::Refused, None, words),
+        Form::Text => context.ui.alarm(words),
+    }
 }

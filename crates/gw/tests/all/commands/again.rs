@@ -43,7 +43,7 @@ fn a_refused_call_is_reproduced_offline_from_its_id() {
     assert_eq!(refused.status, 403, "{}", refused.text());
     let id = refused.header("gatewright-decision").expect("a refusal has an id").to_owned();
     // It writes down what it remembers before it ends.
-    gateway.stop();
+    gateway.stop("TERM");
 
     let (told, code) = machine.tells(&["can", "--decision", &id]);
     assert_eq!(code, 3, "{told}");
@@ -89,6 +89,6 @@ fn an_id_that_nobody_knows_is_an_answer() {
     assert_eq!(machine.ends("shop", &unknown), 6);
     let gateway = machine.gateway();
     assert_eq!(machine.ends("shop", &unknown), 2);
-    gateway.stop();
+    gateway.stop("TERM");
     assert_eq!(machine.ends("shop", &["can", "--decision", "d-1"]), 2);
 }

@@ -118,9 +118,9 @@ impl Gateway {
         request(self.address, method, path, &headers, b"").expect("the gateway answers")
     }
 
-    /// Asks it to end, and gives its exit code when it has.
-    pub(super) fn stop(mut self) -> Option<i32> {
-        signal("TERM", &self.process);
+    /// Asks it to end by a signal, and gives its exit code when it has.
+    pub(super) fn stop(mut self, name: &str) -> Option<i32> {
+        signal(name, &self.process);
         self.process.wait().expect("it ends").code()
     }
 }
