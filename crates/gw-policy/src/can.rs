@@ -240,8 +240,7 @@ fn cell(operation: Operation<'_>, column: &Column, now: OffsetDateTime) -> Cell 
     match operation.authorize(&caller, SOMEWHERE, now) {
         Ok(permit) => {
             let at = permit.rule().clone();
-            let rule = operation.candidates().find(|rule| rule.declared.at == at);
-            let whole = particular.next().is_none() && rule.is_some_and(for_all);
+            let whole = particular.next().is_none() && for_all(permit.granting());
             if whole { Cell::Allowed(at) } else { Cell::Depends(at) }
         }
         Err(denial) => {
@@ -347,8 +346,10 @@ impl fmt::Display for WhoCan {
             let until = until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
             writeln!(f, "  {who}{until}   {rule}")?;
         }
-        for PolicyHit { id, source, .. } in &self.policies {
-            writeln!(f, "  unless policy {id} forbids it   {source}")?;
+        for policy in &self.policies {
+            let name =
+                policy.own_id().map_or_else(|| "a policy".to_owned(), |id| format!("policy {id}"));
+            writeln!(f, "  unless {name} forbids it   {}", policy.source)?;
         }
         Ok(())
     }

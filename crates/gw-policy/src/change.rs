@@ -345,9 +345,14 @@ impl fmt::Display for RuleOutcome {
         let sign = if good { '✔' } else { '✘' };
         let said = match self.effect {
             RuleEffect::Permit => self.met.join(" · "),
+            // A policy without `@id` is called by its place.
+            RuleEffect::Forbid if self.id == self.at.to_string() => String::new(),
             RuleEffect::Forbid => self.id.clone(),
         };
-        write!(f, "{sign} {}   {said}", self.at)?;
+        write!(f, "{sign} {}", self.at)?;
+        if !said.is_empty() {
+            write!(f, "   {said}")?;
+        }
         if let Some(because) = &self.because {
             write!(f, "\n    \"{because}\"")?;
         }

@@ -358,8 +358,10 @@ impl Record {
 }
 
 pub(crate) fn write_policies(f: &mut fmt::Formatter<'_>, policies: &[PolicyHit]) -> fmt::Result {
-    for PolicyHit { id, source, reason, error } in policies {
-        writeln!(f, "  ✘ policy  {source}   {id}")?;
+    for policy in policies {
+        let PolicyHit { id: _, source, reason, error } = policy;
+        let id = policy.own_id().map(|id| format!("   {id}")).unwrap_or_default();
+        writeln!(f, "  ✘ policy  {source}{id}")?;
         if let Some(reason) = reason {
             writeln!(f, "            \"{reason}\"")?;
         }

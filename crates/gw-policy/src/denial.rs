@@ -32,13 +32,13 @@ pub struct Denial {
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     pub rule: Origin,
-    pub parts: Vec<Part>,
+    pub parts: Vec<Evidence>,
 }
 
-/// One condition of a rule.
+/// One thing that a rule asks for, and whether the call has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct Evidence {
     pub verdict: Verdict,
     pub aspect: Aspect,
     pub text: String,
@@ -77,7 +77,7 @@ pub enum Aspect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyHit {
-    /// Its `@id`, else `file:line`.
+    /// Its `@id`, else `file:line` of `source`.
     pub id: String,
     pub source: Origin,
     /// Its `@reason`.
@@ -86,7 +86,7 @@ pub struct PolicyHit {
     pub error: Option<String>,
 }
 
-impl Part {
+impl Evidence {
     pub(crate) fn held(aspect: Aspect, text: impl Into<String>) -> Self {
         Self { verdict: Verdict::Held, aspect, text: text.into() }
     }
@@ -96,27 +96,30 @@ impl Part {
     }
 }
 
+impl PolicyHit {
+    /// `policy no-partners at policies/rules.cedar:3`.
+    pub fn name(&self) -> String {
+        let Self { id, source, .. } = self;
+        match self.own_id() {
+            Some(_) => format!("policy {id} at {source}"),
+            None => format!("the policy at {source}"),
+        }
+    }
+
+    /// Its `@id`, where it has one.
+    pub fn own_id(&self) -> Option<&str> {
+        (self.id != self.source.to_string()).then_some(self.id.as_str())
+    }
+}
+
 impl Candidate {
-    pub fn lacks(&self) -> impl Iterator<Item = &Part> {
+    pub fn lacks(&self) -> impl Iterator<Item = &Evidence> {
         self.parts.iter().filter(|part| part.verdict == Verdict::Lacked)
     }
 
     pub fn held(&self) -> bool {
         self.lacks().next().is_none()
     }
-}
-
-/// The nearest first: rules for another method or operation last, then by how much lacks and how
-/// much holds, then by place.
-pub(crate) fn sort_nearest(candidates: &mut [Candidate]) {
-    let elsewhere =
-        |part: &Part| matches!(part.aspect, Aspect::Method | Aspect::Operation | Aspect::Action);
-    candidates.sort_by_cached_key(|candidate| {
-        let lacks = candidate.lacks().count();
-        let held = candidate.parts.len() - lacks;
-        let far = candidate.lacks().any(elsewhere);
-        (far, lacks, std::cmp::Reverse(held), candidate.rule.clone())
-    });
 }
 
 /// `✔ POST  ✔ staff  ✘ claim groups: needs orders-team; token has sales`.
@@ -130,7 +133,7 @@ impl fmt::Display for Candidate {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.verdict {
             Verdict::Held => '✔',

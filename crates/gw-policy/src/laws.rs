@@ -15,11 +15,12 @@ use proptest::{prelude::*, sample::select, strategy::ValueTree, test_runner::Tes
 use time::{Date, OffsetDateTime, macros::date};
 
 use crate::{
+    authorize::{Asking, Refusal, Remedy},
     cedar::{Call, Kind, Vocabulary},
     decision::Reason,
     principal::{Caller, Principal},
     sample::{self, IP, NOW},
-    snapshot::Snapshot,
+    snapshot::{Rule, Snapshot},
 };
 
 const OPERATIONS: &[(&str, Method, &str)] = &[
@@ -74,7 +75,8 @@ fn rule() -> impl Strategy<Value = AccessRule> {
     let methods = proptest::sample::subsequence(methods, 0..=2);
     let operations = proptest::sample::subsequence(vec!["list", "create", "get", "delete"], 0..=2)
         .prop_map(|ids| ids.into_iter().map(str::to_owned).collect());
-    let line = 1..1000_u32;
+    // Few lines, so that several rules stand in one.
+    let line = 1..4_u32;
     (methods, operations, who(), until(), line).prop_map(
         |(methods, operations, who, until, line)| {
             let at = Origin { file: "apis/items/api.yaml".to_owned(), line };
@@ -237,6 +239,26 @@ proptest! {
     }
 
     #[test]
+    fn whoever_does_what_the_cure_says_may_call(
+        access in rules(), policies in forbids(), caller in caller(),
+    ) {
+        for (id, ..) in OPERATIONS {
+            let mut world = World { access: access.clone(), policies: policies.clone(), caller: caller.clone() };
+            // The second time there is nothing left but policies, which may forbid what a rule now
+            // grants.
+            let mut cured = world.cure(id);
+            if cured == Cured::Rules {
+                cured = world.cure(id);
+                prop_assert_ne!(cured, Cured::Rules, "{} of {:?}", id, world);
+            }
+            if cured == Cured::Policies {
+                cured = world.cure(id);
+            }
+            prop_assert_eq!(cured, Cured::MayCall, "{} of {:?}", id, world);
+        }
+    }
+
+    #[test]
     fn printed_cedar_and_native_evaluation_agree(
         access in rules(), policies in forbids(), principal in proptest::option::of(principal()),
     ) {
@@ -251,6 +273,86 @@ proptest! {
             let refused_for_error =
                 native.as_ref().is_err_and(|denial| denial.reason == Reason::PolicyError);
             prop_assert!(native.is_ok() == cedar || (failed && refused_for_error));
+        }
+    }
+}
+
+/// Everything that decides a call.
+#[derive(Debug)]
+struct World {
+    access: Vec<AccessRule>,
+    policies: Vec<String>,
+    caller: Caller,
+}
+
+/// What stood in the way of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cured {
+    MayCall,
+    Rules,
+    Policies,
+}
+
+impl World {
+    /// Does what the cure for a call says.
+    fn cure(&mut self, id: &str) -> Cured {
+        let snapshot = sample::compile(&world(self.access.clone(), &self.policies));
+        let caller = self.caller.clone();
+        let operation = sample::operation(&snapshot, id);
+        let asking = Asking { operation, caller: &caller, ip: IP, now: NOW };
+        let Err(hits) = asking.decide() else { return Cured::MayCall };
+        let remedies = Refusal::of(asking, hits).remedies();
+        let rules = &snapshot.apis()[0].rules;
+        let place = |rule: &Rule| rules.iter().position(|it| std::ptr::eq(it, rule)).unwrap();
+        let mut cured = Cured::Rules;
+        for remedy in remedies {
+            match remedy {
+                Remedy::Policy(hit) => {
+                    let name = hit.source.file.strip_prefix("policies/").unwrap();
+                    let number: usize = name.strip_suffix(".cedar").unwrap().parse().unwrap();
+                    self.policies[number].clear();
+                    cured = Cured::Policies;
+                }
+                Remedy::AddRule => {
+                    let rule = sample::rule(1, &[operation.method()], Who::Public);
+                    self.access.push(rule);
+                }
+                Remedy::SignIn(rule) => self.sign_in(place(rule)),
+                Remedy::Claim { principal, name, accepted } => {
+                    let mut all = caller.principals.iter();
+                    let number = all.position(|it| std::ptr::eq(it, principal)).unwrap();
+                    let claims = &mut self.caller.principals[number].claims;
+                    claims.entry(name.to_owned()).or_default().insert(accepted[0].clone());
+                }
+                Remedy::Identity { rule, principal } => {
+                    let Who::Proven { identities, .. } = &mut self.access[place(rule)].who else {
+                        panic!("a public rule asks for no identity");
+                    };
+                    identities.push(principal.identity.clone());
+                }
+                Remedy::Condition(rule) | Remedy::BrokenCondition(rule) => {
+                    self.drop_condition(place(rule));
+                }
+                Remedy::Until(rule) => self.access[place(rule)].until = None,
+            }
+        }
+        cured
+    }
+
+    /// Brings a proof that a rule takes, where its condition holds.
+    fn sign_in(&mut self, rule: usize) {
+        let Who::Proven { identities, claims, .. } = &self.access[rule].who else {
+            panic!("a public rule asks for no proof");
+        };
+        let held = claims.iter().map(|(name, values)| (name.clone(), [values[0].clone()].into()));
+        let proof = sample::principal(identities[0].as_str(), "cy", &[]);
+        self.caller.principals.push(Principal { claims: held.collect(), ..proof });
+        self.drop_condition(rule);
+    }
+
+    fn drop_condition(&mut self, rule: usize) {
+        if let Who::Proven { when, .. } = &mut self.access[rule].who {
+            *when = None;
         }
     }
 }

@@ -1,3 +1,4 @@
+use gw_model::scalar::Method;
 use time::macros::date;
 
 use super::*;
@@ -5,6 +6,7 @@ use crate::sample::{
     IP, NOW, ORDERS, api, at, bob, caller, claims, compile, desired, identity, operation, orders,
     orders_access, principal, rule, staff, with_policy,
 };
+use crate::{decision::Reason, denial::Candidate};
 
 fn denied(desired: &gw_model::desired::Desired, id: &str, caller: &Caller) -> Denial {
     let snapshot = compile(desired);
@@ -59,7 +61,7 @@ fn another_identity_does_not_count() {
     let partner = caller(&[principal("partners", "pat", &[("groups", &["orders-team"])])]);
     let denial = denied(&orders(), "createOrder", &partner);
     insta::assert_snapshot!(near_misses(&denial), @r"
-    apis/orders/api.yaml:15   ✔ POST  ✘ identity: needs staff; the caller is partners
+    apis/orders/api.yaml:15   ✔ POST  ✘ identity: needs staff; the caller is partners  ✔ claim groups: orders-team
     apis/orders/api.yaml:13   ✘ GET only
     ");
 }
@@ -72,6 +74,44 @@ fn an_operation_without_a_rule_is_refused() {
     assert!(denial.candidates.is_empty());
     insta::assert_snapshot!(denial.cure, @"add a rule for POST under `access` in apis/orders/api.yaml (widens access)");
     assert_eq!(denied(&shut, "createOrder", &Caller::default()).reason, Reason::NotSignedIn);
+}
+
+#[test]
+fn two_rules_in_one_line_are_two_rules() {
+    let team = rule(9, &[Method::Post], staff(&[("groups", &["a"]), ("roles", &["b"])]));
+    let dept = rule(9, &[Method::Post], staff(&[("dept", &["c"])]));
+    let one_line = desired(&[("orders", api(vec![team, dept], ORDERS))]);
+    let denial = denied(&one_line, "createOrder", &caller(&[principal("staff", "bob", &[])]));
+    insta::assert_snapshot!(near_misses(&denial), @r"
+    apis/orders/api.yaml:9   ✔ POST  ✔ staff  ✘ claim dept: needs c; the token has no claim dept
+    apis/orders/api.yaml:9   ✔ POST  ✔ staff  ✘ claim groups: needs a; the token has no claim groups  ✘ claim roles: needs b; the token has no claim roles
+    ");
+    insta::assert_snapshot!(denial.why, @"POST needs claim dept c; the token has no claim dept");
+    insta::assert_snapshot!(denial.cure, @r#"have the issuer of identity "staff" put claim dept into its tokens, with c for bob, owner orders-team"#);
+}
+
+#[test]
+fn the_cure_names_everything_that_lacks() {
+    let mut last = rule(9, &[Method::Post], staff(&[("groups", &["a"]), ("roles", &["b"])]));
+    last.until = Some(date!(2026 - 09 - 01));
+    if let Who::Proven { when, .. } = &mut last.who {
+        *when = Some("principal.subject == \"eve\"".to_owned());
+    }
+    let strict = desired(&[("orders", api(vec![last], ORDERS))]);
+    let bob = caller(&[principal("staff", "bob", &[("groups", &["x"])])]);
+    let denial = denied(&strict, "createOrder", &bob);
+    insta::assert_snapshot!(denial.cure, @r#"put bob in group a (identity "staff", owner orders-team), and have the issuer of identity "staff" put claim roles into its tokens, with b for bob, owner orders-team, and change the condition at apis/orders/api.yaml:9 (widens access), and move the date of `until` at apis/orders/api.yaml:9 (widens access)"#);
+    insta::assert_snapshot!(denial.why, @"what allowed POST has ended");
+    let nobody = denied(&strict, "createOrder", &Caller::default());
+    insta::assert_snapshot!(nobody.cure, @"send a token from https://acme.okta.com/oauth2/default with group a and role b, where the condition at apis/orders/api.yaml:9 holds, and move the date of `until` at apis/orders/api.yaml:9 (widens access)");
+}
+
+#[test]
+fn a_caller_learns_all_the_claims_that_lack() {
+    let both = rule(9, &[], staff(&[("groups", &["a"]), ("roles", &["b", "c"])]));
+    let strict = desired(&[("orders", api(vec![both], ORDERS))]);
+    let bob = caller(&[principal("staff", "bob", &[("groups", &["x"])])]);
+    insta::assert_snapshot!(denied(&strict, "createOrder", &bob).why, @"POST needs group a and role b or c; the token has groups x and no claim roles");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_change_is_applied_and_verified() {
       blocked nobody is signed in, and the operation is not public
       nearest gatewright.yaml:31 ✔ POST ✘ identity: needs demo; nobody is signed in
                 gatewright.yaml:29 ✘ GET only
-      cure send a token from http://localhost:7071
+      cure send a token from http://localhost:7071 with group orders-team
     judge it again: gatewright can --decision d-ID
     ");
 }
