@@ -273,6 +273,11 @@ codes! {
          YAML, so nobody can tell whether it was meant to be a declaration.";
     SecondWorkspace = 1607 Error "two workspaces",
         "A folder of declarations has exactly one document of kind `Workspace`.";
+    OtherVersion = 1608 Error "workspace for another version",
+        "`requires` of the workspace is a range of versions of this tool, and the version that reads \
+         does not lie in it. Fields may be missing here or mean something else there, so nothing is \
+         planned or applied. `gatewright version` says which one this is. Use a version that the range \
+         includes, or widen the range once the declarations were checked with this one.";
 
     // GW2xxx: what a target can and cannot do.
 

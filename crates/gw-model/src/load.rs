@@ -2,14 +2,15 @@
 
 mod discover;
 mod names;
+mod requires;
 mod resolve;
 mod scan;
 mod upstream;
 
 use std::{collections::BTreeMap, error::Error, fmt, str::FromStr, sync::Arc};
 
-pub(crate) use self::discover::Kind;
 use self::discover::{Document, Found};
+pub(crate) use self::{discover::Kind, requires::is_range};
 use crate::{
     api::{ApiSpec, FileRef},
     code::Code,
@@ -71,6 +72,7 @@ pub fn load(files: &dyn Files) -> Loaded {
     let mut sources = Sources::default();
     let mut diagnostics = vec![];
     let found = discover::discover(files, &mut sources, &mut diagnostics);
+    requires::check(&found, &mut diagnostics);
     let documents = read_openapi(&found, files, &mut sources, &mut diagnostics);
     let used = names::check(&found, &documents, &mut diagnostics);
     let native = read_native(&used, files, &mut sources, &mut diagnostics);
@@ -99,7 +101,9 @@ fn settle(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
             let path = sources.get(label.span.file).map(|file| file.path.clone());
             (path, label.span.start, label.span.end)
         });
-        (place, diagnostic.code, diagnostic.message.clone())
+        // A folder for another version explains whatever else is told about it.
+        let here = diagnostic.code != Code::OtherVersion;
+        (here, place, diagnostic.code, diagnostic.message.clone())
     });
     diagnostics.dedup();
 }

@@ -7,6 +7,7 @@ use crate::{
     declared::{choice, declaration, words},
     form,
     id::{IdentityName, PersonName, SecretName, TeamName},
+    load::is_range,
     scalar::Period,
     shape::{Role, Shape, form, list, name, table, text},
 };
@@ -20,7 +21,7 @@ pub const DEFAULT_POLICIES: [&str; 1] = ["policies/*.cedar"];
 declaration! {
     pub struct WorkspaceSpec {
         /// tool version range
-        pub requires: Option<String>, optional, text(64);
+        pub requires: Option<String>, optional, text(64).holds(is_range);
         /// globs of declaration files
         pub files: Vec<String>, or(DEFAULT_FILES.map(str::to_owned).to_vec()), list(path());
         /// which Git host answers for facts about a commit
