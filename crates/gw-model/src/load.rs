@@ -58,6 +58,8 @@ pub struct Declarations {
     /// The OpenAPI documents by their paths.
     documents: BTreeMap<String, Arc<openapi::Document>>,
     policies: Vec<PolicyFile>,
+    /// What must hold, environment by environment.
+    desired: BTreeMap<EnvironmentName, Arc<Desired>>,
 }
 
 /// A declaration as it was written, and what it says before values are filled in.
@@ -78,12 +80,18 @@ pub fn load(files: &dyn Files) -> Loaded {
     let native = read_native(&used, files, &mut sources, &mut diagnostics);
     scan::scan(&found, &documents, &native, &mut sources, &mut diagnostics);
     let whole = !has_errors(&diagnostics);
-    let declarations = whole.then(|| Declarations::build(found, documents, &sources)).flatten();
-    if let Some(declarations) = &declarations {
+    let mut declarations = whole.then(|| Declarations::build(found, documents, &sources)).flatten();
+    if let Some(declarations) = &mut declarations {
         diagnostics.extend(declarations.disagreements());
-        for environment in declarations.environments.keys() {
-            diagnostics.extend(declarations.desired(environment).err().into_iter().flatten());
-        }
+        declarations.desired = declarations
+            .environments
+            .iter()
+            .filter_map(|(name, environment)| {
+                let found = declarations.resolve(name, environment);
+                let desired = found.map_err(|found| diagnostics.extend(found)).ok()?;
+                Some((name.clone(), Arc::new(desired)))
+            })
+            .collect();
     }
     settle(&mut diagnostics, &sources);
     let declarations = declarations.filter(|_| !has_errors(&diagnostics));
@@ -171,6 +179,7 @@ impl Declarations {
             documents,
             policies: found.policies(sources),
             sources: sources.clone(),
+            desired: BTreeMap::new(),
         })
     }
 
@@ -204,10 +213,22 @@ impl Declarations {
     }
 
     /// What must hold in one environment.
-    pub fn desired(&self, name: &EnvironmentName) -> Result<Desired, Vec<Diagnostic>> {
-        let Some(environment) = self.environments.get(name) else {
-            return Err(vec![self.no_environment(name)]);
-        };
+    pub fn desired(&self, name: &EnvironmentName) -> Result<Arc<Desired>, Box<Diagnostic>> {
+        let known = self.desired.get(name).map(Arc::clone);
+        known.ok_or_else(|| Box::new(self.no_environment(name)))
+    }
+
+    /// The same of every environment, in the order of their names.
+    pub fn desired_everywhere(&self) -> impl Iterator<Item = &Desired> {
+        self.desired.values().map(AsRef::as_ref)
+    }
+
+    /// Lays overrides over every API of an environment and fills its values in.
+    fn resolve(
+        &self,
+        name: &EnvironmentName,
+        environment: &Written<EnvironmentSpec>,
+    ) -> Result<Desired, Vec<Diagnostic>> {
         let mut diagnostics = vec![];
         let mut apis = BTreeMap::new();
         for (api, written) in self.apis.iter().filter(|(_, api)| api.spec.goes_to(name)) {

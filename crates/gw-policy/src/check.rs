@@ -120,7 +120,7 @@ fn nobody_may_call(name: &ApiName, api: &Api, today: Date) -> Option<Diagnostic>
 /// Policies that name what no environment has: a forbid with a misspelt name forbids nothing.
 ///
 /// One file speaks to every environment, so all of them are asked. They share their policies.
-pub fn policies(environments: &[Desired]) -> Vec<Diagnostic> {
+pub fn policies(environments: &[&Desired]) -> Vec<Diagnostic> {
     let Some(first) = environments.first() else { return vec![] };
     let words = match Vocabulary::get() {
         Ok(words) => words,
@@ -158,7 +158,7 @@ struct Known {
 }
 
 impl Known {
-    fn of(environments: &[Desired]) -> Self {
+    fn of(environments: &[&Desired]) -> Self {
         let mut known = Self::default();
         known.identities.extend([IdentityName::LOCAL, IdentityName::SERVER].map(str::to_owned));
         for desired in environments {

@@ -136,7 +136,7 @@ fn told(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     out.join("\n")
 }
 
-fn desired(folder: &Folder, environment: &str) -> Desired {
+fn desired(folder: &Folder, environment: &str) -> Arc<Desired> {
     let loaded = load(folder);
     let told = told(&loaded.diagnostics, &loaded.sources);
     let declarations = loaded.declarations.unwrap_or_else(|| panic!("{told}"));
@@ -451,7 +451,7 @@ fn overrides_change_only_their_environment() {
 fn an_unknown_environment_is_told() {
     let loaded = load(&folder());
     let refused = loaded.declarations.unwrap().desired(&"dve".parse().unwrap()).unwrap_err();
-    assert_snapshot!(told(&refused, &loaded.sources), @r"
+    assert_snapshot!(told(std::slice::from_ref(&*refused), &loaded.sources), @r"
     GW1110 no environment is called `dve`
       help: did you mean `dev`?
     ");

@@ -79,8 +79,9 @@ fn what_is_shown_reads_back_as_the_same() {
     let text: Vec<String> = lines.into_iter().map(|line| line.text).collect();
     let mut again = folder();
     again.files.insert("environments/dev.yaml".to_owned(), text.join("\n"));
-    let again = load(&again).declarations.unwrap().desired(&name).unwrap().spec;
-    let once = declarations.desired(&name).unwrap().spec;
-    assert_eq!((again.values, again.targets), (once.values, once.targets));
-    assert_eq!((again.drift, again.deletions), (once.drift, once.deletions));
+    let again = load(&again).declarations.unwrap().desired(&name).unwrap();
+    let once = declarations.desired(&name).unwrap();
+    let (again, once) = (&again.spec, &once.spec);
+    assert_eq!((&again.values, &again.targets), (&once.values, &once.targets));
+    assert_eq!((&again.drift, &again.deletions), (&once.drift, &once.deletions));
 }

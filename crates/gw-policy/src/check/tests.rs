@@ -103,12 +103,12 @@ fn a_policy_that_names_nothing_is_told() {
     );
     let mut there = here.clone();
     there.environment = "staging".parse().unwrap();
-    assert_eq!(policies(&[here, there]), [], "files serve every environment");
+    assert_eq!(policies(&[&here, &there]), [], "files serve every environment");
 }
 
 /// What is told about the policies of a workspace with this one environment.
 fn unknown(desired: &Desired) -> Vec<String> {
-    let found = policies(std::slice::from_ref(desired));
+    let found = policies(&[desired]);
     let line = |one: Diagnostic| {
         let help = one.help.iter().map(|help| format!(", {help}")).collect::<String>();
         format!("{}: {}{help}", one.code, one.message)

@@ -29,7 +29,7 @@ use crate::{
 pub(crate) struct Scene {
     pub(crate) workspace: Workspace,
     pub(crate) environment: EnvironmentName,
-    pub(crate) desired: Desired,
+    pub(crate) desired: Arc<Desired>,
     pub(crate) state: State,
     pub(crate) store: Store,
     pub(crate) drivers: Drivers,

@@ -1,6 +1,6 @@
 //! A folder of declarations, read once.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use gw_control::source::local::Folder;
 use gw_model::{
@@ -49,15 +49,9 @@ impl Workspace {
     pub(crate) fn check(&self, today: Date) -> Vec<Diagnostic> {
         let mut found = self.found.clone();
         if let Some(declarations) = &self.declarations {
-            let mut environments = vec![];
-            for (name, _) in declarations.environments() {
-                match declarations.desired(name) {
-                    Ok(desired) => environments.push(desired),
-                    Err(refused) => found.extend(refused),
-                }
-            }
+            let environments: Vec<&Desired> = declarations.desired_everywhere().collect();
             found.extend(check::policies(&environments));
-            found.extend(environments.iter().flat_map(|one| check::findings(one, today)));
+            found.extend(environments.into_iter().flat_map(|one| check::findings(one, today)));
         }
         let mut once: Vec<Diagnostic> = vec![];
         for diagnostic in found {
@@ -96,15 +90,16 @@ impl Workspace {
         &self,
         context: Context<'_>,
         environment: &EnvironmentName,
-    ) -> Result<Desired, Failure> {
+    ) -> Result<Arc<Desired>, Failure> {
         let declarations = self.declared(context)?;
-        declarations.desired(environment).map_err(|found| self.refuse(context, &found))
+        let desired = declarations.desired(environment);
+        desired.map_err(|found| self.refuse(context, std::slice::from_ref(&*found)))
     }
 
     /// The digest over the files that were read: the *source* digest.
     pub(crate) fn source_digest(&self) -> Digest {
         let read = self.folder.was_read();
-        Digest::of_files(read.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
+        Digest::of_named(read.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
     }
 
     /// The declarations, where nothing is wrong with them.

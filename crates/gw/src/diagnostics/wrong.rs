@@ -111,8 +111,7 @@ fn check(folder: &Folder) -> (Vec<Diagnostic>, Sources) {
     let loaded = load(folder);
     let mut found = loaded.diagnostics;
     if let Some(declarations) = loaded.declarations {
-        let desired = |(name, _)| declarations.desired(name).unwrap();
-        let environments: Vec<_> = declarations.environments().map(desired).collect();
+        let environments: Vec<_> = declarations.desired_everywhere().collect();
         let findings = environments.iter().flat_map(|one| gw_policy::check::findings(one, TODAY));
         for finding in gw_policy::check::policies(&environments).into_iter().chain(findings) {
             if !found.contains(&finding) {
