@@ -13,16 +13,24 @@ CREATE TABLE change (
     source_digest TEXT    NOT NULL,
     effect_digest TEXT    NOT NULL,
     plan_id       TEXT    NOT NULL,
-    -- What was decided, and what is done because of it: enough to go on after the process is gone.
-    plan          TEXT    NOT NULL,
-    script        TEXT    NOT NULL,
-    -- What must hold since: also the rules that judge the next change.
-    desired       TEXT    NOT NULL,
     began_at      TEXT    NOT NULL,
     ended_at      TEXT,
     outcome       TEXT    NOT NULL,
     detail        TEXT,
     PRIMARY KEY (environment, number)
+) STRICT;
+
+-- The documents of a change. They stand apart: whoever lists changes does not read past megabytes.
+CREATE TABLE document (
+    environment TEXT    NOT NULL,
+    number      INTEGER NOT NULL,
+    -- What was decided, and what is done because of it: enough to go on after the process is gone.
+    plan        TEXT    NOT NULL,
+    script      TEXT    NOT NULL,
+    -- What must hold since: also the rules that judge the next change.
+    desired     TEXT    NOT NULL,
+    PRIMARY KEY (environment, number),
+    FOREIGN KEY (environment, number) REFERENCES change (environment, number)
 ) STRICT;
 
 -- At most one change of an environment is under way.

@@ -14,32 +14,13 @@ use gw_model::{
 };
 use gw_plan::{
     digest::Digest,
-    driver::{Class, Driver, Object, Probe, Stamp, Step, TargetError},
+    driver::{Class, Driver, Object, Stamp, Step, TargetError},
+    plan::{Script, TargetScript},
 };
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use self::act::Act;
 use crate::store::{Ending, Outcome, StepRecord, StepState, Store, StoreError, Written};
-
-/// Everything that a change does, written down before it begins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Script {
-    pub targets: Vec<TargetScript>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TargetScript {
-    pub target: TargetName,
-    /// What the target holds afterwards.
-    pub wanted: Vec<Object>,
-    pub steps: Vec<Step>,
-    pub probes: Vec<Probe>,
-    /// The version of the target that the decision was made on.
-    pub version: Option<String>,
-}
 
 /// What an execution works with.
 #[derive(Clone, Copy, Debug)]
@@ -186,7 +167,8 @@ pub async fn abandon(work: Work<'_>, script: &Script) -> Result<(), Halt> {
 /// Whether callers may have seen the new state.
 pub fn reach(journal: &[StepRecord]) -> Reach {
     let seen = |record: &StepRecord| {
-        matches!(record.name.as_str(), "write" | "switch") && record.state != StepState::Failed
+        matches!(record.name.as_str(), "write" | "delete" | "switch")
+            && record.state != StepState::Failed
     };
     if journal.iter().any(seen) { Reach::New } else { Reach::Former }
 }

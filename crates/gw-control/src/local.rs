@@ -5,7 +5,10 @@
 
 mod failure;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use gw_model::{
     clock::Clock,
@@ -16,7 +19,7 @@ use gw_model::{
 use gw_plan::{
     digest::Digest,
     driver::{Driver, Object},
-    plan::{Applied as InForce, Inputs, Plan, Planned, TargetInput, plan},
+    plan::{Applied as InForce, Inputs, Planned, Script, TargetInput, plan},
 };
 use gw_policy::{
     change::Asked,
@@ -26,8 +29,8 @@ use time::OffsetDateTime;
 
 pub use self::failure::LocalError;
 use crate::{
-    apply::{self, Executed, Listener, Script, TargetScript, Work},
-    store::{Action, Change, NewChange, Outcome, Store},
+    apply::{self, Executed, Listener, Work},
+    store::{Action, Begun, Change, Documents, Outcome, Store},
 };
 
 /// The drivers of an environment's targets.
@@ -46,7 +49,7 @@ pub struct Local<'a> {
 /// What somebody wants to be so.
 #[derive(Clone, Debug)]
 pub struct Wish<'a> {
-    pub declared: &'a Desired,
+    pub declared: &'a Arc<Desired>,
     /// The digest of the files that say so.
     pub source: Digest,
     /// Only these APIs; empty: everything.
@@ -88,14 +91,15 @@ impl<'a> Local<'a> {
 
     /// What would have to be done now, and whether it may.
     pub async fn plan(self, wish: Wish<'_>) -> Result<Planned, LocalError> {
-        let in_force = self.store.in_force(self.environment).await?;
-        let desired = in_force.as_ref().map(desired_of).transpose()?;
-        let applied = match (&in_force, &desired) {
-            (Some(change), Some(desired)) => {
-                Some(InForce { change: change.number, at: change.begun.began_at, desired })
-            }
-            _ => None,
+        let in_force = match self.store.in_force(self.environment).await? {
+            Some(change) => Some((self.in_force(&change, wish.declared).await?, change)),
+            None => None,
         };
+        let applied = in_force.as_ref().map(|(desired, change)| InForce {
+            change: change.number,
+            at: change.begun.began_at,
+            desired,
+        });
         let mut targets = vec![];
         for target in wish.declared.spec.targets.keys() {
             let driver = self.driver(target)?;
@@ -147,8 +151,8 @@ impl<'a> Local<'a> {
         if let Some(number) = self.store.held(self.environment, effect.as_str()).await? {
             return Err(LocalError::Held { number });
         }
-        let new = self.new_change(planned, Action::Apply)?;
-        let applied = self.begin(&new, listener).await?;
+        let new = self.new_change(planned, Action::Apply);
+        let applied = self.begin(&new, planned, listener).await?;
         self.store.release(self.environment).await?;
         Ok(Outcomes::Changed(applied))
     }
@@ -169,23 +173,25 @@ impl<'a> Local<'a> {
         let effect = left.begun.effect_digest.as_str();
         let at = self.clock.now();
         self.store.hold(self.environment, effect, left.number, reason.as_deref(), at).await?;
-        let mut new = self.new_change(planned, Action::Rollback)?;
+        let mut new = self.new_change(planned, Action::Rollback);
         (new.restores, new.reason) = (Some(to), reason);
-        self.begin(&new, listener).await.map(Outcomes::Changed)
+        self.begin(&new, planned, listener).await.map(Outcomes::Changed)
     }
 
     /// The state that a change left, to go back to.
-    pub async fn state_of(self, number: u64) -> Result<(Desired, Digest), LocalError> {
+    pub async fn state_of(self, number: u64) -> Result<(Arc<Desired>, Digest), LocalError> {
         let change = self.store.change(self.environment, number).await?;
         let change = change.filter(Change::took_effect).ok_or(LocalError::NoChange { number })?;
         let source = digest(&change.begun.source_digest)?;
-        Ok((desired_of(&change)?, source))
+        let desired = from_text(&self.store.desired(self.environment, number).await?)?;
+        Ok((Arc::new(desired), source))
     }
 
     /// Goes on with the change that stopped half way, where there is one.
     pub async fn resume(self, listener: &dyn Listener) -> Result<Option<Applied>, LocalError> {
         let Some(change) = self.store.under_way(self.environment).await? else { return Ok(None) };
-        let applied = self.execute(&change.begun, change.number, listener).await?;
+        let script = self.script_of(change.number).await?;
+        let applied = self.execute(&change.begun, change.number, &script, listener).await?;
         if change.begun.action == Action::Apply {
             self.store.release(self.environment).await?;
         }
@@ -197,7 +203,7 @@ impl<'a> Local<'a> {
         let Some(change) = self.store.under_way(self.environment).await? else { return Ok(None) };
         let effect = digest(&change.begun.effect_digest)?;
         let work = self.work(change.number, change.begun.began_at, &effect, listener);
-        apply::abandon(work, &script_of(&change.begun)?).await?;
+        apply::abandon(work, &self.script_of(change.number).await?).await?;
         Ok(Some(change.number))
     }
 
@@ -218,28 +224,35 @@ impl<'a> Local<'a> {
     async fn prove(self, change: &Change, listener: &dyn Listener) -> Result<Applied, LocalError> {
         let effect = digest(&change.begun.effect_digest)?;
         let work = self.work(change.number, change.begun.began_at, &effect, listener);
-        let executed = apply::verify(work, &script_of(&change.begun)?).await?;
+        let executed = apply::verify(work, &self.script_of(change.number).await?).await?;
         Ok(Applied { number: change.number, executed })
     }
 
     async fn begin(
         self,
-        change: &NewChange,
+        change: &Begun,
+        planned: &Planned,
         listener: &dyn Listener,
     ) -> Result<Applied, LocalError> {
-        let number = self.store.begin(change).await?;
-        self.execute(change, number, listener).await
+        let documents = Documents {
+            plan: to_text(&planned.plan)?,
+            script: to_text(&planned.script)?,
+            desired: to_text(&*planned.desired)?,
+        };
+        let number = self.store.begin(change, &documents).await?;
+        self.execute(change, number, &planned.script, listener).await
     }
 
     async fn execute(
         self,
-        change: &NewChange,
+        change: &Begun,
         number: u64,
+        script: &Script,
         listener: &dyn Listener,
     ) -> Result<Applied, LocalError> {
         let effect = digest(&change.effect_digest)?;
         let work = self.work(number, change.began_at, &effect, listener);
-        let executed = apply::execute(work, &script_of(change)?).await?;
+        let executed = apply::execute(work, script).await?;
         Ok(Applied { number, executed })
     }
 
@@ -266,9 +279,9 @@ impl<'a> Local<'a> {
         }
     }
 
-    fn new_change(self, planned: &Planned, action: Action) -> Result<NewChange, LocalError> {
-        let Planned { plan, desired, .. } = planned;
-        Ok(NewChange {
+    fn new_change(self, planned: &Planned, action: Action) -> Begun {
+        let plan = &planned.plan;
+        Begun {
             environment: self.environment.clone(),
             action,
             actor: IdentityName::LOCAL.to_owned(),
@@ -277,11 +290,25 @@ impl<'a> Local<'a> {
             source_digest: plan.digests.source.to_string(),
             effect_digest: plan.digests.effect.total().to_string(),
             plan_id: plan.id.clone(),
-            plan: to_text(plan)?,
-            script: to_text(&script(plan))?,
-            desired: to_text(desired)?,
             began_at: self.clock.now(),
-        })
+        }
+    }
+
+    /// The state that a change left. Where it is the declared one, nothing is read a second time.
+    async fn in_force(
+        self,
+        change: &Change,
+        declared: &Arc<Desired>,
+    ) -> Result<Arc<Desired>, LocalError> {
+        let text = self.store.desired(self.environment, change.number).await?;
+        if text == to_text(&**declared)? {
+            return Ok(Arc::clone(declared));
+        }
+        from_text(&text).map(Arc::new)
+    }
+
+    async fn script_of(self, number: u64) -> Result<Script, LocalError> {
+        from_text(&self.store.script(self.environment, number).await?)
     }
 
     fn driver(self, target: &TargetName) -> Result<&'a dyn Driver, LocalError> {
@@ -293,26 +320,6 @@ impl<'a> Local<'a> {
         let written = self.store.written(self.environment, target).await?;
         written.objects.values().map(|document| from_text(document)).collect()
     }
-}
-
-/// What is done because of a plan.
-fn script(plan: &Plan) -> Script {
-    let targets = plan.targets.iter().map(|part| TargetScript {
-        target: part.target.clone(),
-        wanted: part.wanted.clone(),
-        steps: part.steps.clone(),
-        probes: part.probes.clone(),
-        version: part.version.clone(),
-    });
-    Script { targets: targets.collect() }
-}
-
-fn script_of(change: &NewChange) -> Result<Script, LocalError> {
-    from_text(&change.script)
-}
-
-fn desired_of(change: &Change) -> Result<Desired, LocalError> {
-    from_text(&change.begun.desired)
 }
 
 fn digest(text: &str) -> Result<Digest, LocalError> {

@@ -14,7 +14,9 @@ use std::{
 };
 
 use gw_model::code::Code;
-pub use journal::{Action, Change, Ending, NewChange, Outcome, StepRecord, StepState, Written};
+pub use journal::{
+    Action, Begun, Change, Documents, Ending, Outcome, StepRecord, StepState, Written,
+};
 pub use lock::StateLock;
 use sqlx::{
     Row, SqlitePool,

@@ -17,11 +17,12 @@ use gw_model::{
 use gw_plan::{
     difference::Difference,
     driver::{
-        Actor, Condition, Driver, Lowered, Object, Observed, Pending, Probe, Probed, Served, Stamp,
-        Step, TargetError,
+        Actor, Condition, Driver, Lowered, Object, Observed, Order, Pending, Probe, Probed, Served,
+        Stamp, Step, TargetError,
     },
 };
 use gw_policy::generation::SigningKey;
+use serde_json::Value;
 
 use self::{client::Client, store::Store};
 
@@ -113,12 +114,12 @@ impl Driver for Builtin {
         mapping::lower(desired, &self.place.target)
     }
 
-    fn canonical(&self, object: &Object) -> Object {
+    fn canonical(&self, object: &Object) -> Value {
         mapping::canonical(object)
     }
 
-    fn steps(&self, wanted: &[Object], _differences: &[Difference]) -> Vec<Step> {
-        vec![Step::Stage { objects: wanted.to_vec() }, Step::Switch, Step::Retire]
+    fn steps(&self, _differences: &[Difference]) -> Vec<Step> {
+        vec![Step::Stage, Step::Switch, Step::Retire]
     }
 
     fn probes(&self, desired: &Desired) -> Vec<Probe> {
@@ -129,22 +130,17 @@ impl Driver for Builtin {
         Box::pin(self.look())
     }
 
-    fn step<'a>(
-        &'a self,
-        step: &'a Step,
-        stamp: &'a Stamp,
-        condition: &'a Condition,
-    ) -> Pending<'a, ()> {
-        let (stamp, condition) = (stamp.clone(), condition.clone());
-        match step {
-            Step::Stage { objects } => {
-                let objects = objects.clone();
+    fn step<'a>(&'a self, order: Order<'a>) -> Pending<'a, ()> {
+        let (stamp, condition) = (order.stamp.clone(), order.condition.clone());
+        match order.step {
+            Step::Stage => {
+                let objects = order.wanted.to_vec();
                 Box::pin(self.on_disk(move |store| store.stage(objects, &stamp, &condition)))
             }
             Step::Switch => Box::pin(self.switch(stamp, condition)),
             Step::Retire => Box::pin(self.on_disk(Store::retire)),
             Step::Abandon => Box::pin(self.on_disk(move |store| store.abandon(&stamp))),
-            Step::Write { key, object: _ } => {
+            Step::Write { key } | Step::Delete { key } => {
                 let because = format!("`{key}` is part of a generation and is not written alone");
                 let refused = TargetError::Refused { place: self.place.words(), because };
                 Box::pin(std::future::ready(Err(refused)))

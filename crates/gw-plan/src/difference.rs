@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gw_policy::generation::{Object, ObjectKey};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::driver::Driver;
+use crate::{digest::Digest, driver::Driver};
 
-/// One object that is not everywhere the same, in its canonical form.
+/// One object that is not everywhere the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Difference {
@@ -16,9 +16,14 @@ pub struct Difference {
     pub action: Action,
     /// Whether the live object is not what was last written: somebody else changed it.
     pub drift: Drift,
-    pub declared: Option<Value>,
-    pub written: Option<Value>,
-    pub live: Option<Value>,
+    /// Whether what is declared is not what was last written.
+    pub pending: bool,
+    /// The digest of what is declared; none: it is not.
+    pub declared: Option<Digest>,
+    /// Inside an object that is updated: from what is live to what is declared.
+    pub changes: Vec<Leaf>,
+    /// Inside an object that was changed there: from what was written to what is live.
+    pub drifted: Vec<Leaf>,
 }
 
 /// What an apply does to an object.
@@ -51,46 +56,91 @@ pub struct Leaf {
     pub after: Option<Value>,
 }
 
-/// Only objects that differ somewhere come out, ordered by key.
+impl Difference {
+    /// Whether the target holds the object.
+    pub fn is_live(&self) -> bool {
+        match self.action {
+            Action::Update | Action::Delete => true,
+            Action::Create => false,
+            Action::None => self.drift != Drift::Removed,
+        }
+    }
+}
+
+/// An object as each side has it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sides<'a> {
+    declared: Option<&'a Object>,
+    written: Option<&'a Object>,
+    live: Option<&'a Object>,
+}
+
+/// Only objects that differ somewhere come out, ordered by key. Texts that are equal mean the same,
+/// so only an object whose texts differ is read.
 pub fn compare(
     driver: &dyn Driver,
     declared: &[Object],
     written: &[Object],
     live: &[Object],
 ) -> Vec<Difference> {
-    let index = |objects: &[Object]| -> BTreeMap<ObjectKey, Value> {
-        objects
-            .iter()
-            .map(|object| {
-                let Object { kind, name, body } = driver.canonical(object);
-                (ObjectKey { kind, name }, body)
-            })
-            .collect()
-    };
-    let (mut declared, mut written, mut live) = (index(declared), index(written), index(live));
-    let keys: BTreeSet<ObjectKey> =
-        declared.keys().chain(written.keys()).chain(live.keys()).cloned().collect();
-    let differ = |key: ObjectKey| {
-        let (declared, written, live) =
-            (declared.remove(&key), written.remove(&key), live.remove(&key));
-        let action = match (&declared, &live) {
-            (Some(declared), Some(live)) if declared == live => Action::None,
-            (None, None) => Action::None,
+    let mut all: BTreeMap<(&str, &str), Sides<'_>> = BTreeMap::new();
+    for object in declared {
+        all.entry(named(object)).or_default().declared = Some(object);
+    }
+    for object in written {
+        all.entry(named(object)).or_default().written = Some(object);
+    }
+    for object in live {
+        all.entry(named(object)).or_default().live = Some(object);
+    }
+    all.into_values().filter_map(|sides| sides.difference(driver)).collect()
+}
+
+fn named(object: &Object) -> (&str, &str) {
+    (&object.kind, &object.name)
+}
+
+impl Sides<'_> {
+    fn difference(self, driver: &dyn Driver) -> Option<Difference> {
+        let Self { declared, written, live } = self;
+        let same = |one: Option<&Object>, other: Option<&Object>| match (one, other) {
+            (Some(one), Some(other)) => {
+                one.body == other.body || driver.canonical(one) == driver.canonical(other)
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let action = match (declared, live) {
+            _ if same(declared, live) => Action::None,
             (Some(_), Some(_)) => Action::Update,
             (Some(_), None) => Action::Create,
-            (None, Some(_)) => Action::Delete,
+            (None, _) => Action::Delete,
         };
-        let drift = match (&written, &live) {
-            (Some(written), Some(live)) if written == live => Drift::None,
-            (None, None) => Drift::None,
+        let drift = match (written, live) {
+            _ if same(written, live) => Drift::None,
             (Some(_), Some(_)) => Drift::Changed,
             (Some(_), None) => Drift::Removed,
-            (None, Some(_)) => Drift::Added,
+            (None, _) => Drift::Added,
         };
-        let same = action == Action::None && drift == Drift::None;
-        (!same).then_some(Difference { key, action, drift, declared, written, live })
-    };
-    keys.into_iter().filter_map(differ).collect()
+        if action == Action::None && drift == Drift::None {
+            return None;
+        }
+        let between = |before: Option<&Object>, after: Option<&Object>| match (before, after) {
+            (Some(before), Some(after)) => {
+                leaves(&driver.canonical(before), &driver.canonical(after))
+            }
+            _ => vec![],
+        };
+        Some(Difference {
+            key: declared.or(written).or(live)?.key(),
+            action,
+            drift,
+            pending: !same(declared, written),
+            declared: declared.map(|object| Digest::of_bytes(object.body.as_str().as_bytes())),
+            changes: between(live, declared),
+            drifted: between(written, live),
+        })
+    }
 }
 
 /// The places where two values disagree, in their order.
@@ -133,17 +183,19 @@ fn descend(found: &mut Vec<Leaf>, path: String, before: Option<&Value>, after: O
 
 /// The value without the places of its lines: an object in which a file and a line stand, and
 /// nothing else, says where something was written and not what.
-pub fn without_origins(value: &Value) -> Value {
+pub fn without_origins(mut value: Value) -> Value {
+    remove_origins(&mut value);
+    value
+}
+
+fn remove_origins(value: &mut Value) {
     match value {
-        Value::Object(members) => Value::Object(
-            members
-                .iter()
-                .filter(|(_, member)| !is_origin(member))
-                .map(|(key, member)| (key.clone(), without_origins(member)))
-                .collect::<Map<_, _>>(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(without_origins).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        Value::Object(members) => {
+            members.retain(|_, member| !is_origin(member));
+            members.values_mut().for_each(remove_origins);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_origins),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

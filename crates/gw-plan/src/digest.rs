@@ -30,13 +30,14 @@ impl Digest {
         Self::finish(context)
     }
 
-    /// The digest of a workspace's files: names and contents, in the order of their names.
-    pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
-        let mut files: Vec<_> = files.into_iter().collect();
-        files.sort_unstable();
+    /// The digest of the files of a workspace or the objects of a target: names and contents, in
+    /// the order of the names.
+    pub fn of_named<'a>(things: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut things: Vec<_> = things.into_iter().collect();
+        things.sort_unstable();
         let mut context = Context::new(&SHA256);
-        for (path, content) in files {
-            for part in [path.as_bytes(), content] {
+        for (name, content) in things {
+            for part in [name.as_bytes(), content] {
                 context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
                 context.update(part);
             }
@@ -161,6 +162,10 @@ fn write_members(text: &mut String, members: &Map<String, Value>) {
 }
 
 fn by_utf16(one: &str, other: &str) -> Ordering {
+    // Among ASCII the two orders are one.
+    if one.is_ascii() && other.is_ascii() {
+        return one.cmp(other);
+    }
     one.encode_utf16().cmp(other.encode_utf16())
 }
 

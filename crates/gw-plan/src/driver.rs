@@ -7,14 +7,11 @@
 use std::{fmt, pin::Pin};
 
 use gw_model::{
-    code::Code,
-    desired::Desired,
-    diagnostic::Diagnostic,
-    id::{TargetName, WorkspaceId},
-    scalar::Method,
+    code::Code, desired::Desired, diagnostic::Diagnostic, id::WorkspaceId, scalar::Method,
 };
-pub use gw_policy::generation::{Object, ObjectKey};
+pub use gw_policy::generation::{Body, Object, ObjectKey};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{difference::Difference, digest::Digest};
@@ -32,11 +29,11 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// The objects that make the target do what is declared. Pure.
     fn lower(&self, desired: &Desired) -> Lowered;
 
-    /// The form in which two objects are compared: what means the same becomes the same. Pure.
-    fn canonical(&self, object: &Object) -> Object;
+    /// The form in which two bodies are compared: what means the same becomes the same. Pure.
+    fn canonical(&self, object: &Object) -> Value;
 
     /// The steps that lead from what is to what shall be, in order. Pure.
-    fn steps(&self, wanted: &[Object], differences: &[Difference]) -> Vec<Step>;
+    fn steps(&self, differences: &[Difference]) -> Vec<Step>;
 
     /// The calls whose answers show that the target does what is declared. Pure.
     fn probes(&self, desired: &Desired) -> Vec<Probe>;
@@ -45,12 +42,7 @@ pub trait Driver: fmt::Debug + Send + Sync {
     fn observe(&self) -> Pending<'_, Observed>;
 
     /// Does one step, only while the condition holds. Doing it twice is as good as once.
-    fn step<'a>(
-        &'a self,
-        step: &'a Step,
-        stamp: &'a Stamp,
-        condition: &'a Condition,
-    ) -> Pending<'a, ()>;
+    fn step<'a>(&'a self, order: Order<'a>) -> Pending<'a, ()>;
 
     /// Calls the target as a stranger would and reports what it answered.
     fn probe<'a>(&'a self, probe: &'a Probe) -> Pending<'a, Probed>;
@@ -92,14 +84,26 @@ pub enum Served {
     Stored,
 }
 
-/// One thing to do to a target.
+/// A step, and everything that doing it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    pub step: &'a Step,
+    /// What the target holds after all steps.
+    pub wanted: &'a [Object],
+    pub stamp: &'a Stamp,
+    pub condition: &'a Condition,
+}
+
+/// One thing to do to a target. It names objects and does not carry them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Step {
     /// Puts the whole new state beside the old one; callers do not see it yet.
-    Stage { objects: Vec<Object> },
-    /// Changes an object in place, for targets that cannot stage; `None` deletes it.
-    Write { key: ObjectKey, object: Option<Object> },
+    Stage,
+    /// Makes one object in place what is wanted, for targets that cannot stage.
+    Write { key: ObjectKey },
+    /// Removes an object in place.
+    Delete { key: ObjectKey },
     /// Makes the staged state the one that callers see.
     Switch,
     /// Removes what is no longer needed, not even to go back.
@@ -226,8 +230,9 @@ impl Step {
     /// The word of the journal and of the terminal.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Stage { .. } => "stage",
+            Self::Stage => "stage",
             Self::Write { .. } => "write",
+            Self::Delete { .. } => "delete",
             Self::Switch => "switch",
             Self::Retire => "retire",
             Self::Abandon => "abandon",
@@ -371,11 +376,4 @@ pub fn read_back(
     } else {
         Err(TargetError::Differs { place: driver.place(), objects })
     }
-}
-
-/// A target by its name in the environment, and who speaks to it.
-#[derive(Clone, Copy, Debug)]
-pub struct Bound<'a> {
-    pub target: &'a TargetName,
-    pub driver: &'a dyn Driver,
 }

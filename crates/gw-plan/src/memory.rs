@@ -1,6 +1,6 @@
 //! A target in memory, and plans for it, for the tests of this crate.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use gw_model::{
     desired::{Api, Desired},
@@ -12,17 +12,17 @@ use gw_policy::{
     principal::{Caller, ClaimSet, Principal},
 };
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     difference::{Difference, without_origins},
     digest::Digest,
     driver::{
-        Actor, Condition, Driver, Lowered, Object, Observed, Pending, Probe, Probed, Served, Stamp,
+        Actor, Body, Driver, Lowered, Object, Observed, Order, Pending, Probe, Probed, Served,
         Step, TargetError,
     },
     fixture::NOW,
-    plan::{Applied, Inputs, Planned, TargetInput, plan},
+    plan::{Applied, Inputs, Planned, TargetInput, TargetScript, plan},
 };
 
 pub(crate) fn asked() -> Asked {
@@ -60,15 +60,19 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Does the steps without a runtime: they are ready at once.
-    pub(crate) fn apply(&self, steps: &[Step]) {
-        for step in steps {
-            match step {
-                Step::Stage { objects } => self.staged.lock().clone_from(objects),
-                Step::Switch => self.objects.lock().clone_from(&self.staged.lock()),
-                Step::Retire | Step::Abandon => self.staged.lock().clear(),
-                Step::Write { .. } => unreachable!("it stages"),
-            }
+    /// Does what a plan says on its one target.
+    pub(crate) fn apply(&self, planned: &Planned) {
+        let TargetScript { wanted, steps, .. } = &planned.script.targets[0];
+        steps.iter().for_each(|step| self.take(step, wanted));
+    }
+
+    /// Does a step without a runtime: it is ready at once.
+    fn take(&self, step: &Step, wanted: &[Object]) {
+        match step {
+            Step::Stage => *self.staged.lock() = wanted.to_vec(),
+            Step::Switch => self.objects.lock().clone_from(&self.staged.lock()),
+            Step::Retire | Step::Abandon => self.staged.lock().clear(),
+            Step::Write { .. } | Step::Delete { .. } => unreachable!("it stages"),
         }
     }
 
@@ -95,21 +99,21 @@ impl Driver for Memory {
         let api = |(name, api): (&ApiName, &Api)| Object {
             kind: "api".to_owned(),
             name: name.to_string(),
-            body: serde_json::to_value(api).unwrap(),
+            body: Body::write(api).unwrap(),
         };
         let settings = Object {
             kind: "gateway".to_owned(),
             name: "settings".to_owned(),
-            body: json!({ "egress": desired.spec.egress }),
+            body: Body::write(&json!({ "egress": desired.spec.egress })).unwrap(),
         };
         let objects = std::iter::once(settings).chain(desired.apis.iter().map(api)).collect();
         Lowered { objects, diagnostics: vec![] }
     }
-    fn canonical(&self, object: &Object) -> Object {
-        Object { body: without_origins(&object.body), ..object.clone() }
+    fn canonical(&self, object: &Object) -> Value {
+        without_origins(object.body.value())
     }
-    fn steps(&self, wanted: &[Object], _: &[Difference]) -> Vec<Step> {
-        vec![Step::Stage { objects: wanted.to_vec() }, Step::Switch, Step::Retire]
+    fn steps(&self, _: &[Difference]) -> Vec<Step> {
+        vec![Step::Stage, Step::Switch, Step::Retire]
     }
     fn probes(&self, _: &Desired) -> Vec<Probe> {
         vec![]
@@ -117,8 +121,8 @@ impl Driver for Memory {
     fn observe(&self) -> Pending<'_, Observed> {
         Box::pin(async { Ok(self.observed()) })
     }
-    fn step<'a>(&'a self, step: &'a Step, _: &'a Stamp, _: &'a Condition) -> Pending<'a, ()> {
-        self.apply(std::slice::from_ref(step));
+    fn step<'a>(&'a self, order: Order<'a>) -> Pending<'a, ()> {
+        self.take(order.step, order.wanted);
         Box::pin(async { Ok::<(), TargetError>(()) })
     }
     fn probe<'a>(&'a self, _: &'a Probe) -> Pending<'a, Probed> {
@@ -148,7 +152,7 @@ pub(crate) fn planned_only(
     plan(Inputs {
         workspace_id: &WorkspaceId::from_random([7; 16]),
         source: Digest::of_bytes(b"files"),
-        declared: after,
+        declared: &Arc::new(after.clone()),
         applied: before.map(|desired| Applied {
             change: 41,
             at: NOW - time::Duration::days(4),

@@ -129,17 +129,19 @@ impl Noticed {
         access::compare(before, after, today, &mut noticed);
         for (name, api) in &after.apis {
             let old = before.and_then(|before| Side::of(before, name));
+            let new = Side { api, targets: &after.spec.targets };
+            if old.is_some_and(|old| old == new) {
+                continue;
+            }
             if let Some(old) = old {
                 limit::compare(name, old.api, api, &mut noticed);
             }
-            let new = Side { api, targets: &after.spec.targets };
             settings::compare(name, old, new, &mut noticed);
         }
         rules::compare(before, after, &mut noticed);
-        noticed.notices.sort_by(|one, other| {
-            let rank = |notice: &Notice| (notice.api.clone(), notice.effect);
-            rank(one).cmp(&rank(other))
-        });
+        noticed
+            .notices
+            .sort_by(|one, other| (&one.api, one.effect).cmp(&(&other.api, other.effect)));
         noticed
     }
 

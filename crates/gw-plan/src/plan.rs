@@ -1,15 +1,12 @@
 //! A plan: what an apply would do, to whom, and whether it may be done.
 //!
 //! It is decided here, once. Whoever executes it finds the steps, the conditions and the probes in
-//! it and decides nothing.
+//! its script and decides nothing. A plan names objects; only the script carries them.
 
 mod effect;
 mod file;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use gw_model::{
     code::Code,
@@ -34,7 +31,7 @@ pub use self::{
 use crate::{
     difference::{Action, Difference, compare},
     digest::Digest,
-    driver::{Driver, Object, Observed, Probe, Step},
+    driver::{Driver, Lowered, Object, Observed, Probe, Step},
     notice::{AccessTable, Kept, Notice, Noticed},
 };
 
@@ -44,7 +41,7 @@ pub struct Inputs<'a> {
     pub workspace_id: &'a WorkspaceId,
     /// The digest of the workspace's files.
     pub source: Digest,
-    pub declared: &'a Desired,
+    pub declared: &'a Arc<Desired>,
     /// What was last applied here; none: nothing ever was.
     pub applied: Option<Applied<'a>>,
     pub targets: Vec<TargetInput<'a>>,
@@ -123,14 +120,28 @@ pub struct TargetPlan {
     pub observed: Digest,
     #[serde(with = "time::serde::rfc3339")]
     pub read_at: OffsetDateTime,
-    /// The condition of every step.
-    pub version: Option<String>,
     pub differences: Vec<Difference>,
     pub unchanged: u64,
+    pub steps: Vec<Step>,
+}
+
+/// Everything that a change does, written down before it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Script {
+    pub targets: Vec<TargetScript>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetScript {
+    pub target: TargetName,
     /// What the target holds afterwards.
     pub wanted: Vec<Object>,
     pub steps: Vec<Step>,
     pub probes: Vec<Probe>,
+    /// The version of the target that the decision was made on: the condition of every step.
+    pub version: Option<String>,
 }
 
 /// Something to know, or what stands in the way.
@@ -174,12 +185,13 @@ pub struct Digests {
     pub plan: Digest,
 }
 
-/// A plan, and the right to execute it where there is one.
+/// A plan, what is done because of it, and the right to do it where there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
     pub plan: Plan,
+    pub script: Script,
     /// What must hold afterwards: with `only`, the former state with these APIs in their new form.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
     pub permit: Result<ChangePermit, Box<ChangeDenial>>,
 }
 
@@ -189,16 +201,12 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
     let before = applied.as_ref().map(|applied| applied.desired);
     let desired = narrow(declared, before, only);
     let mut noticed = Noticed::compare(before, &desired, asked.at.date());
-    let mut objects = BTreeMap::new();
-    let mut planned = vec![];
-    for target in targets {
-        let (plan, canonical) = target.plan(workspace_id, &desired, &mut noticed);
-        objects.insert(plan.target.clone(), canonical);
-        planned.push(plan);
-    }
+    let drivers: Vec<&dyn Driver> = targets.iter().map(|target| target.driver).collect();
+    let (planned, parts): (Vec<TargetPlan>, Vec<TargetScript>) =
+        targets.into_iter().map(|target| target.plan(workspace_id, &desired, &mut noticed)).unzip();
     noticed.count(&planned);
     let in_force = before.unwrap_or(&desired);
-    let effect = Effects::of(&desired, in_force, &objects);
+    let effect = Effects::of(&desired, in_force, parts.iter().zip(drivers));
     let permit = change::judge(in_force, asked, &noticed.facts);
     let commit = asked.commit.as_ref().map(|facts| Commit {
         sha: facts.sha.clone(),
@@ -228,24 +236,28 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         facts: noticed.facts,
         digests: Digests { source, effect, plan: ground },
     };
-    Planned { plan, desired, permit }
+    Planned { plan, script: Script { targets: parts }, desired, permit }
 }
 
 /// The former state, with some APIs in their new form and everything else as it was.
-fn narrow(declared: &Desired, before: Option<&Desired>, only: &BTreeSet<ApiName>) -> Desired {
+fn narrow(
+    declared: &Arc<Desired>,
+    before: Option<&Desired>,
+    only: &BTreeSet<ApiName>,
+) -> Arc<Desired> {
     if only.is_empty() {
-        return declared.clone();
+        return Arc::clone(declared);
     }
     let Some(before) = before else {
-        let mut desired = declared.clone();
+        let mut desired = Desired::clone(declared);
         desired.apis.retain(|name, _| only.contains(name));
-        return desired;
+        return Arc::new(desired);
     };
     let mut desired = before.clone();
     desired.apis.retain(|name, _| !only.contains(name));
     let chosen = declared.apis.iter().filter(|(name, _)| only.contains(*name));
     desired.apis.extend(chosen.map(|(name, api)| (name.clone(), api.clone())));
-    desired
+    Arc::new(desired)
 }
 
 impl TargetInput<'_> {
@@ -254,46 +266,50 @@ impl TargetInput<'_> {
         workspace_id: &WorkspaceId,
         desired: &Desired,
         noticed: &mut Noticed,
-    ) -> (TargetPlan, Vec<Object>) {
+    ) -> (TargetPlan, TargetScript) {
         let Self { target, driver, written, observed } = self;
         let place = driver.place();
         if let Err(error) = observed.admit(workspace_id, &place) {
             let diagnostic = Diagnostic::new(error.code(), error.to_string());
             noticed.diagnostics.push(diagnostic.help(error.help()));
         }
-        let lowered = driver.lower(desired);
-        noticed.diagnostics.extend(lowered.diagnostics);
-        let wanted = lowered.objects;
+        let Lowered { objects: wanted, diagnostics } = driver.lower(desired);
+        noticed.diagnostics.extend(diagnostics);
         let differences = compare(driver, &wanted, &written, &observed.objects);
-        let canonical: Vec<Object> = wanted.iter().map(|it| driver.canonical(it)).collect();
-        let live: Vec<Object> = observed.objects.iter().map(|it| driver.canonical(it)).collect();
-        let writes = differences.iter().filter(|it| it.action != Action::None).count();
-        let steps = if writes == 0 { vec![] } else { driver.steps(&wanted, &differences) };
+        let is_write = |it: &&Difference| it.action != Action::None;
+        let writes = differences.iter().filter(is_write).count();
+        let rewritten = differences.iter().filter(is_write).filter(|it| it.is_live()).count();
+        let steps = if writes == 0 { vec![] } else { driver.steps(&differences) };
         let plan = TargetPlan {
             target: target.clone(),
             kind: driver.kind().to_owned(),
             place,
-            observed: Digest::of_json(&json!({
-                "version": observed.version,
-                "objects": live,
-            })),
+            observed: ground(&observed),
             read_at: observed.read_at,
-            version: observed.version,
-            unchanged: count(
-                live.len().saturating_sub(
-                    differences
-                        .iter()
-                        .filter(|it| it.live.is_some() && it.action != Action::None)
-                        .count(),
-                ),
-            ),
+            unchanged: count(observed.objects.len().saturating_sub(rewritten)),
             differences,
+            steps: steps.clone(),
+        };
+        let script = TargetScript {
+            target: target.clone(),
             wanted,
             steps,
             probes: driver.probes(desired),
+            version: observed.version,
         };
-        (plan, canonical)
+        (plan, script)
     }
+}
+
+/// The digest of what a target holds.
+fn ground(observed: &Observed) -> Digest {
+    let version = observed.version.as_deref().unwrap_or_default().to_owned();
+    let objects = observed.objects.iter();
+    let objects: Vec<(String, &str)> = objects
+        .map(|object| (object.key().to_string(), object.body.as_str()))
+        .chain([("version".to_owned(), version.as_str())])
+        .collect();
+    Digest::of_named(objects.iter().map(|(key, text)| (key.as_str(), text.as_bytes())))
 }
 
 impl Noticed {
@@ -315,7 +331,7 @@ impl Noticed {
                 }
             }
             let changed = target.differences.iter().filter(|it| it.action != Action::None);
-            let live = changed.filter(|it| it.live.is_some()).count();
+            let live = changed.filter(|it| it.is_live()).count();
             facts.objects += target.unchanged + count(live);
         }
         facts.apis.extend(self.notices.iter().filter_map(|notice| notice.api.clone()));

@@ -107,10 +107,12 @@ pub struct AccessChange {
 }
 
 impl Access {
-    /// Describes one environment on one day. `forbids` says which policies can touch an operation.
+    /// Describes one environment on one day, as far as its APIs are asked for. `forbids` says which
+    /// policies can touch an operation.
     pub fn describe(
         desired: &Desired,
         today: Date,
+        wanted: impl Fn(&ApiName) -> bool,
         forbids: impl Fn(&ApiName, &Operation) -> Vec<Forbid>,
     ) -> Self {
         let proofs: BTreeMap<&IdentityName, Arc<[Proof]>> = desired
@@ -119,7 +121,7 @@ impl Access {
             .map(|(name, identity)| (name, proofs_of(identity).into()))
             .collect();
         let mut operations = BTreeMap::new();
-        for (name, api) in &desired.apis {
+        for (name, api) in desired.apis.iter().filter(|(name, _)| wanted(name)) {
             for operation in &api.operations {
                 let entry = Entry {
                     api: name.clone(),
@@ -137,19 +139,23 @@ impl Access {
     }
 
     /// The same, with the policies of the environment itself.
-    pub fn compile(desired: &Desired, today: Date) -> Result<Self, Vec<Diagnostic>> {
+    pub fn compile(
+        desired: &Desired,
+        today: Date,
+        wanted: impl Fn(&ApiName) -> bool,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let mut findings = vec![];
         let Some(guards) = Guards::compile(desired, &[], &mut findings) else {
             return Err(findings);
         };
-        Ok(Self::describe(desired, today, |api, operation| {
+        let named = |forbid: &policy::Forbid| {
+            let (id, at) = (forbid.id.clone(), forbid.source.clone());
+            Forbid { id, text: forbid.canonical(), at }
+        };
+        let forbids: Vec<Forbid> = guards.forbids.iter().map(named).collect();
+        Ok(Self::describe(desired, today, wanted, |api, operation| {
             let numbers = guards.numbers(api, &operation.id);
-            let forbids = numbers.into_iter().filter_map(|number| guards.forbids.get(number));
-            let named = |forbid: &policy::Forbid| {
-                let (id, at) = (forbid.id.clone(), forbid.source.clone());
-                Forbid { id, text: forbid.canonical(), at }
-            };
-            forbids.map(named).collect()
+            numbers.into_iter().filter_map(|number| forbids.get(number).cloned()).collect()
         }))
     }
 

@@ -6,6 +6,7 @@
 //! the workspace's state. Nothing here reads files or random numbers.
 
 mod key;
+mod object;
 mod part;
 
 use std::fmt;
@@ -13,31 +14,13 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use gw_model::id::{EnvironmentName, TargetName, WorkspaceId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use time::OffsetDateTime;
 
 pub use self::{
     key::{KeyRefusal, PublicKey, SigningKey},
+    object::{Body, Object, ObjectKey},
     part::{GatewayPart, Part, PartRefusal, desired},
 };
-
-/// One thing on a target, by kind and name. What `body` means is between the driver that lowers it
-/// and the gateway that serves it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Object {
-    pub kind: String,
-    pub name: String,
-    pub body: Value,
-}
-
-/// Which object: kind and name. Orders as targets list them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ObjectKey {
-    pub kind: String,
-    pub name: String,
-}
 
 /// Everything that one gateway serves, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,18 +84,6 @@ struct Seal {
 }
 
 const SCHEMA: &str = "gatewright.io/generation/v1";
-
-impl Object {
-    pub fn key(&self) -> ObjectKey {
-        ObjectKey { kind: self.kind.clone(), name: self.name.clone() }
-    }
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.name)
-    }
-}
 
 impl Generation {
     /// The bytes of the file: a line with the seal, then the signed document.

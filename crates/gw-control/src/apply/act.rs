@@ -1,9 +1,12 @@
 //! The acts of a change and their order: every target is rechecked before one is written, staged
 //! before one is switched, and nothing is cleared away before all is proved.
 
-use gw_plan::driver::{Condition, Driver, Step, TargetError, read_back};
+use gw_plan::{
+    driver::{Condition, Driver, Order, Step, TargetError, read_back},
+    plan::{Script, TargetScript},
+};
 
-use super::{Script, TargetScript, Work};
+use super::Work;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Act<'a> {
@@ -27,8 +30,10 @@ pub(super) fn acts(script: &Script) -> Vec<(&TargetScript, Act<'_>)> {
     };
     parts()
         .map(|part| (part, Act::Recheck))
-        .chain(steps(|step| matches!(step, Step::Stage { .. })))
-        .chain(steps(|step| matches!(step, Step::Write { .. } | Step::Switch)))
+        .chain(steps(|step| matches!(step, Step::Stage)))
+        .chain(steps(|step| {
+            matches!(step, Step::Write { .. } | Step::Delete { .. } | Step::Switch)
+        }))
         .chain(parts().map(|part| (part, Act::ReadBack)))
         .chain(parts().map(|part| (part, Act::Probe)))
         .chain(steps(|step| matches!(step, Step::Retire | Step::Abandon)))
@@ -57,8 +62,9 @@ impl Act<'_> {
             Self::Recheck => recheck(work, part, driver).await,
             Self::Step(step) => {
                 let condition = Condition { version: part.version.clone() };
-                driver.step(step, &work.stamp(), &condition).await?;
-                Ok(words(step, driver))
+                let (stamp, wanted) = (work.stamp(), part.wanted.as_slice());
+                driver.step(Order { step, wanted, stamp: &stamp, condition: &condition }).await?;
+                Ok(words(step, part, driver))
             }
             Self::ReadBack => {
                 let observed = driver.observe().await?;
@@ -100,11 +106,11 @@ async fn probe(part: &TargetScript, driver: &dyn Driver) -> Result<String, Targe
     Ok(if answers.is_empty() { "nothing to ask".to_owned() } else { answers.join(" · ") })
 }
 
-fn words(step: &Step, driver: &dyn Driver) -> String {
+fn words(step: &Step, part: &TargetScript, driver: &dyn Driver) -> String {
     match step {
-        Step::Stage { objects } => format!("{} objects, not served yet", objects.len()),
-        Step::Write { key, object: Some(_) } => format!("`{key}`"),
-        Step::Write { key, object: None } => format!("`{key}` is deleted"),
+        Step::Stage => format!("{} objects, not served yet", part.wanted.len()),
+        Step::Write { key } => format!("`{key}`"),
+        Step::Delete { key } => format!("`{key}` is deleted"),
         Step::Switch => format!("{} has the new state", driver.place()),
         Step::Retire => "what is no longer needed is gone".to_owned(),
         Step::Abandon => "what was staged is gone".to_owned(),

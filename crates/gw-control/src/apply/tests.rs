@@ -5,14 +5,16 @@ use std::sync::Arc;
 use gw_model::{desired::Desired, scalar::Method};
 use gw_plan::{
     difference::Difference,
-    driver::{Actor, Answer, Condition, Lowered, Observed, Pending, Probed, Served, Token},
+    driver::{
+        Actor, Answer, Body, Lowered, Observed, Order, Pending, Probe, Probed, Served, Token,
+    },
 };
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
-use crate::store::{Action, NewChange};
+use crate::store::{Action, Begun, Documents};
 
 const NOON: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 
@@ -75,11 +77,11 @@ impl Driver for Gateway {
         Lowered::default()
     }
 
-    fn canonical(&self, object: &Object) -> Object {
-        object.clone()
+    fn canonical(&self, object: &Object) -> Value {
+        object.body.value()
     }
 
-    fn steps(&self, _: &[Object], _: &[Difference]) -> Vec<Step> {
+    fn steps(&self, _: &[Difference]) -> Vec<Step> {
         vec![]
     }
 
@@ -100,18 +102,14 @@ impl Driver for Gateway {
         })
     }
 
-    fn step<'a>(
-        &'a self,
-        step: &'a Step,
-        stamp: &'a Stamp,
-        condition: &'a Condition,
-    ) -> Pending<'a, ()> {
+    fn step<'a>(&'a self, order: Order<'a>) -> Pending<'a, ()> {
+        let Order { step, wanted, stamp, condition } = order;
         Box::pin(async move {
             self.broken(step.name())?;
             let mut state = self.state.lock();
             let moved = condition.version != Some(state.version.to_string());
             match step {
-                Step::Stage { objects } => state.staged = Some(objects.clone()),
+                Step::Stage => state.staged = Some(wanted.to_vec()),
                 Step::Switch if state.switched_by == Some(stamp.change) => {}
                 Step::Switch => {
                     assert!(!moved, "a switch asks for the version that was planned against");
@@ -121,7 +119,7 @@ impl Driver for Gateway {
                     state.switches += 1;
                 }
                 Step::Abandon => state.staged = None,
-                Step::Write { .. } | Step::Retire => {}
+                Step::Write { .. } | Step::Delete { .. } | Step::Retire => {}
             }
             Ok(())
         })
@@ -195,7 +193,8 @@ struct Scene {
 }
 
 fn object(name: &str, value: u64) -> Object {
-    Object { kind: "api".to_owned(), name: name.to_owned(), body: json!({ "value": value }) }
+    let body = Body::write(&json!({ "value": value })).unwrap();
+    Object { kind: "api".to_owned(), name: name.to_owned(), body }
 }
 
 impl Scene {
@@ -214,7 +213,7 @@ impl Scene {
         let part = |target: &TargetName| TargetScript {
             target: target.clone(),
             wanted: new_state(),
-            steps: vec![Step::Stage { objects: new_state() }, Step::Switch, Step::Retire],
+            steps: vec![Step::Stage, Step::Switch, Step::Retire],
             probes: vec![Probe {
                 name: "no token".to_owned(),
                 method: Method::Get,
@@ -241,7 +240,9 @@ impl Scene {
     }
 
     async fn begin(&self, store: &Store) -> u64 {
-        store.begin(&new_change(&self.environment)).await.unwrap()
+        let document = || "{}".to_owned();
+        let documents = Documents { plan: document(), script: document(), desired: document() };
+        store.begin(&begun(&self.environment), &documents).await.unwrap()
     }
 
     fn work<'a>(&'a self, store: &'a Store, listener: &'a Axe, number: u64) -> Work<'a> {
@@ -267,8 +268,8 @@ fn new_state() -> Vec<Object> {
     vec![object("orders", 2), object("quotes", 1)]
 }
 
-fn new_change(environment: &EnvironmentName) -> NewChange {
-    NewChange {
+fn begun(environment: &EnvironmentName) -> Begun {
+    Begun {
         environment: environment.clone(),
         action: Action::Apply,
         actor: "local".to_owned(),
@@ -277,9 +278,6 @@ fn new_change(environment: &EnvironmentName) -> NewChange {
         source_digest: "s".to_owned(),
         effect_digest: "e".to_owned(),
         plan_id: "p-1".to_owned(),
-        plan: "{}".to_owned(),
-        script: "{}".to_owned(),
-        desired: "{}".to_owned(),
         began_at: NOON,
     }
 }

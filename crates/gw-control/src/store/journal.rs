@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use gw_model::id::{EnvironmentName, TargetName};
 use serde::{Deserialize, Serialize};
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{Store, StoreError};
@@ -73,7 +73,7 @@ column! {
 
 /// What is known when a change begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewChange {
+pub struct Begun {
     pub environment: EnvironmentName,
     pub action: Action,
     pub actor: String,
@@ -83,20 +83,25 @@ pub struct NewChange {
     pub source_digest: String,
     pub effect_digest: String,
     pub plan_id: String,
-    /// The plan, as its owner wrote it.
+    pub began_at: OffsetDateTime,
+}
+
+/// What a change is kept with, each as the JSON that its owner wrote. They are large, so they are
+/// read by those who need them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Documents {
     pub plan: String,
     /// What is done, act by act.
     pub script: String,
-    /// What must hold after it, as its owner wrote it.
+    /// What must hold after it.
     pub desired: String,
-    pub began_at: OffsetDateTime,
 }
 
 /// One numbered change of an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub number: u64,
-    pub begun: NewChange,
+    pub begun: Begun,
     pub ended_at: Option<OffsetDateTime>,
     pub outcome: Outcome,
     pub detail: Option<String>,
@@ -140,53 +145,64 @@ impl Change {
 
 impl Store {
     /// Writes down that a change begins, and gives it its number.
-    pub async fn begin(&self, change: &NewChange) -> Result<u64, StoreError> {
+    pub async fn begin(&self, begun: &Begun, documents: &Documents) -> Result<u64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
         let row = sqlx::query(
             "INSERT INTO change (environment, number, action, actor, reason, restores,
-                 source_digest, effect_digest, plan_id, plan, script, desired, began_at, outcome)
-             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+                 source_digest, effect_digest, plan_id, began_at, outcome)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
              FROM change WHERE environment = ?1
              RETURNING number",
         )
-        .bind(change.environment.as_str())
-        .bind(change.action.as_str())
-        .bind(&change.actor)
-        .bind(&change.reason)
-        .bind(change.restores.map(to_column).transpose()?)
-        .bind(&change.source_digest)
-        .bind(&change.effect_digest)
-        .bind(&change.plan_id)
-        .bind(&change.plan)
-        .bind(&change.script)
-        .bind(&change.desired)
-        .bind(written_time(change.began_at)?)
+        .bind(begun.environment.as_str())
+        .bind(begun.action.as_str())
+        .bind(&begun.actor)
+        .bind(&begun.reason)
+        .bind(begun.restores.map(to_column).transpose()?)
+        .bind(&begun.source_digest)
+        .bind(&begun.effect_digest)
+        .bind(&begun.plan_id)
+        .bind(written_time(begun.began_at)?)
         .bind(Outcome::UnderWay.as_str())
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *transaction)
         .await?;
-        from_column(row.try_get("number")?)
+        let number: i64 = row.try_get("number")?;
+        let Documents { plan, script, desired } = documents;
+        sqlx::query(
+            "INSERT INTO document (environment, number, plan, script, desired)
+             VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(begun.environment.as_str())
+        .bind(number)
+        .bind(plan)
+        .bind(script)
+        .bind(desired)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        from_column(number)
     }
 
     /// The change that began and has not ended.
     pub async fn under_way(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
-        sqlx::query("SELECT * FROM change WHERE environment = ? AND outcome = 'underWay'")
-            .bind(at.as_str())
-            .fetch_optional(&self.pool)
-            .await?
-            .map(|row| read_change(&row))
-            .transpose()
+        let row =
+            sqlx::query("SELECT * FROM change WHERE environment = ? AND outcome = 'underWay'")
+                .bind(at.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        row.as_ref().map(read_change).transpose()
     }
 
     /// The newest change that took effect: the state that the environment is in.
     pub async fn in_force(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
-        sqlx::query(
+        let row = sqlx::query(
             "SELECT * FROM change WHERE environment = ? AND outcome IN ('verified', 'applied')
              ORDER BY number DESC LIMIT 1",
         )
         .bind(at.as_str())
         .fetch_optional(&self.pool)
-        .await?
-        .map(|row| read_change(&row))
-        .transpose()
+        .await?;
+        row.as_ref().map(read_change).transpose()
     }
 
     pub async fn change(
@@ -194,13 +210,32 @@ impl Store {
         at: &EnvironmentName,
         number: u64,
     ) -> Result<Option<Change>, StoreError> {
-        sqlx::query("SELECT * FROM change WHERE environment = ? AND number = ?")
+        let row = sqlx::query("SELECT * FROM change WHERE environment = ? AND number = ?")
             .bind(at.as_str())
             .bind(to_column(number)?)
             .fetch_optional(&self.pool)
-            .await?
-            .map(|row| read_change(&row))
-            .transpose()
+            .await?;
+        row.as_ref().map(read_change).transpose()
+    }
+
+    /// What a change does, act by act.
+    pub async fn script(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
+        let row = sqlx::query("SELECT script FROM document WHERE environment = ? AND number = ?")
+            .bind(at.as_str())
+            .bind(to_column(number)?)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(row.try_get("script")?)
+    }
+
+    /// What must hold after a change.
+    pub async fn desired(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
+        let row = sqlx::query("SELECT desired FROM document WHERE environment = ? AND number = ?")
+            .bind(at.as_str())
+            .bind(to_column(number)?)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(row.try_get("desired")?)
     }
 
     /// Every change of an environment, the newest first.
@@ -294,36 +329,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         for written in ending.written.iter().flatten() {
-            // What stays as it was stays the work of the change that wrote it.
-            let rows = sqlx::query(
-                "DELETE FROM written WHERE environment = ? AND target = ?
-                 RETURNING object, document, number",
-            )
-            .bind(at.as_str())
-            .bind(written.target.as_str())
-            .fetch_all(&mut *transaction)
-            .await?;
-            let mut former: BTreeMap<String, (String, i64)> = BTreeMap::new();
-            for row in rows {
-                let kept = (row.try_get("document")?, row.try_get("number")?);
-                former.insert(row.try_get("object")?, kept);
-            }
-            for (object, document) in &written.objects {
-                sqlx::query(
-                    "INSERT INTO written (environment, target, object, document, number)
-                     VALUES (?, ?, ?, ?, ?)",
-                )
-                .bind(at.as_str())
-                .bind(written.target.as_str())
-                .bind(object)
-                .bind(document)
-                .bind(match former.get(object) {
-                    Some((same, writer)) if same == document => *writer,
-                    Some(_) | None => to_column(number)?,
-                })
-                .execute(&mut *transaction)
-                .await?;
-            }
+            write_down(&mut transaction, at, number, written).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -353,19 +359,70 @@ impl Store {
         at: &EnvironmentName,
         target: &TargetName,
     ) -> Result<Written, StoreError> {
-        let rows = sqlx::query(
-            "SELECT object, document FROM written WHERE environment = ? AND target = ?",
-        )
-        .bind(at.as_str())
-        .bind(target.as_str())
-        .fetch_all(&self.pool)
-        .await?;
-        let mut objects = BTreeMap::new();
-        for row in rows {
-            objects.insert(row.try_get("object")?, row.try_get("document")?);
-        }
-        Ok(Written { target: target.clone(), objects })
+        let mut connection = self.pool.acquire().await?;
+        read_written(&mut connection, at, target).await
     }
+}
+
+async fn read_written(
+    connection: &mut SqliteConnection,
+    at: &EnvironmentName,
+    target: &TargetName,
+) -> Result<Written, StoreError> {
+    let rows =
+        sqlx::query("SELECT object, document FROM written WHERE environment = ? AND target = ?")
+            .bind(at.as_str())
+            .bind(target.as_str())
+            .fetch_all(connection)
+            .await?;
+    let mut objects = BTreeMap::new();
+    for row in rows {
+        objects.insert(row.try_get("object")?, row.try_get("document")?);
+    }
+    Ok(Written { target: target.clone(), objects })
+}
+
+/// Brings the record of a target up to date. What stays as it was stays the work of the change that
+/// wrote it.
+async fn write_down(
+    connection: &mut SqliteConnection,
+    at: &EnvironmentName,
+    number: u64,
+    written: &Written,
+) -> Result<(), StoreError> {
+    let former = read_written(connection, at, &written.target).await?.objects;
+    let gone: Vec<&String> =
+        former.keys().filter(|object| !written.objects.contains_key(*object)).collect();
+    let new: Vec<(&String, &String)> = written
+        .objects
+        .iter()
+        .filter(|(object, document)| former.get(*object) != Some(*document))
+        .collect();
+    sqlx::query(
+        "DELETE FROM written WHERE environment = ? AND target = ?
+             AND object IN (SELECT value FROM json_each(?))",
+    )
+    .bind(at.as_str())
+    .bind(written.target.as_str())
+    .bind(listed(&gone)?)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO written (environment, target, object, document, number)
+             SELECT ?, ?, value ->> 0, value ->> 1, ? FROM json_each(?)",
+    )
+    .bind(at.as_str())
+    .bind(written.target.as_str())
+    .bind(to_column(number)?)
+    .bind(listed(&new)?)
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+/// Many values in one parameter: a statement for each would take most of the time.
+fn listed<T: Serialize>(values: &[T]) -> Result<String, StoreError> {
+    serde_json::to_string(values).map_err(|error| StoreError::Broken { reason: error.to_string() })
 }
 
 fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
@@ -374,7 +431,7 @@ fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
     let restores: Option<i64> = row.try_get("restores")?;
     Ok(Change {
         number: from_column(row.try_get("number")?)?,
-        begun: NewChange {
+        begun: Begun {
             environment: named(&text("environment")?)?,
             action: text("action")?.parse()?,
             actor: text("actor")?,
@@ -383,9 +440,6 @@ fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
             source_digest: text("source_digest")?,
             effect_digest: text("effect_digest")?,
             plan_id: text("plan_id")?,
-            plan: text("plan")?,
-            script: text("script")?,
-            desired: text("desired")?,
             began_at: read_time(&text("began_at")?)?,
         },
         ended_at: ended.as_deref().map(read_time).transpose()?,

@@ -85,10 +85,10 @@ fn identities(rule: &AccessRule) -> &[IdentityName] {
 }
 
 /// Origins do not count, and lists that are sets have one order.
-pub(super) fn canonical(object: &Object) -> Object {
-    let mut body = without_origins(&object.body);
+pub(super) fn canonical(object: &Object) -> Value {
+    let mut body = without_origins(object.body.value());
     order_sets(&mut body);
-    Object { kind: object.kind.clone(), name: object.name.clone(), body }
+    body
 }
 
 /// Lists whose order means nothing, by the name they have in the format.

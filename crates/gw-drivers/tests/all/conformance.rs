@@ -6,7 +6,9 @@ use gw_model::{code::Code, desired::Desired, environment::Target};
 use gw_plan::{
     difference::compare,
     digest::Digest,
-    driver::{Condition, Driver, Observed, Served, Stamp, Step, TargetError, read_back},
+    driver::{
+        Condition, Driver, Object, Observed, Order, Served, Stamp, Step, TargetError, read_back,
+    },
 };
 use gw_policy::generation::{Generation, desired};
 use tempfile::TempDir;
@@ -24,12 +26,22 @@ fn condition(observed: &Observed) -> Condition {
     Condition { version: observed.version.clone() }
 }
 
+async fn take(
+    driver: &dyn Driver,
+    step: &Step,
+    wanted: &[Object],
+    change: u64,
+    condition: &Condition,
+) -> Result<(), TargetError> {
+    driver.step(Order { step, wanted, stamp: &stamp(change), condition }).await
+}
+
 /// Every step that leads to a state, on the ground of now.
 async fn apply(driver: &dyn Driver, wanted: &Desired, change: u64) -> Result<(), TargetError> {
     let condition = condition(&driver.observe().await?);
     let objects = driver.lower(wanted).objects;
-    for step in driver.steps(&objects, &[]) {
-        driver.step(&step, &stamp(change), &condition).await?;
+    for step in driver.steps(&[]) {
+        take(driver, &step, &objects, change, &condition).await?;
     }
     Ok(())
 }
@@ -73,9 +85,9 @@ async fn a_step_may_be_done_twice() {
     let driver = driver(state.path(), 7);
     let none = Condition::default();
     let objects = driver.lower(&shop("100/1m")).objects;
-    for step in driver.steps(&objects, &[]) {
-        driver.step(&step, &stamp(1), &none).await.unwrap();
-        driver.step(&step, &stamp(1), &none).await.unwrap();
+    for step in driver.steps(&[]) {
+        take(&*driver, &step, &objects, 1, &none).await.unwrap();
+        take(&*driver, &step, &objects, 1, &none).await.unwrap();
     }
     assert_eq!(driver.observe().await.unwrap().objects, objects);
     assert_eq!(files(state.path(), "generations").len(), 1);
@@ -87,10 +99,10 @@ async fn staging_alone_changes_nothing_and_can_be_given_up() {
     let driver = driver(state.path(), 7);
     apply(&*driver, &shop("100/1m"), 1).await.unwrap();
     let before = driver.observe().await.unwrap();
-    let step = Step::Stage { objects: driver.lower(&shop("60/1m")).objects };
-    driver.step(&step, &stamp(2), &condition(&before)).await.unwrap();
+    let (wanted, held) = (driver.lower(&shop("60/1m")).objects, condition(&before));
+    take(&*driver, &Step::Stage, &wanted, 2, &held).await.unwrap();
     assert_eq!(driver.observe().await, Ok(before.clone()));
-    driver.step(&Step::Abandon, &stamp(2), &condition(&before)).await.unwrap();
+    take(&*driver, &Step::Abandon, &wanted, 2, &held).await.unwrap();
     assert_eq!(driver.observe().await, Ok(before));
     assert_eq!(files(state.path(), "generations").len(), 1);
 }
@@ -101,8 +113,8 @@ async fn a_target_that_moved_is_not_written() {
     let driver = driver(state.path(), 7);
     let planned = condition(&driver.observe().await.unwrap());
     apply(&*driver, &shop("100/1m"), 1).await.unwrap();
-    let step = Step::Stage { objects: driver.lower(&shop("60/1m")).objects };
-    let moved = driver.step(&step, &stamp(2), &planned).await;
+    let wanted = driver.lower(&shop("60/1m")).objects;
+    let moved = take(&*driver, &Step::Stage, &wanted, 2, &planned).await;
     assert!(matches!(moved, Err(TargetError::Moved { .. })), "{moved:?}");
     assert_eq!(files(state.path(), "generations").len(), 1);
 }

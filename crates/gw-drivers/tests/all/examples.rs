@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use gw_drivers::registry::Registry;
@@ -17,8 +18,8 @@ use gw_model::{
 };
 use gw_plan::{
     digest::Digest,
-    driver::{Condition, Driver, Object, Observed, Stamp, read_back},
-    plan::{Applied, Inputs, Plan, TargetInput, plan},
+    driver::{Condition, Driver, Object, Observed, Order, Stamp, read_back},
+    plan::{Applied, Inputs, Planned, TargetInput, plan},
 };
 use gw_policy::{
     change::{Asked, CommitFacts},
@@ -118,7 +119,7 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-fn environments(folder: &Path) -> Vec<Desired> {
+fn environments(folder: &Path) -> Vec<Arc<Desired>> {
     let loaded = load(&Copy(folder.to_owned()));
     let told: Vec<_> = loaded.diagnostics.iter().map(|found| &found.message).collect();
     let declarations = loaded.declarations.unwrap_or_else(|| unreachable!("{folder:?}: {told:?}"));
@@ -172,7 +173,12 @@ impl Bench {
         Self { registry, target: target.clone(), driver }
     }
 
-    fn plan(&self, desired: &Desired, applied: Option<&[Object]>, observed: Observed) -> Plan {
+    fn plan(
+        &self,
+        desired: &Arc<Desired>,
+        applied: Option<&[Object]>,
+        observed: Observed,
+    ) -> Planned {
         plan(Inputs {
             workspace_id: &self.registry.workspace_id,
             source: Digest::of_bytes(b"files"),
@@ -188,31 +194,31 @@ impl Bench {
             asked: &asked(),
             subject: None,
         })
-        .plan
     }
 }
 
 /// Plans and applies one environment, and says what the first plan told beside its effects.
-async fn settle(desired: &Desired) -> Vec<String> {
+async fn settle(desired: &Arc<Desired>) -> Vec<String> {
     let state = TempDir::new().unwrap();
     let bench = Bench::of(state.path(), desired);
     let folder = bench.registry.folder(&desired.environment, &bench.target);
     let _gateway = Gateway::serve(folder, &desired.environment, 7, None).await;
 
     let observed = bench.driver.observe().await.unwrap();
-    let version = observed.version.clone();
-    let first = bench.plan(desired, None, observed);
+    let Planned { plan: first, script, .. } = bench.plan(desired, None, observed);
     let notes = first.notes.iter().map(|note| format!("{} {}", note.code, note.text)).collect();
     assert!(!first.has_errors() && first.allowed(), "{notes:?} {:?}", first.decision);
-    let [target] = first.targets.as_slice() else { unreachable!("one target") };
-    let stamp = Stamp { change: 1, effect: first.digests.effect.total(), at: NOW };
-    for step in &target.steps {
-        bench.driver.step(step, &stamp, &Condition { version: version.clone() }).await.unwrap();
+    let [part] = script.targets.as_slice() else { unreachable!("one target") };
+    let stamp = &Stamp { change: 1, effect: first.digests.effect.total(), at: NOW };
+    let condition = &Condition { version: part.version.clone() };
+    for step in &part.steps {
+        let order = Order { step, wanted: &part.wanted, stamp, condition };
+        bench.driver.step(order).await.unwrap();
     }
 
     let observed = bench.driver.observe().await.unwrap();
-    assert_eq!(read_back(&*bench.driver, &target.wanted, &observed), Ok(()));
-    let second = bench.plan(desired, Some(&target.wanted), observed);
+    assert_eq!(read_back(&*bench.driver, &part.wanted, &observed), Ok(()));
+    let second = bench.plan(desired, Some(&part.wanted), observed).plan;
     assert!(second.is_empty() && second.targets[0].differences.is_empty(), "{second:?}");
     notes
 }

@@ -23,7 +23,7 @@ fn a_digest_is_the_sha256_of_the_bytes() {
 
 #[test]
 fn files_are_told_apart_by_name_content_and_border() {
-    let digest = |files: &[(&str, &[u8])]| Digest::of_files(files.iter().copied());
+    let digest = |files: &[(&str, &[u8])]| Digest::of_named(files.iter().copied());
     let one = digest(&[("a", b"1"), ("b", b"2")]);
     assert_eq!(one, digest(&[("b", b"2"), ("a", b"1")]));
     for other in

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gw_model::{api::Claims, desired::Desired, id::ApiName, openapi::Operation};
 use gw_policy::{
-    access::{self, Access, AccessChange, Address, Direction, Forbid},
+    access::{self, Access, AccessChange, Address, Direction},
     snapshot::Snapshot,
 };
 use time::Date;
@@ -17,8 +17,14 @@ pub(super) fn compare(
     today: Date,
     noticed: &mut Noticed,
 ) {
-    let old = before.map(|before| describe(before, today, &mut vec![])).unwrap_or_default();
-    let new = describe(after, today, &mut noticed.diagnostics);
+    for target in after.spec.targets.keys() {
+        if let Err(found) = Snapshot::compile(after, target) {
+            noticed.diagnostics.extend(found);
+        }
+    }
+    let settled = before.map(|before| settled(before, after)).unwrap_or_default();
+    let describe = |desired: &Desired| describe(desired, &settled, today);
+    let (old, new) = (before.map(describe).unwrap_or_default(), describe(after));
     let mut moved: BTreeSet<Address> = BTreeSet::new();
     let changes = old.changes_to(&new);
     for change in &changes {
@@ -26,17 +32,17 @@ pub(super) fn compare(
         noticed.access(change);
     }
     noticed.access = AccessTable::of(&changes, &old, &new);
-    let (before, after): (BTreeSet<&Address>, BTreeSet<&Address>) =
+    let (before, after_all): (BTreeSet<&Address>, BTreeSet<&Address>) =
         (old.addresses().collect(), new.addresses().collect());
+    let still = settled.iter().filter_map(|name| after.apis.get(*name));
+    let still: usize = still.map(|api| api.operations.len()).sum();
+    let stayed = before.intersection(&after_all).filter(|it| !moved.contains(**it)).count();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    noticed.kept = Kept {
-        unchanged: count(before.intersection(&after).filter(|it| !moved.contains(**it)).count()),
-        all: count(after.len()),
-    };
+    noticed.kept = Kept { unchanged: count(still + stayed), all: count(still + after_all.len()) };
     // Nobody gains or loses these, yet callers meet another answer there.
     for (addresses, text) in [
-        (after.difference(&before), "new, nobody may call it"),
-        (before.difference(&after), "no longer listed, nobody could call it"),
+        (after_all.difference(&before), "new, nobody may call it"),
+        (before.difference(&after_all), "no longer listed, nobody could call it"),
     ] {
         for address in addresses.filter(|address| !moved.contains(**address)) {
             let text = format!("{} {}: {text}", address.method, address.path);
@@ -45,38 +51,23 @@ pub(super) fn compare(
     }
 }
 
-fn describe(
-    desired: &Desired,
-    today: Date,
-    diagnostics: &mut Vec<gw_model::diagnostic::Diagnostic>,
-) -> Access {
-    let mut forbids: BTreeMap<(ApiName, String), Vec<Forbid>> = BTreeMap::new();
-    for target in desired.spec.targets.keys() {
-        match Snapshot::compile(desired, target) {
-            Ok(snapshot) => collect(&snapshot, &mut forbids),
-            Err(found) => diagnostics.extend(found),
-        }
+/// The APIs that are the same on both sides, where everything that decides beside them is the same
+/// too: there nobody gains or loses anything.
+fn settled<'a>(before: &'a Desired, after: &'a Desired) -> BTreeSet<&'a ApiName> {
+    let shared =
+        |desired: &'a Desired| (&desired.environment, &desired.identities, &desired.policies);
+    if shared(before) != shared(after) {
+        return BTreeSet::new();
     }
-    Access::describe(desired, today, |api, operation| {
-        forbids.get(&(api.clone(), operation.id.clone())).cloned().unwrap_or_default()
-    })
+    let same = after.apis.iter().filter(|(name, api)| before.apis.get(*name) == Some(*api));
+    same.map(|(name, _)| name).collect()
 }
 
-fn collect(snapshot: &Snapshot, forbids: &mut BTreeMap<(ApiName, String), Vec<Forbid>>) {
-    for operation in snapshot.operations() {
-        let found: Vec<Forbid> = operation
-            .forbids()
-            .map(|forbid| Forbid {
-                id: forbid.id.clone(),
-                text: forbid.canonical(),
-                at: forbid.source.clone(),
-            })
-            .collect();
-        if !found.is_empty() {
-            let key = (operation.api().name.clone(), operation.id().to_owned());
-            forbids.insert(key, found);
-        }
-    }
+fn describe(desired: &Desired, settled: &BTreeSet<&ApiName>, today: Date) -> Access {
+    let wanted = |name: &ApiName| !settled.contains(name);
+    // A state whose policies cannot be read has been told, and has none to compare.
+    Access::compile(desired, today, wanted)
+        .unwrap_or_else(|_| Access::describe(desired, today, wanted, |_, _| vec![]))
 }
 
 impl Noticed {

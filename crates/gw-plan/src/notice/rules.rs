@@ -94,5 +94,5 @@ pub(crate) fn parts(desired: &Desired) -> BTreeMap<&'static str, Value> {
 }
 
 fn json<T: Serialize>(value: &T) -> Value {
-    without_origins(&serde_json::to_value(value).unwrap_or_default())
+    without_origins(serde_json::to_value(value).unwrap_or_default())
 }

@@ -17,7 +17,7 @@ use super::{Effect, Noticed};
 use crate::difference::{Leaf, leaves, without_origins};
 
 /// An API, and the targets of its environment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Side<'a> {
     pub(super) api: &'a Api,
     pub(super) targets: &'a BTreeMap<TargetName, Target>,
@@ -171,7 +171,7 @@ impl Told<'_> {
         }
         let value = |side: &T| serde_json::to_value(side).unwrap_or_default();
         for Leaf { path, before, after } in
-            leaves(&without_origins(&value(before)), &without_origins(&value(after)))
+            leaves(&without_origins(value(before)), &without_origins(value(after)))
         {
             let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
             let side = |side: Option<serde_json::Value>| match side {

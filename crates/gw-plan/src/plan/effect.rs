@@ -9,13 +9,13 @@ use gw_model::{
     api::Who,
     desired::{Api, Desired},
     id::{ApiName, IdentityName, TargetName},
-    workspace::Identity,
 };
 use gw_policy::generation::Part;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{difference::without_origins, digest::Digest, driver::Object, notice};
+use super::TargetScript;
+use crate::{difference::without_origins, digest::Digest, driver::Driver, notice};
 
 /// Digests by entry: `api/NAME` for each API, and `environment`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,20 +25,28 @@ pub struct Effects(BTreeMap<String, Digest>);
 const ENVIRONMENT: &str = "environment";
 
 impl Effects {
-    pub(super) fn of(
+    /// What each target holds afterwards goes in with the driver that knows what of it means the
+    /// same.
+    pub(super) fn of<'a>(
         desired: &Desired,
         in_force: &Desired,
-        objects: &BTreeMap<TargetName, Vec<Object>>,
+        targets: impl Iterator<Item = (&'a TargetScript, &'a dyn Driver)>,
     ) -> Self {
         let rules = Digest::of_json(&json!(notice::parts(in_force)));
-        let mut of_apis: BTreeMap<&str, Vec<(&TargetName, &Value)>> = BTreeMap::new();
+        let identities: BTreeMap<&IdentityName, Digest> = desired
+            .identities
+            .iter()
+            .map(|(name, identity)| (name, Digest::of_json(&bare(identity))))
+            .collect();
+        let mut of_apis: BTreeMap<&str, Vec<(&TargetName, Digest)>> = BTreeMap::new();
         let mut others = vec![];
-        for (target, objects) in objects {
-            for object in objects {
+        for (TargetScript { target, wanted, .. }, driver) in targets {
+            for object in wanted {
                 if object.kind == Part::API {
-                    of_apis.entry(&object.name).or_default().push((target, &object.body));
+                    let digest = Digest::of_json(&driver.canonical(object));
+                    of_apis.entry(&object.name).or_default().push((target, digest));
                 } else {
-                    others.push((target, object));
+                    others.push((target, object.key(), driver.canonical(object)));
                 }
             }
         }
@@ -47,7 +55,7 @@ impl Effects {
             let entry = json!({
                 "environment": desired.environment,
                 "api": bare(api),
-                "identities": callers(desired, api),
+                "identities": callers(&identities, api),
                 "objects": of_apis.get(name.as_str()),
                 "rules": rules,
             });
@@ -85,15 +93,18 @@ fn key(name: &ApiName) -> String {
     format!("api/{name}")
 }
 
-/// The identities that may call, as they are proved here.
-fn callers<'a>(desired: &'a Desired, api: &'a Api) -> BTreeMap<&'a IdentityName, &'a Identity> {
+/// The identities that may call, by the digest of how they are proved here.
+fn callers<'a>(
+    identities: &'a BTreeMap<&'a IdentityName, Digest>,
+    api: &'a Api,
+) -> BTreeMap<&'a IdentityName, &'a Digest> {
     let named = api.spec.access.iter().flat_map(|rule| match &rule.who {
         Who::Public => &[][..],
         Who::Proven { identities, claims: _, when: _ } => identities.as_slice(),
     });
-    named.filter_map(|name| desired.identities.get_key_value(name)).collect()
+    named.filter_map(|name| Some((name, identities.get(name)?))).collect()
 }
 
 fn bare<T: Serialize>(value: &T) -> Value {
-    without_origins(&serde_json::to_value(value).unwrap_or_default())
+    without_origins(serde_json::to_value(value).unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use gw_model::code::Code;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::Plan;
 use crate::digest::Digest;
@@ -13,8 +13,9 @@ use crate::digest::Digest;
 #[serde(deny_unknown_fields)]
 struct File {
     schema: String,
+    /// Of the plan's text.
     digest: Digest,
-    plan: Value,
+    plan: Box<RawValue>,
 }
 
 const SCHEMA: &str = "gatewright.io/plan-file/v1";
@@ -30,8 +31,8 @@ pub enum FileRefusal {
 }
 
 pub fn to_file(plan: &Plan) -> Result<Vec<u8>, serde_json::Error> {
-    let plan = serde_json::to_value(plan)?;
-    let digest = Digest::of_json(&plan);
+    let plan = to_raw_value(plan)?;
+    let digest = Digest::of_bytes(plan.get().as_bytes());
     let mut bytes = serde_json::to_vec(&File { schema: SCHEMA.to_owned(), digest, plan })?;
     bytes.push(b'\n');
     Ok(bytes)
@@ -44,10 +45,10 @@ pub fn from_file(bytes: &[u8]) -> Result<Plan, FileRefusal> {
         let because = format!("it has the form `{schema}`, this version reads `{SCHEMA}`");
         return Err(FileRefusal::NotAPlan { because });
     }
-    if Digest::of_json(&plan) != digest {
+    if Digest::of_bytes(plan.get().as_bytes()) != digest {
         return Err(FileRefusal::Altered);
     }
-    Plan::deserialize(plan).map_err(refuse)
+    serde_json::from_str(plan.get()).map_err(refuse)
 }
 
 impl FileRefusal {

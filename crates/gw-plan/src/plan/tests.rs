@@ -20,9 +20,9 @@ fn wider() -> Desired {
 #[test]
 fn a_plan_after_an_apply_is_empty() {
     let memory = Memory::default();
-    let first = planned(None, &shop(), &memory).plan;
-    assert_eq!((first.facts.creates, first.is_empty()), (2, false));
-    memory.apply(&first.targets[0].steps);
+    let first = planned(None, &shop(), &memory);
+    assert_eq!((first.plan.facts.creates, first.plan.is_empty()), (2, false));
+    memory.apply(&first);
     let second = planned(Some(&shop()), &shop(), &memory).plan;
     assert!(second.is_empty() && second.targets[0].differences.is_empty());
 }
@@ -63,7 +63,7 @@ fn a_target_of_another_workspace_is_an_error() {
     let mut observed = memory.observed();
     observed.owner = Some(WorkspaceId::from_random([9; 16]));
     let asked = crate::memory::asked();
-    let desired = shop();
+    let desired = Arc::new(shop());
     let plan = plan(Inputs {
         workspace_id: &WorkspaceId::from_random([7; 16]),
         source: Digest::of_bytes(b""),
@@ -108,7 +108,8 @@ fn ground_may_move_and_the_effect_may_not() {
 fn drift_moves_the_plan_and_not_the_effect() {
     let memory = holding(&shop());
     let before = planned(Some(&shop()), &wider(), &memory).plan;
-    memory.objects.lock()[1].body["spec"]["limits"][0]["rate"] = "1000/1m".into();
+    let looser = edited(|api| api.spec.limits = vec![limit("1000/1m", Per::Caller)]);
+    memory.objects.lock().clone_from(&holding(&looser).objects.lock());
     let after = planned(Some(&shop()), &wider(), &memory).plan;
     assert!(after.has_drift() && !before.has_drift());
     assert_ne!(before.id, after.id);
@@ -167,8 +168,7 @@ proptest! {
     ) {
         // Live may be anything: somebody may have changed it behind our back.
         let memory = holding(&live);
-        let plan = planned(Some(&before), &after, &memory).plan;
-        memory.apply(&plan.targets[0].steps);
+        memory.apply(&planned(Some(&before), &after, &memory));
         let again = planned(Some(&after), &after, &memory).plan;
         prop_assert!(again.is_empty());
         prop_assert_eq!(again.facts.creates + again.facts.updates + again.facts.deletes, 0);

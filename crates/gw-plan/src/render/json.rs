@@ -5,7 +5,6 @@ use serde_json::{Value, json as value};
 
 use crate::{
     difference::Difference,
-    digest::Digest,
     notice::Notice,
     plan::{Decision, Note, Plan, TargetPlan},
 };
@@ -61,14 +60,15 @@ fn caller(notice: &Notice) -> Value {
 
 fn objects(target: &TargetPlan) -> Vec<Value> {
     let object = |difference: &Difference| {
-        let Difference { key, action, drift, declared, written: _, live: _ } = difference;
+        let Difference { key, action, drift, pending: _, declared, changes: _, drifted: _ } =
+            difference;
         value!({
             "target": target.target,
             "action": action,
             "drift": drift,
             "type": key.kind,
             "name": key.name,
-            "digest": declared.as_ref().map(Digest::of_json),
+            "digest": declared,
         })
     };
     target.differences.iter().map(object).collect()

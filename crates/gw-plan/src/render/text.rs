@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{
-    difference::{Action, Difference, Drift, Leaf, leaves},
+    difference::{Action, Difference, Drift, Leaf},
     notice::{Effect, Notice, fold},
     plan::{Baseline, Decision, Note, Plan, TargetPlan, Weight},
 };
@@ -180,7 +180,7 @@ fn objects(out: &mut String, target: &TargetPlan, baseline: Option<&Baseline>) {
     if differences.len() > LINES_MAX {
         line(out, &format!("  … {} more objects", differences.len() - LINES_MAX));
     }
-    let told = differences.iter().filter(|it| it.action == Action::None && it.live.is_some());
+    let told = differences.iter().filter(|it| it.action == Action::None && it.is_live());
     let told = u64::try_from(told.count()).unwrap_or(u64::MAX);
     let more = if differences.is_empty() { "" } else { "more " };
     match unchanged.saturating_sub(told) {
@@ -192,17 +192,15 @@ fn objects(out: &mut String, target: &TargetPlan, baseline: Option<&Baseline>) {
 }
 
 fn object(difference: &Difference, baseline: Option<&Baseline>) -> String {
-    let Difference { key, action, drift, declared, written: _, live } = difference;
+    let Difference { key, action, drift, pending: _, declared: _, changes, drifted: _ } =
+        difference;
     let sign = match action {
         Action::Create => '+',
         Action::Update => '~',
         Action::Delete => '-',
         Action::None => '=',
     };
-    let what = match (declared, live) {
-        (Some(declared), Some(live)) => values(&leaves(live, declared)),
-        (Some(_) | None, _) => String::new(),
-    };
+    let what = values(changes);
     let drift = match drift {
         Drift::None => "",
         Drift::Changed => "(changed there since the last apply)",

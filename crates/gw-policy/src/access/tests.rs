@@ -105,7 +105,7 @@ fn desired(access: Vec<AccessRule>) -> Desired {
 }
 
 fn describe(desired: &Desired) -> Access {
-    Access::describe(desired, TODAY, |_, _| vec![])
+    Access::describe(desired, TODAY, |_| true, |_, _| vec![])
 }
 
 fn told(before: &Desired, after: &Desired) -> String {
@@ -208,7 +208,7 @@ fn a_policy_less_widens_and_a_policy_more_narrows() {
         text: "forbid(principal, action, resource);".to_owned(),
         at: Origin { file: "policies/x.cedar".to_owned(), line: 1 },
     };
-    let with = Access::describe(&plain, TODAY, |_, _| vec![forbid.clone()]);
+    let with = Access::describe(&plain, TODAY, |_| true, |_, _| vec![forbid.clone()]);
     let without = describe(&plain);
     let directions = |changes: Vec<AccessChange>| {
         changes.iter().map(|change| change.direction).collect::<Vec<_>>()

@@ -14,7 +14,7 @@ use gw_model::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Generation, Object};
+use super::{Body, Generation, Object};
 
 /// One object of a generation.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,13 +65,13 @@ impl Part {
     pub fn object(&self) -> Result<Object, serde_json::Error> {
         let (kind, name, body) = match self {
             Self::Gateway(gateway) => {
-                (Self::GATEWAY, Self::SETTINGS.to_owned(), serde_json::to_value(gateway)?)
+                (Self::GATEWAY, Self::SETTINGS.to_owned(), Body::write(gateway)?)
             }
             Self::Identity { name, identity } => {
-                (Self::IDENTITY, name.to_string(), serde_json::to_value(identity)?)
+                (Self::IDENTITY, name.to_string(), Body::write(identity)?)
             }
-            Self::Policy(file) => (Self::POLICY, file.path.clone(), serde_json::to_value(file)?),
-            Self::Api { name, api } => (Self::API, name.to_string(), serde_json::to_value(api)?),
+            Self::Policy(file) => (Self::POLICY, file.path.clone(), Body::write(file)?),
+            Self::Api { name, api } => (Self::API, name.to_string(), Body::write(api)?),
         };
         Ok(Object { kind: kind.to_owned(), name, body })
     }
@@ -103,7 +103,7 @@ impl Part {
 }
 
 fn body<T: DeserializeOwned>(object: &Object) -> Result<T, String> {
-    T::deserialize(&object.body).map_err(|error| error.to_string())
+    object.body.read().map_err(|error| error.to_string())
 }
 
 /// What must hold, as far as a gateway needs it: nothing about who may change it.

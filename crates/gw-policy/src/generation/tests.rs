@@ -19,7 +19,7 @@ fn generation(number: u64) -> Generation {
         objects: vec![Object {
             kind: "api".to_owned(),
             name: "orders".to_owned(),
-            body: json!({"limits": [{"rate": "100/1m"}]}),
+            body: Body::write(&json!({"limits": [{"rate": "100/1m"}]})).unwrap(),
         }],
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use gw_model::{clock::Clock, environment::ChangeAction};
 use gw_plan::{
-    difference::{Difference, Drift as Kind, leaves},
+    difference::{Difference, Drift as Kind},
     driver::{Actor, Driver},
     plan::Plan,
 };
@@ -161,10 +161,7 @@ async fn actor(driver: &dyn Driver, difference: &Difference) -> Option<Actor> {
 }
 
 fn settings(difference: &Difference) -> Vec<Setting> {
-    let (Some(written), Some(live)) = (&difference.written, &difference.live) else {
-        return vec![];
-    };
-    let found = leaves(written, live).into_iter();
+    let found = difference.drifted.iter().cloned();
     found.map(|leaf| Setting { path: leaf.path, written: leaf.before, live: leaf.after }).collect()
 }
 

@@ -102,7 +102,7 @@ async fn look(scene: &Scene) -> Result<Document, Failure> {
 /// Whether the declarations ask for something else than what was written last.
 fn is_pending(plan: &Plan) -> bool {
     let mut differences = plan.targets.iter().flat_map(|target| &target.differences);
-    !plan.notices.is_empty() || differences.any(|it| it.declared != it.written)
+    !plan.notices.is_empty() || differences.any(|it| it.pending)
 }
 
 fn text(document: &Document) -> String {

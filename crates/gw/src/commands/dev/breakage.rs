@@ -4,7 +4,7 @@ use clap::Args;
 use gw_model::{clock::Clock, id::ApiName, scalar::Rate};
 use gw_plan::{
     digest::Digest,
-    driver::{Condition, Driver, Object, Stamp, Step, TargetError},
+    driver::{Condition, Object, Order, Stamp, Step, TargetError},
 };
 use gw_policy::generation::Part;
 use serde_json::json;
@@ -46,7 +46,11 @@ impl Break {
             let effect = Digest::of_json(&json!(objects));
             let stamp = Stamp { change: change.number, effect, at: SystemClock.now() };
             let condition = Condition { version: observed.version };
-            write(driver.as_ref(), objects, &stamp, &condition).await?;
+            for step in [Step::Stage, Step::Switch] {
+                let order =
+                    Order { step: &step, wanted: &objects, stamp: &stamp, condition: &condition };
+                driver.step(order).await.map_err(|error| failed(&error))?;
+            }
             let Broken { api, before, after } = broken;
             context.ui.line(&format!("{api} now lets {after} through where {before} is declared"));
             context.ui.say("Gatewright was not asked; the terminal of `gatewright dev` will tell");
@@ -54,18 +58,6 @@ impl Break {
         }
         Err(nothing())
     }
-}
-
-async fn write(
-    driver: &dyn Driver,
-    objects: Vec<Object>,
-    stamp: &Stamp,
-    condition: &Condition,
-) -> Result<(), Failure> {
-    for step in [Step::Stage { objects }, Step::Switch] {
-        driver.step(&step, stamp, condition).await.map_err(|error| failed(&error))?;
-    }
-    Ok(())
 }
 
 /// Changes the first limit there is.
