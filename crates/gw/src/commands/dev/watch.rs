@@ -1,11 +1,14 @@
 //! Tells when files of a workspace were saved.
 
+#[cfg(test)]
+mod tests;
+
 use std::{path::Path, time::Duration};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{
     sync::mpsc::{Receiver, channel},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 /// Editors write a file in several strokes; after this much silence it is whole.
@@ -17,6 +20,8 @@ const NOISY: [&str; 4] = [".git", ".gatewright", "node_modules", "target"];
 #[derive(Debug)]
 pub(super) struct Watch {
     saved: Receiver<()>,
+    /// When the last notice came that nobody was told of.
+    last: Option<Instant>,
     _watcher: RecommendedWatcher,
 }
 
@@ -34,16 +39,28 @@ impl Watch {
                 notice.try_send(()).ok();
             })?;
         watcher.watch(folder, RecursiveMode::Recursive)?;
-        Ok(Self { saved, _watcher: watcher })
+        Ok(Self { saved, last: None, _watcher: watcher })
     }
 
-    /// Waits until something was saved and everything is silent again.
+    /// Waits until something was saved and everything is silent again. Whoever stops waiting is told
+    /// the next time.
     pub(super) async fn saved(&mut self) {
-        if self.saved.recv().await.is_none() {
-            // The watcher is gone, so nothing will ever be told.
-            std::future::pending::<()>().await;
+        loop {
+            let notice = match self.last {
+                None => self.saved.recv().await,
+                Some(last) => match timeout_at(last + SILENCE, self.saved.recv()).await {
+                    Ok(notice) => notice,
+                    Err(_silent) => break,
+                },
+            };
+            match notice {
+                Some(()) => self.last = Some(Instant::now()),
+                None if self.last.is_some() => break,
+                // The watcher is gone, so nothing will ever be told.
+                None => std::future::pending().await,
+            }
         }
-        while timeout(SILENCE, self.saved.recv()).await.is_ok() {}
+        self.last = None;
     }
 }
 
