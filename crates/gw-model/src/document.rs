@@ -439,7 +439,10 @@ impl<'text> Builder<'text> {
     fn put(&mut self, node: Node) -> Taken {
         match self.open.last_mut().map(|frame| &mut frame.inside) {
             None if self.documents.len() == self.limits.documents => {
-                let message = format!("more than {} documents", self.limits.documents);
+                let message = match self.limits.documents {
+                    1 => "more than one document".to_owned(),
+                    most => format!("more than {most} documents"),
+                };
                 return Err(Box::new(
                     Diagnostic::new(Code::TooLarge, message).at(node.span, "one too many"),
                 ));

@@ -136,8 +136,14 @@ pub(crate) fn discover(
 ) -> Found {
     let mut paths = files.paths();
     paths.sort();
-    let mut desk =
-        Desk { files, sources, diagnostics, read: BTreeMap::new(), found: Found::default() };
+    let mut desk = Desk {
+        files,
+        sources,
+        diagnostics,
+        read: BTreeMap::new(),
+        unread: BTreeSet::new(),
+        found: Found::default(),
+    };
     let globs = desk.globs(&paths);
     for path in paths.iter().filter(|path| globs.is_match(path.as_str()) || *path == ROOT) {
         desk.take_declared(path);
@@ -145,7 +151,9 @@ pub(crate) fn discover(
     desk.look_elsewhere(&paths);
     desk.refuse_same_names();
     desk.read_policies(&paths);
-    if desk.found.workspace().is_none() && !desk.is_broken(Kind::Workspace) {
+    // What cannot be read may well be the workspace.
+    let may_be_there = desk.is_broken(Kind::Workspace) || desk.unread.contains(ROOT);
+    if desk.found.workspace().is_none() && !may_be_there {
         if !paths.iter().any(|path| path == ROOT) {
             // This is no workspace: what lies in it is none of our business.
             desk.diagnostics.clear();
@@ -166,6 +174,8 @@ struct Desk<'a> {
     diagnostics: &'a mut Vec<Diagnostic>,
     /// What was read already, by path; `None` was refused and told.
     read: BTreeMap<String, Option<(FileId, Vec<Node>)>>,
+    /// The paths of those that were refused.
+    unread: BTreeSet<String>,
     found: Found,
 }
 
@@ -238,8 +248,11 @@ impl Desk<'_> {
                 Err(Diagnostic::new(Code::MissingFile, message))
             }
         };
-        let opened = opened.map_err(|refusal| self.diagnostics.push(refusal)).ok();
-        self.read.insert(path.to_owned(), opened);
+        if let Err(refusal) = &opened {
+            self.diagnostics.push(refusal.clone());
+            self.unread.insert(path.to_owned());
+        }
+        self.read.insert(path.to_owned(), opened.ok());
     }
 
     /// In a declared file every document is ours.

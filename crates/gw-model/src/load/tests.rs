@@ -381,6 +381,13 @@ fn which_files_are_declarations_is_said() {
       help: name the folder that holds it with `-w DIR`
       help: or write one into gatewright.yaml; `gatewright init` does it
     ");
+    // What cannot be read may well be the workspace.
+    let unread = folder().with("gatewright.yaml", "a: !x 1\n");
+    assert_snapshot!(unread.told(), @r"
+    GW1006 tags are not read
+      gatewright.yaml:1:4 this value carries a tag
+      help: leave the tag away: text in quotes is text, everything else is what it looks like
+    ");
     let elsewhere = folder().with("apis/extra.yaml", API);
     assert_snapshot!(elsewhere.told(), @r"
     GW1603 `apis/extra.yaml` is none of the declared files and holds a declaration

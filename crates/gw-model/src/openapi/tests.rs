@@ -379,7 +379,7 @@ fn what_is_no_openapi() {
     paths: {}
     ---
     openapi: 3.0.3
-      => GW1003 more than 1 documents
+      => GW1003 more than one document
       openapi.yaml:4:1 one too many
     ");
 }
