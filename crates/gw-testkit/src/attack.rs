@@ -6,8 +6,9 @@
 //! good request.
 //!
 //! It works from outside, over the wire and the folder, so the gateway may be in this process or in
-//! another one.
+//! another one. What attacks whoever reads declarations instead goes through [`folder`].
 
+pub mod folder;
 mod log;
 #[cfg(test)]
 mod tests;

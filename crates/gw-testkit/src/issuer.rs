@@ -5,7 +5,7 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
@@ -15,9 +15,11 @@ use std::{
 };
 
 use parking_lot::{Condvar, Mutex};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    authority::{Authority, Flaw},
     signer::Signer,
     wire::{parse_head, read_head},
 };
@@ -29,6 +31,7 @@ pub const KEYS: &str = "/keys";
 #[derive(Debug)]
 pub struct Issuer {
     address: SocketAddr,
+    url: String,
     state: Arc<State>,
 }
 
@@ -48,27 +51,56 @@ pub enum Document {
 #[derive(Debug, Default)]
 struct State {
     documents: Mutex<BTreeMap<String, Document>>,
-    fetched: Mutex<BTreeMap<String, usize>>,
+    /// Callers speak TLS where there is one.
+    tls: Mutex<Option<Arc<ServerConfig>>>,
+    counts: Mutex<Counts>,
     counted: Condvar,
     stopping: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// By path.
+    fetched: BTreeMap<String, usize>,
+    /// Connections that the other side gave up before it asked for anything.
+    hung_up: usize,
 }
 
 impl Issuer {
     /// Publishes the public halves of these signers.
     pub fn start(signers: &[&Signer]) -> Self {
+        Self::start_with(signers, None)
+    }
+
+    /// The same over TLS, as `localhost`, with a good certificate of that authority.
+    pub fn start_tls(signers: &[&Signer], authority: &Authority) -> Self {
+        Self::start_with(signers, Some(authority))
+    }
+
+    fn start_with(signers: &[&Signer], authority: Option<&Authority>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = Arc::new(State::default());
+        let url = match authority {
+            None => format!("http://{address}"),
+            Some(_) => format!("https://localhost:{}", address.port()),
+        };
+        *state.tls.lock() = authority.map(|authority| authority.server(Flaw::None));
         let for_thread = Arc::clone(&state);
         thread::spawn(move || accept(&listener, &for_thread));
-        let issuer = Self { address, state };
+        let issuer = Self { address, url, state };
         issuer.set(DISCOVERY, Document::json(&issuer.discovery()));
         issuer.publish(signers);
         issuer
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
+    }
+
+    /// From now on it shows another certificate.
+    pub fn certify(&self, authority: &Authority, flaw: Flaw) {
+        *self.state.tls.lock() = Some(authority.server(flaw));
     }
 
     /// The document as it should be.
@@ -88,14 +120,27 @@ impl Issuer {
 
     /// How often the path was asked for.
     pub fn fetches(&self, path: &str) -> usize {
-        self.state.fetched.lock().get(path).copied().unwrap_or_default()
+        self.state.counts.lock().fetched.get(path).copied().unwrap_or_default()
+    }
+
+    /// How many connections were given up by the other side before it asked for anything.
+    pub fn hung_up(&self) -> usize {
+        self.state.counts.lock().hung_up
     }
 
     /// Blocks until the path has been asked for so often; the bound of the test run is the limit.
     pub fn wait_for_fetches(&self, path: &str, count: usize) {
-        let mut fetched = self.state.fetched.lock();
-        while fetched.get(path).copied().unwrap_or_default() < count {
-            self.state.counted.wait(&mut fetched);
+        let mut counts = self.state.counts.lock();
+        while counts.fetched.get(path).copied().unwrap_or_default() < count {
+            self.state.counted.wait(&mut counts);
+        }
+    }
+
+    /// Blocks until so many connections were given up.
+    pub fn wait_for_hung_up(&self, count: usize) {
+        let mut counts = self.state.counts.lock();
+        while counts.hung_up < count {
+            self.state.counted.wait(&mut counts);
         }
     }
 
@@ -130,17 +175,28 @@ fn accept(listener: &TcpListener, state: &Arc<State>) {
         let Ok(stream) = stream else { continue };
         let state = Arc::clone(state);
         // A peer that goes away in the middle of a request ends its thread and nothing else.
-        thread::spawn(move || serve(stream, &state).ok());
+        thread::spawn(move || greet(stream, &state).ok());
     }
 }
 
+fn greet(stream: TcpStream, state: &State) -> io::Result<()> {
+    let tls = state.tls.lock().clone();
+    let Some(tls) = tls else { return serve(stream, state) };
+    let connection = ServerConnection::new(tls).map_err(io::Error::other)?;
+    serve(StreamOwned::new(connection, stream), state)
+}
+
 /// One request per connection, so that a changed document is seen at once.
-fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
-    let Some(head) = read_head(&mut stream, &mut Vec::new())? else { return Ok(()) };
+fn serve(mut stream: impl Read + Write, state: &State) -> io::Result<()> {
+    let Ok(Some(head)) = read_head(&mut stream, &mut Vec::new()) else {
+        state.counts.lock().hung_up += 1;
+        state.counted.notify_all();
+        return Ok(());
+    };
     let (first, _) = parse_head(&head);
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     let document = state.documents.lock().get(&path).cloned();
-    *state.fetched.lock().entry(path).or_default() += 1;
+    *state.counts.lock().fetched.entry(path).or_default() += 1;
     state.counted.notify_all();
     let answer = |status: u16, length: usize, location: &str| {
         format!(
@@ -148,7 +204,7 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
              content-length: {length}\r\nconnection: close\r\n\r\n"
         )
     };
-    match document {
+    let answered = match document {
         Some(Document::Answer(status, body)) => {
             stream.write_all(answer(status, body.len(), "").as_bytes())?;
             stream.write_all(&body)
@@ -163,5 +219,6 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
         // Reading on keeps the connection open until the peer gives up.
         Some(Document::Silent) => read_head(&mut stream, &mut Vec::new()).map(|_| ()),
         None => stream.write_all(answer(404, 0, "").as_bytes()),
-    }
+    };
+    answered.and_then(|()| stream.flush())
 }

@@ -4,10 +4,13 @@
 #![expect(clippy::expect_used, reason = "a set-up that fails must stop the test that asked for it")]
 
 pub mod attack;
+pub mod authority;
 pub mod backend;
 pub mod clock;
+pub mod corpus;
 pub mod issuer;
 pub mod oidc_provider;
 pub mod signer;
+pub mod watch;
 pub mod wire;
 pub mod workspace;

@@ -69,6 +69,22 @@ impl TokenRequest {
     }
 }
 
+/// What an application is given for somebody who signs in and out again, all signed with ES256 and
+/// all but the first for [`APPLICATION`].
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// For the resource, in the form of RFC 9068.
+    pub access: String,
+    pub identity: String,
+    pub identity_with_nonce: String,
+    /// It came through the browser, with the hash of a code.
+    pub identity_of_front_channel: String,
+    pub logout: String,
+}
+
+/// The id of the application that people sign in to.
+pub const APPLICATION: &str = "web";
+
 /// What becomes of the keys that signed until now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OldKeys {
@@ -151,6 +167,23 @@ impl OidcProvider {
         let body = reply.json();
         let token = body.get("access_token").and_then(Value::as_str);
         token.unwrap_or_else(|| unreachable!("the provider gave no token: {body}")).to_owned()
+    }
+
+    /// Somebody signs in to read that resource, and is signed out again.
+    pub fn sign_in(&self, resource: &str) -> SignedIn {
+        let target = format!("/control/sign-in?resource={}", escape(resource));
+        let body = self.send("POST", &target, &[], b"").json();
+        let token = |name: &str| {
+            let token = body.get(name).and_then(Value::as_str);
+            token.unwrap_or_else(|| unreachable!("no {name}: {body}")).to_owned()
+        };
+        SignedIn {
+            access: token("access_token"),
+            identity: token("id_token"),
+            identity_with_nonce: token("id_token_with_nonce"),
+            identity_of_front_channel: token("id_token_of_front_channel"),
+            logout: token("logout_token"),
+        }
     }
 
     /// From now on new keys sign.

@@ -121,7 +121,7 @@ pub(crate) enum WithoutLength {
 
 /// Reads up to the empty line; `None` at the end of the stream.
 pub(crate) fn read_head(
-    stream: &mut TcpStream,
+    stream: &mut impl Read,
     unread: &mut Vec<u8>,
 ) -> io::Result<Option<String>> {
     loop {
@@ -205,7 +205,7 @@ fn take(stream: &mut TcpStream, unread: &mut Vec<u8>, length: usize) -> io::Resu
 }
 
 /// Whether anything came before the end of the stream.
-fn read_more(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<bool> {
+fn read_more(stream: &mut impl Read, unread: &mut Vec<u8>) -> io::Result<bool> {
     let mut buffer = [0; 16 * 1024];
     let count = stream.read(&mut buffer)?;
     unread.extend(buffer.iter().take(count));

@@ -38,6 +38,14 @@ impl TempWorkspace {
         fs::write(path, text).expect("the file can be written");
     }
 
+    /// Puts other bytes in the place of a file at once: whoever watches it never sees half of them.
+    /// They are written at the root first, so the root itself is not the folder to watch.
+    pub fn replace(&self, relative: &str, bytes: &[u8]) {
+        let beside = self.path(".replacing");
+        fs::write(&beside, bytes).expect("the file can be written");
+        fs::rename(beside, self.path(relative)).expect("the file can be renamed");
+    }
+
     pub fn read(&self, relative: &str) -> String {
         fs::read_to_string(self.path(relative)).expect("the file can be read")
     }

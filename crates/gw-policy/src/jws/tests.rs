@@ -72,9 +72,9 @@ fn wycheproof_signatures_of_tokens() {
 
 /// Files of bare signatures: the algorithm, and how many are valid and not.
 const BARE: [(&str, Algorithm, (usize, usize)); 5] = [
-    ("ecdsa_secp256r1_sha256_p1363_test", Algorithm::Es256, (169, 83)),
-    ("ecdsa_secp384r1_sha384_p1363_test", Algorithm::Es384, (189, 81)),
-    ("ecdsa_secp521r1_sha512_p1363_test", Algorithm::Es512, (227, 81)),
+    ("ecdsa_secp256r1_sha256_p1363_test", Algorithm::Es256, (173, 89)),
+    ("ecdsa_secp384r1_sha384_p1363_test", Algorithm::Es384, (193, 87)),
+    ("ecdsa_secp521r1_sha512_p1363_test", Algorithm::Es512, (231, 87)),
     ("ed25519_test", Algorithm::EdDsa, (88, 63)),
     ("rsa_pss_2048_sha256_mgf1_32_test", Algorithm::Ps256, (63, 45)),
 ];
@@ -85,17 +85,30 @@ fn bytes(hex: &Value) -> Vec<u8> {
     digits.chunks(2).map(pair).collect()
 }
 
+/// The key of a group as an issuer publishes it; a few groups have it only as a point.
+fn published(group: &Value) -> Value {
+    if !group["publicKeyJwk"].is_null() {
+        return group["publicKeyJwk"].clone();
+    }
+    let key = &group["publicKey"];
+    let point = bytes(&key["uncompressed"]);
+    let (x, y) = point[1..].split_at(point.len() / 2);
+    let curve = match key["curve"].as_str() {
+        Some("secp256r1") => "P-256",
+        Some("secp384r1") => "P-384",
+        _ => "P-521",
+    };
+    let text = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
+    json!({"kty": "EC", "crv": curve, "x": text(x), "y": text(y)})
+}
+
 #[test]
 fn wycheproof_bare_signatures() {
     for (name, algorithm, expected) in BARE {
         let Some(file) = vectors(&format!("wycheproof/{name}.json")) else { return };
         let (mut valid, mut invalid) = (0, 0);
         for group in file["testGroups"].as_array().unwrap() {
-            // A few groups have a key that cannot be said as a JWK; nobody can publish it either.
-            if group["publicKeyJwk"].is_null() {
-                continue;
-            }
-            let keys = key_set(&group["publicKeyJwk"]).unwrap();
+            let keys = key_set(&published(group)).unwrap();
             let key = keys.choose(None, algorithm).unwrap();
             for test in group["tests"].as_array().unwrap() {
                 let accepted = key.verify_sig(&bytes(&test["msg"]), &bytes(&test["sig"])).is_ok();

@@ -28,14 +28,29 @@ pub(super) fn decisions(folder: &Path) -> Vec<Decision> {
     text.lines().map(decision).collect()
 }
 
+/// The generation that the gateway of this target serves.
+pub(super) fn served(folder: &Path) -> u64 {
+    let answer = ask(folder, "/v1/status").expect("a gateway serves this target");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("an answer has a body");
+    let status: Value = serde_json::from_str(body).expect("the status is JSON");
+    let number = status.get("serving").and_then(|serving| serving.get("number")?.as_u64());
+    number.unwrap_or_else(|| unreachable!("no generation is served: {status}"))
+}
+
 /// Asks for the last decision: an answer means that all before it are in the files.
 fn settle(folder: &Path) {
-    let Ok(mut socket) = UnixStream::connect(folder.join("gateway.sock")) else { return };
+    ask(folder, "/v1/decisions/last");
+}
+
+/// What the gateway answers on its socket; `None` where there is none.
+fn ask(folder: &Path, path: &str) -> Option<String> {
+    let mut socket = UnixStream::connect(folder.join("gateway.sock")).ok()?;
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket takes a time limit");
-    let request = b"GET /v1/decisions/last HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n";
-    socket.write_all(request).expect("the gateway reads its socket");
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).expect("the gateway answers on its socket");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).expect("the gateway reads its socket");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("the gateway answers on its socket");
+    Some(answer)
 }
 
 fn decision(line: &str) -> Decision {
