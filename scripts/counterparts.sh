@@ -1,7 +1,20 @@
 #!/usr/bin/env bash
-# Fetches the programs that only tests need into .cache/, each pinned by its lock file in tests/.
+# Gets the programs that only tests need: into .cache/, each pinned by its lock file in tests/, and
+# from Debian those that watch a test, by the package of the same name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+missing=()
+for program in strace valgrind; do
+  command -v "$program" >/dev/null 2>&1 || missing+=("$program")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "installing ${missing[*]}"
+  as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get install --yes --quiet --no-install-recommends "${missing[@]}"
+fi
 
 for lock in tests/*/package-lock.json; do
   from=$(dirname "$lock")

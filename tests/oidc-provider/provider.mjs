@@ -1,10 +1,10 @@
 // A certified OIDC provider on a free loopback port, for tests.
 //
 // It prints one line with its issuer as soon as it answers, and ends when its standard input does.
-// Beside the provider's own paths it answers `POST /control/...`, which a test uses to turn its keys
-// and to make it fail.
+// Beside the provider's own paths it answers `POST /control/...`, which a test uses to turn its keys,
+// to make it fail and to sign somebody in.
 import { createServer } from 'node:http';
-import { generateKeyPair } from 'node:crypto';
+import { createHash, generateKeyPair, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 
 // It warns that keys and storage are for development, which is what they are for here.
@@ -13,6 +13,17 @@ const { default: Provider } = await import('oidc-provider');
 
 const generate = promisify(generateKeyPair);
 const state = { provider: undefined, keys: [], turns: 0, failure: undefined, fetches: 0 };
+
+// The application that people sign in to. Nobody is at its addresses.
+const web = {
+  client_id: 'web',
+  client_secret: 'web-secret-web-secret-web',
+  redirect_uris: ['https://web.test/back'],
+  backchannel_logout_uri: 'https://web.test/logout',
+  response_types: ['code', 'code id_token'],
+  grant_types: ['authorization_code', 'implicit'],
+  id_token_signed_response_alg: 'ES256',
+};
 
 async function newKeys(kid) {
   const rsa = await generate('rsa', { modulusLength: 2048 });
@@ -29,16 +40,35 @@ async function newKeys(kid) {
 function provider(issuer) {
   const made = new Provider(issuer, {
     jwks: { keys: state.keys },
-    clients: ['caller', 'batch'].map((id) => ({
-      client_id: id,
-      client_secret: `${id}-secret-${id}-secret-${id}`,
-      redirect_uris: [],
-      response_types: [],
-      grant_types: ['client_credentials'],
-    })),
+    clients: [
+      web,
+      ...['caller', 'batch'].map((id) => ({
+        client_id: id,
+        client_secret: `${id}-secret-${id}-secret-${id}`,
+        redirect_uris: [],
+        response_types: [],
+        grant_types: ['client_credentials'],
+      })),
+    ],
+    interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+    // Whoever signs in agrees to everything.
+    async loadExistingGrant(ctx) {
+      const { accountId } = ctx.oidc.session;
+      const grant = new ctx.oidc.provider.Grant({ accountId, clientId: ctx.oidc.client.clientId });
+      grant.addOIDCScope('openid');
+      if (ctx.oidc.params.resource) grant.addResourceScope(ctx.oidc.params.resource, 'read write');
+      await grant.save();
+      return grant;
+    },
+    // What the provider would send to an application stays here.
+    async fetch(url, options) {
+      state.sent = new URLSearchParams(options.body);
+      return new Response(null, { status: 200 });
+    },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (ctx, resource) => ({
@@ -48,6 +78,7 @@ function provider(issuer) {
           accessTokenTTL: 600,
           jwt: { sign: { alg: ctx.oidc?.body?.sign_with ?? 'RS256' } },
         }),
+        useGrantedResource: () => true,
       },
     },
     extraTokenClaims: (ctx) => JSON.parse(ctx.oidc.body?.extra_claims ?? '{}'),
@@ -56,7 +87,57 @@ function provider(issuer) {
   return made;
 }
 
-// The control paths: each answers 204, or 404 when it is not one of them.
+// Signs bob in to `web`, as his browser and the application do it, and answers what the application has
+// then: the ID token of the front channel if there is one, ID token and access token of the back one.
+async function signIn({ responseType, nonce, resource }) {
+  const cookies = new Map();
+  const verifier = randomBytes(32).toString('base64url');
+  const asked = new URLSearchParams({
+    client_id: web.client_id,
+    response_type: responseType,
+    scope: 'openid read',
+    redirect_uri: web.redirect_uris[0],
+    resource,
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    ...(nonce && { nonce }),
+  });
+  let next = new URL(`/auth?${asked}`, state.issuer);
+  while (next.origin === state.issuer) {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const answer = await fetch(next, { redirect: 'manual', headers: { cookie } });
+    for (const line of answer.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
+      cookies.set(name, value);
+    }
+    if (!answer.headers.has('location')) throw new Error(await answer.text());
+    next = new URL(answer.headers.get('location'), next);
+  }
+  const back = new URLSearchParams(next.hash.slice(1) || next.search);
+  const answer = await fetch(new URL('/token', state.issuer), {
+    method: 'POST',
+    headers: { authorization: `Basic ${btoa(`${web.client_id}:${web.client_secret}`)}` },
+    body: new URLSearchParams({
+      grant_type: 'authorization_code',
+      code: back.get('code'),
+      redirect_uri: web.redirect_uris[0],
+      code_verifier: verifier,
+      resource,
+      sign_with: 'ES256',
+    }),
+  });
+  const tokens = await answer.json();
+  return { front_id_token: back.get('id_token') ?? undefined, ...tokens };
+}
+
+// The token with which the provider tells `web` that bob is gone.
+async function logoutToken() {
+  const client = await state.provider.Client.find(web.client_id);
+  await client.backchannelLogout('bob', 'a-session');
+  return state.sent.get('logout_token');
+}
+
+// The control paths: each answers 204, or 200 with what it says, or 404 when it is not one of them.
 const controls = {
   // New keys sign from now on; the old ones are gone at once, or stay published with `?keep`.
   async rotate(query) {
@@ -68,6 +149,20 @@ const controls = {
   // `?how=status|garbage|truncated|silent` for discovery and keys, until `?how=` is empty.
   async fail(query) {
     state.failure = query.get('how') || undefined;
+  },
+  // Every token of somebody who signs in to read `?resource=` and is signed out again.
+  async 'sign-in'(query) {
+    const resource = query.get('resource');
+    const { id_token, access_token } = await signIn({ responseType: 'code', resource });
+    const nonce = 'n-0S6_WzA2Mj';
+    const hybrid = await signIn({ responseType: 'code id_token', nonce, resource });
+    return {
+      access_token,
+      id_token,
+      id_token_with_nonce: hybrid.id_token,
+      id_token_of_front_channel: hybrid.front_id_token,
+      logout_token: await logoutToken(),
+    };
   },
 };
 
@@ -96,8 +191,13 @@ const server = createServer(async (request, response) => {
       return;
     }
     const control = controls[url.pathname.slice('/control/'.length)];
-    await control?.(url.searchParams);
-    response.writeHead(control ? 204 : 404).end();
+    const said = await control?.(url.searchParams);
+    if (said) response.writeHead(200).end(JSON.stringify(said));
+    else response.writeHead(control ? 204 : 404).end();
+    return;
+  }
+  if (url.pathname.startsWith('/interaction/')) {
+    await state.provider.interactionFinished(request, response, { login: { accountId: 'bob' } });
     return;
   }
   if (!failing(request, response)) state.provider.callback()(request, response);

@@ -298,6 +298,11 @@ impl Running<'_> {
         wait_until(|| self.gateway.generation() == Some(number));
     }
 
+    pub(crate) fn metrics(&self) -> String {
+        let admin = self.gateway.admin_address().expect("an address");
+        wire::request(admin, "GET", "/metrics", &[], b"").expect("an answer").text()
+    }
+
     /// What the socket answers.
     pub(crate) fn ask(&self, path: &str) -> (u16, Value) {
         use std::io::{Read as _, Write as _};

@@ -14,6 +14,7 @@ use gw_policy::generation::Part;
 use gw_proxy::settings::Settings;
 use gw_testkit::{
     attack::Request,
+    authority::{Authority, Flaw},
     issuer::{DISCOVERY, Document, Issuer, KEYS},
     oidc_provider::{Failure, OidcProvider, OldKeys, TokenRequest},
     signer::Signer,
@@ -75,9 +76,12 @@ fn orders_of(bench: &Bench, issuer: &str) -> Vec<Part> {
 
 /// Attacks with a token whose key nobody knows; the answer must not wait for the issuer.
 fn refuse_unknown_key(scene: &Scene<'_>, name: &str) {
-    let token = Signer::es256("unknown").token(&scene.claims());
+    refuse_at_once(scene, name, &Signer::es256("unknown").token(&scene.claims()));
+}
+
+fn refuse_at_once(scene: &Scene<'_>, name: &str, token: &str) {
     let start = Instant::now();
-    scene.attack(name, Request::with_token("/orders", &token), 401, "token_refused");
+    scene.attack(name, Request::with_token("/orders", token), 401, "token_refused");
     assert!(start.elapsed() < FAST, "{name}: refused after {:?}", start.elapsed());
 }
 
@@ -88,7 +92,7 @@ fn without_keys(scene: &Scene<'_>) -> Vec<String> {
     serde_json::from_value(readiness["issuers_without_keys"].clone()).expect("a list of URLs")
 }
 
-/// Shows F6: part (an expired certificate is not tried)
+/// Shows F6: holds
 #[test]
 fn while_an_issuer_fails_its_last_keys_are_used() {
     let bench = Bench::new();
@@ -128,7 +132,7 @@ fn while_an_issuer_fails_its_last_keys_are_used() {
     scene.admit(&bench.token("bob", &json!({"jti": "silence"})));
 }
 
-/// Shows F6: part (an expired certificate is not tried)
+/// Shows F6: holds
 #[test]
 fn an_issuer_that_is_gone_takes_its_keys_along_only_after_a_long_time() {
     let bench = Bench::new();
@@ -159,7 +163,7 @@ fn an_issuer_that_is_gone_takes_its_keys_along_only_after_a_long_time() {
     scene.attack("another", Request::with_token("/orders", &third), 401, "token_issuer");
 }
 
-/// Shows F6: part (an expired certificate is not tried)
+/// Shows F6: holds
 #[test]
 fn an_issuer_without_keys_closes_its_own_routes_and_no_other() {
     let bench = Bench::new();
@@ -184,6 +188,52 @@ fn an_issuer_without_keys_closes_its_own_routes_and_no_other() {
         bench.issuer.set(DISCOVERY, Document::json(&bench.issuer.discovery()));
         wait_until(|| without_keys(&scene).is_empty());
         scene.admit(&staff);
+    }
+}
+
+/// Shows F6: holds
+#[test]
+fn an_issuer_with_a_wrong_certificate_is_not_asked() {
+    let bench = Bench::new();
+    let (authority, signer) = (Authority::new(), Signer::es256("k1"));
+    let issuer = Issuer::start_tls(&[&signer], &authority);
+    let token = |id: &str| {
+        let mut claims = issuer.claims(AUDIENCE, "bob", NOW.unix_timestamp());
+        claims["jti"] = json!(id);
+        signer.token(&claims)
+    };
+    let start = || {
+        let mut settings = settings(&bench, QUICK);
+        settings.providers.authorities = vec![authority.der()];
+        Scene::start_under(&bench, orders_of(&bench, &issuer.url()), settings)
+    };
+    let flaws = [Flaw::Expired, Flaw::NotYetValid, Flaw::OtherName, Flaw::OtherAuthority];
+    let scene = start();
+    scene.admit(&token("first"));
+    for flaw in flaws {
+        issuer.certify(&authority, flaw);
+        // The second that is given up began after the change, and a first one has failed.
+        issuer.wait_for_hung_up(issuer.hung_up() + 2);
+        let before = issuer.fetches(KEYS);
+        let claims = issuer.claims(AUDIENCE, "bob", NOW.unix_timestamp());
+        let unknown = Signer::es256("unknown").token(&claims);
+        refuse_at_once(&scene, &format!("{flaw:?}"), &unknown);
+        scene.admit(&token(&format!("{flaw:?}")));
+        assert!(without_keys(&scene).is_empty(), "{flaw:?}");
+        assert_eq!(issuer.fetches(KEYS), before, "{flaw:?}: it was asked");
+        issuer.certify(&authority, Flaw::None);
+        issuer.wait_for_fetches(KEYS, before + 2);
+        scene.admit(&token(&format!("after {flaw:?}")));
+    }
+    drop(scene);
+    // Whoever begins with such an issuer has no keys at all.
+    for flaw in flaws {
+        issuer.certify(&authority, flaw);
+        let scene = start();
+        issuer.wait_for_hung_up(issuer.hung_up() + 1);
+        assert_eq!(without_keys(&scene), [issuer.url()], "{flaw:?}");
+        let request = Request::with_token("/orders", &token("begin"));
+        scene.attack(&format!("{flaw:?}"), request, 503, "keys_unavailable");
     }
 }
 
@@ -279,7 +329,7 @@ fn keys_that_turn_at_once_fail_no_call() {
     scene.attack("the first key", Request::with_token("/orders", &first), 401, "token_refused");
 }
 
-/// Shows F6: part (an expired certificate is not tried)
+/// Shows F6: holds
 /// Shows F7: holds
 #[test]
 fn a_certified_provider_turns_its_keys_and_fails_no_call() {

@@ -5,6 +5,7 @@ mod changes;
 mod dev;
 mod examples;
 mod hook;
+mod hostile;
 mod looking;
 mod machine;
 mod secrets;

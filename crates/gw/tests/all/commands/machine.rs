@@ -2,12 +2,16 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::SocketAddr,
     process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+    time::Duration,
 };
 
 use gw_testkit::{
+    attack::folder::Said,
     wire::{Reply, free_port, request},
     workspace::TempWorkspace,
 };
@@ -27,6 +31,16 @@ pub(super) struct Gateway {
     process: Child,
     address: SocketAddr,
 }
+
+/// `gatewright dev`, stopped when the test ends.
+#[derive(Debug)]
+pub(super) struct Dev {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+/// How long it may take until `dev` has read what was saved.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Machine {
     /// Nothing but a home.
@@ -101,10 +115,69 @@ impl Machine {
         Gateway { process, address: SocketAddr::from(([127, 0, 0, 1], self.port)) }
     }
 
+    /// Runs `dev` until the test ends, with that state folder and beside it this variable; what the
+    /// folder says at first is in force when this returns. Its three ports are free ones.
+    pub(super) fn dev(&self, state: &str, variable: (&str, &str)) -> Dev {
+        for port in [7071, 7072] {
+            self.edit(&format!(":{port}"), &format!(":{}", free_port()));
+        }
+        let mut process = self
+            .program("shop", &["dev"])
+            .env("GATEWRIGHT_STATE", self.folder.path(state))
+            .env(variable.0, variable.1)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        let (told, lines) = channel();
+        let results = process.stdout.take().expect("standard output is piped");
+        let talk = process.stderr.take().expect("standard error is piped");
+        tell(results, told.clone());
+        tell(talk, told);
+        let dev = Dev { process, lines };
+        let said = dev.read();
+        assert!(said.accepted, "{}", said.words);
+        dev
+    }
+
     /// Whether anything was written for this user.
     pub(super) fn has_state(&self) -> bool {
         fs::exists(self.folder.path("home/.local")).expect("the home can be read")
     }
+}
+
+impl Dev {
+    /// Waits until it has taken or refused what was saved.
+    pub(super) fn read(&self) -> Said {
+        let mut words = String::new();
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("it speaks in time");
+            words.push_str(&line);
+            words.push('\n');
+            if line.contains("the running configuration stays") {
+                return Said { accepted: false, words };
+            }
+            if line.ends_with("applied and verified") {
+                return Said { accepted: true, words };
+            }
+        }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to stop.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Hands on every line, until there is no more or nobody listens.
+fn tell(stream: impl Read + Send + 'static, told: Sender<String>) {
+    thread::spawn(move || {
+        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        lines.map(|line| told.send(line)).take_while(Result::is_ok).for_each(drop);
+    });
 }
 
 impl Gateway {
