@@ -100,7 +100,7 @@ choice! {
     /// How the gateway proves itself to the backend.
     pub enum UpstreamAuth {
         Header = "header" {
-            name: String, required, text(128).holds(is_header);
+            name: String, required, text(128).holds(is_header).not_header(header::is_reserved);
             prefix: String, optional, text(64).role(Role::Filled).holds(is_header_value);
             secret: SecretName, required;
         },
@@ -125,7 +125,8 @@ declaration! {
     /// A short-lived token, signed by the gateway, that tells the backend who called.
     pub struct Assertion {
         pub audience: String, required, text(512).role(Role::Filled);
-        pub header: String, or("Gatewright-Assertion".to_owned()), text(128).holds(is_header);
+        pub header: String, or("Gatewright-Assertion".to_owned()),
+            text(128).holds(is_header).not_header(header::is_reserved_for_assertion);
     }
 }
 
@@ -322,15 +323,9 @@ fn default_target() -> Vec<TargetName> {
     TargetName::parse("default").into_iter().collect()
 }
 
-/// A header that the owner of an API may write or remove: not one by which messages are framed.
+/// A header that the owner of an API may write or remove.
 fn own_header() -> Shape {
-    text(128).at_least(1).holds(|text| {
-        is_header(text)?;
-        if header::is_framing(text) {
-            return Err("a header that may be edited: this one belongs to the connection");
-        }
-        Ok(())
-    })
+    text(128).at_least(1).holds(is_header).not_header(header::is_reserved)
 }
 
 fn is_header_value(text: &str) -> Result<(), &'static str> {

@@ -118,6 +118,12 @@ codes! {
     WrongHours = 1117 Error "hours that end before they begin",
         "`from` and `to` lie on one day, and `to` (up to `24:00`) is the later one. For a window that \
          passes midnight write two rules.";
+    ReservedHeader = 1118 Error "header that is not yours to set",
+        "Some headers say where a message ends (`Host`, `Content-Length`, `Transfer-Encoding`), and some \
+         say who calls or how the gateway was reached (`X-Forwarded-For`, `X-Real-Ip`, `Forwarded`, \
+         everything that begins with `Gatewright-`). Backends believe them, so the gateway alone sets \
+         them, and takes away what callers send. `headers`, `upstream.auth.header` and \
+         `upstream.assertion` need other names; only the assertion may have one in `Gatewright-`.";
 
     // GW12xx: OpenAPI documents and what refers to them.
 

@@ -35,28 +35,37 @@ const IDENTITY: [&str; 17] = [
     "x-real-ip",
     "x-rewrite-url",
 ];
-const IDENTITY_PREFIXES: [&str; 3] = ["x-forwarded-", "x-ssl-client-", "gatewright-"];
+const IDENTITY_PREFIXES: [&str; 3] = ["x-forwarded-", "x-ssl-client-", OWN_PREFIX];
+
+/// What the gateway itself tells the backend, its assertion among it.
+const OWN_PREFIX: &str = "gatewright-";
 
 /// Whether a name belongs to the connection and not to the message.
 pub fn is_framing(name: &str) -> bool {
-    FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing))
+    FRAMING.iter().any(|framing| name.len() == framing.len() && begins(name, framing))
 }
 
-/// Whether a name is one that only the gateway may send to a backend, whatever its spelling: many
-/// backends do not tell `-` from `_`, or upper from lower case.
+/// Whether a name is one that only the gateway may send to a backend, whatever its spelling.
 pub fn is_identity(name: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    let begins = |known: &str| {
-        let mut pairs = name.bytes().map(plain).zip(known.bytes());
-        name.len() >= known.len() && pairs.all(|(byte, wanted)| byte == wanted)
-    };
-    IDENTITY.iter().any(|known| name.len() == known.len() && begins(known))
-        || IDENTITY_PREFIXES.iter().any(|prefix| begins(prefix))
+    IDENTITY.iter().any(|known| name.len() == known.len() && begins(name, known))
+        || IDENTITY_PREFIXES.iter().any(|prefix| begins(name, prefix))
 }
 
 /// Whether declarations may neither set nor remove it.
 pub fn is_reserved(name: &str) -> bool {
     is_framing(name) || is_identity(name)
+}
+
+/// The same for the header of the assertion, which is the gateway's own word.
+pub fn is_reserved_for_assertion(name: &str) -> bool {
+    is_reserved(name) && !begins(name, OWN_PREFIX)
+}
+
+/// Compares as a backend might that does not tell `-` from `_`, or upper from lower case.
+fn begins(name: &str, known: &str) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let mut pairs = name.bytes().map(plain).zip(known.bytes());
+    name.len() >= known.len() && pairs.all(|(byte, wanted)| byte == wanted)
 }
 
 #[cfg(test)]

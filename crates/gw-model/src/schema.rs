@@ -7,7 +7,7 @@ use crate::{
     declared::Declared,
     environment::EnvironmentSpec,
     id::IdentityName,
-    shape::{Field, Kind, Map, Shape, Text, name},
+    shape::{Field, Kind, Map, Reserved, Shape, Text, name},
     workspace::WorkspaceSpec,
 };
 
@@ -109,9 +109,10 @@ fn text_json(text: &Text) -> Object<String, Json> {
         schema.insert("pattern".to_owned(), json!(form.pattern));
     }
     match text.reserved {
-        [] => {}
-        [word] => drop(schema.insert("not".to_owned(), json!({ "const": word }))),
-        words => drop(schema.insert("not".to_owned(), json!({ "enum": words }))),
+        // Too many to list, and their spelling does not matter: `check` tells them.
+        Reserved::Nothing | Reserved::Headers(_) => {}
+        Reserved::Names([word]) => drop(schema.insert("not".to_owned(), json!({ "const": word }))),
+        Reserved::Names(words) => drop(schema.insert("not".to_owned(), json!({ "enum": words }))),
     }
     schema
 }

@@ -56,9 +56,18 @@ pub struct Text {
     pub most: usize,
     /// What the form cannot say.
     pub holds: Option<Holds>,
-    /// Names that mean something else already.
-    pub reserved: &'static [&'static str],
+    /// What means something else already.
+    pub reserved: Reserved,
     pub role: Role,
+}
+
+/// Texts that have the right form and mean something else already.
+#[derive(Clone, Copy, Debug)]
+pub enum Reserved {
+    Nothing,
+    Names(&'static [&'static str]),
+    /// Names of headers that are not the declaration's to choose.
+    Headers(fn(&str) -> bool),
 }
 
 /// Whether a text means something; otherwise the words tell what was expected.
@@ -106,7 +115,7 @@ pub fn text(most: usize) -> Shape {
         least: 0,
         most,
         holds: None,
-        reserved: &[],
+        reserved: Reserved::Nothing,
         role: Role::Plain,
     }))
 }
@@ -133,7 +142,7 @@ pub fn table(keys: Shape, value: Shape) -> Shape {
             least: 0,
             most: usize::MAX,
             holds: None,
-            reserved: &[],
+            reserved: Reserved::Nothing,
             role: Role::Plain,
         },
     };
@@ -199,7 +208,11 @@ impl Shape {
     }
 
     pub fn reserved(self, words: &'static [&'static str]) -> Self {
-        self.text_with(|text| text.reserved = words)
+        self.text_with(|text| text.reserved = Reserved::Names(words))
+    }
+
+    pub fn not_header(self, reserved: fn(&str) -> bool) -> Self {
+        self.text_with(|text| text.reserved = Reserved::Headers(reserved))
     }
 
     pub fn holds(self, holds: Holds) -> Self {

@@ -4,8 +4,8 @@ use crate::{
     code::Code,
     diagnostic::Diagnostic,
     document::{Entry, Node, Value},
-    leak, placeholder,
-    shape::{Field, Kind, Map, Role, Shape, Text},
+    header, leak, placeholder,
+    shape::{Field, Kind, Map, Reserved, Role, Shape, Text},
     source::Span,
 };
 
@@ -101,15 +101,31 @@ impl Check<'_> {
             self.diagnostics.push(secret_for_name(span, place.name));
         } else if placeholder::is_in(written) {
             self.placeholder(written, text, span, place);
-        } else if text.reserved.contains(&written) {
+        } else if matches!(text.reserved, Reserved::Names(names) if names.contains(&written)) {
             let message = format!("`{written}` cannot stand in `{}`", place.name);
             let label = "this name is reserved and means something else";
             self.tell(Code::ReservedName, message, span, label);
         } else if let Some(expected) = expected(written, text) {
             self.unfit(written, expected, text, span, place);
+        } else if matches!(text.reserved, Reserved::Headers(is_reserved) if is_reserved(written)) {
+            self.reserved_header(written, span, place);
         } else {
             self.measure(written, text, span, place);
         }
+    }
+
+    fn reserved_header(&mut self, written: &str, span: Span, place: Place<'_>) {
+        let why = if header::is_framing(written) {
+            "this header says where a message ends or what a connection is for"
+        } else {
+            "only the gateway itself says this to a backend"
+        };
+        let message = format!("header `{written}` cannot stand in `{}`", place.name);
+        self.diagnostics.push(
+            Diagnostic::new(Code::ReservedHeader, message)
+                .at(span, why)
+                .help("use another name, or leave it out"),
+        );
     }
 
     fn measure(&mut self, written: &str, text: &Text, span: Span, place: Place<'_>) {
