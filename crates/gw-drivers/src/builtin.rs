@@ -21,13 +21,10 @@ use gw_plan::{
         Stamp, Step, TargetError,
     },
 };
-use gw_policy::generation::SigningKey;
+use gw_policy::{gateway::LISTEN, generation::SigningKey};
 use serde_json::Value;
 
 use self::{client::Client, store::Store};
-
-/// Where callers find a gateway whose target names no address.
-pub const LISTEN: &str = "127.0.0.1:8080";
 
 /// One builtin target of one environment.
 #[derive(Clone, Debug)]
@@ -165,7 +162,10 @@ impl Driver for Builtin {
 impl Place {
     /// The declared address; a running gateway knows the one that it really has.
     fn words(&self) -> String {
-        format!("the gateway at {}", self.listen.as_deref().unwrap_or(LISTEN))
+        match &self.listen {
+            Some(declared) => format!("the gateway at {declared}"),
+            None => format!("the gateway at {LISTEN}"),
+        }
     }
 
     fn broken(&self, because: impl Into<String>) -> TargetError {

@@ -12,6 +12,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+use gw_model::workspace::Source;
 use url::Host;
 
 /// What an address leads to.
@@ -44,6 +45,19 @@ pub enum LoopbackReach {
     Free,
     /// This machine and nothing else.
     Only,
+}
+
+/// Where the code lives on this machine, so may what it names.
+impl From<&Source> for LoopbackReach {
+    fn from(source: &Source) -> Self {
+        match source {
+            Source::Local {} => Self::Free,
+            Source::Bitbucket { .. }
+            | Source::BitbucketDataCenter { .. }
+            | Source::Github { .. }
+            | Source::Gitlab { .. } => Self::Listed,
+        }
+    }
 }
 
 /// A host name or an address with `*` for any part. One that looks like an address matches

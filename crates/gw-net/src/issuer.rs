@@ -54,7 +54,6 @@ pub struct Timing {
 
 /// The issuers whose tokens are accepted now.
 pub struct Issuers<K> {
-    client: Client,
     parse: Parse<K>,
     timing: Timing,
     all: ArcSwap<BTreeMap<String, Issuer<K>>>,
@@ -148,17 +147,17 @@ impl Default for Timing {
 
 impl<K: PartialEq + Send + Sync + 'static> Issuers<K> {
     /// No issuers yet; [`Issuers::set`] starts them.
-    pub fn new(client: Client, parse: Parse<K>, timing: Timing) -> Self {
-        Self { client, parse, timing, all: ArcSwap::default() }
+    pub fn new(parse: Parse<K>, timing: Timing) -> Self {
+        Self { parse, timing, all: ArcSwap::default() }
     }
 
-    /// From now on these are the issuers. One that stays keeps its keys. Must be called inside a
-    /// Tokio runtime that lives as long as the issuers are needed.
-    pub fn set<'a>(&self, urls: impl IntoIterator<Item = &'a str>) {
+    /// From now on these are the issuers. One that stays keeps its keys and its client. Must be
+    /// called inside a Tokio runtime that lives as long as the issuers are needed.
+    pub fn set<'a>(&self, client: &Client, urls: impl IntoIterator<Item = &'a str>) {
         let before = self.all.load();
         let issuer = |url: &str| {
             before.get(url).cloned().unwrap_or_else(|| {
-                Issuer::start(url.to_owned(), self.client.clone(), self.parse, self.timing)
+                Issuer::start(url.to_owned(), client.clone(), self.parse, self.timing)
             })
         };
         let now = urls.into_iter().map(|url| (url.to_owned(), issuer(url))).collect();

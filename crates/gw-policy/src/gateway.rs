@@ -4,12 +4,15 @@
 //! (a [`crate::decision::Record`]). The socket only answers; it changes nothing. A
 //! gateway looks into its folder before it says how it is, so a status is of this moment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use gw_model::id::{EnvironmentName, TargetName, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use crate::generation::{Generation, Object};
+
+/// Callers come here where the environment says nothing else.
+pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// The name of the socket in the folder of a target.
 pub const SOCKET: &str = "gateway.sock";
@@ -18,6 +21,11 @@ pub const SOCKET: &str = "gateway.sock";
 pub const STATUS: &str = "/v1/status";
 pub const GENERATION: &str = "/v1/generation";
 pub const DECISIONS: &str = "/v1/decisions/";
+
+/// Where callers of a gateway connect whose target declares this. `None`: it is no address.
+pub fn listen_address(declared: Option<&str>) -> Option<SocketAddr> {
+    declared.map_or(Some(LISTEN), |text| text.parse().ok())
+}
 
 /// How a gateway is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,5 +23,6 @@ pub mod principal;
 pub mod route;
 #[cfg(test)]
 mod sample;
+pub mod service;
 pub mod snapshot;
 pub mod token;

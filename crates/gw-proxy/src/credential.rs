@@ -14,10 +14,10 @@ use std::{
 use arc_swap::ArcSwap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gw_model::{
-    api::UpstreamAuth,
     id::SecretName,
     secret::{Redacted, SecretRefusal, SecretStore},
 };
+use gw_policy::service::Auth;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 
@@ -52,23 +52,11 @@ pub(crate) enum NotReady {
     Certificate(SecretName, TlsRefusal),
 }
 
-#[derive(Debug)]
-enum Auth {
-    Header { name: HeaderName, prefix: String, secret: SecretName },
-    Basic { username: String, secret: SecretName },
-    Certificate { secret: SecretName },
-}
-
-/// The declaration asks for a way that this gateway does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UnknownAuth(pub(crate) &'static str);
-
 /// Connections of different credentials are never mixed up: each value has a number of its own.
 static CREDENTIALS: AtomicU64 = AtomicU64::new(1);
 
 impl Way {
-    pub(crate) fn parse(open: Access, auth: Option<&UpstreamAuth>) -> Result<Self, UnknownAuth> {
-        let auth = auth.map(Auth::parse).transpose()?;
+    pub(crate) fn new(open: Access, auth: Option<Auth>) -> Self {
         let held = match &auth {
             None => Ok(Ready { access: open.clone(), header: None }),
             Some(auth) => {
@@ -76,7 +64,7 @@ impl Way {
                 Err(NotReady::Secret(SecretRefusal::Unreachable { name, why }))
             }
         };
-        Ok(Self { auth, open, held: ArcSwap::from_pointee(held), made_of: Mutex::new(None) })
+        Self { auth, open, held: ArcSwap::from_pointee(held), made_of: Mutex::new(None) }
     }
 
     pub(crate) fn now(&self) -> Arc<Result<Ready, NotReady>> {
@@ -92,7 +80,7 @@ impl Way {
                 if self.made_of.lock().as_ref().is_some_and(same) {
                     return;
                 }
-                let next = auth.make(&self.open, secret.value.reveal(), trust);
+                let next = Ready::make(auth, &self.open, secret.value.reveal(), trust);
                 *self.made_of.lock() = next.is_ok().then_some(secret.value);
                 next
             }
@@ -106,48 +94,27 @@ impl Way {
     }
 }
 
-impl Auth {
-    fn parse(declared: &UpstreamAuth) -> Result<Self, UnknownAuth> {
-        match declared.clone() {
-            UpstreamAuth::Header { name, prefix, secret } => {
-                let name = HeaderName::try_from(name).map_err(|_| UnknownAuth("header name"))?;
-                Ok(Self::Header { name, prefix, secret })
-            }
-            UpstreamAuth::Basic { username, secret } => Ok(Self::Basic { username, secret }),
-            UpstreamAuth::ClientCertificate { secret } => Ok(Self::Certificate { secret }),
-            UpstreamAuth::ManagedIdentity { .. } => Err(UnknownAuth("managedIdentity")),
-            UpstreamAuth::ClientCredentials { .. } => Err(UnknownAuth("clientCredentials")),
-        }
-    }
-
-    const fn secret(&self) -> &SecretName {
-        match self {
-            Self::Header { secret, .. }
-            | Self::Basic { secret, .. }
-            | Self::Certificate { secret } => secret,
-        }
-    }
-
-    fn make(&self, open: &Access, value: &[u8], trust: &Trust) -> Result<Ready, NotReady> {
+impl Ready {
+    fn make(auth: &Auth, open: &Access, value: &[u8], trust: &Trust) -> Result<Self, NotReady> {
         let place =
             Place { credential: CREDENTIALS.fetch_add(1, Relaxed), ..(*open.place).clone() };
         let mut access = Access { place: Arc::new(place), ..open.clone() };
-        let header = match self {
-            Self::Header { name, prefix, secret } => {
+        let header = match auth {
+            Auth::Header { name, prefix, secret } => {
                 Some((name.clone(), sensitive(&[prefix.as_bytes(), value].concat(), secret)?))
             }
-            Self::Basic { username, secret } => {
+            Auth::Basic { username, secret } => {
                 let pair = [username.as_bytes(), b":", value].concat();
                 let text = format!("Basic {}", STANDARD.encode(pair));
                 Some((AUTHORIZATION, sensitive(text.as_bytes(), secret)?))
             }
-            Self::Certificate { secret } => {
+            Auth::Certificate { secret } => {
                 let refuse = |refusal| NotReady::Certificate(secret.clone(), refusal);
                 access.tls = trust.holding(value).map_err(refuse)?;
                 None
             }
         };
-        Ok(Ready { access, header })
+        Ok(Self { access, header })
     }
 }
 

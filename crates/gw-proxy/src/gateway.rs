@@ -14,8 +14,11 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use gw_net::{client::Client, issuer::Issuers};
-use gw_policy::{gateway::SOCKET, keys::KeySet};
+use gw_net::issuer::Issuers;
+use gw_policy::{
+    gateway::{Refused, SOCKET, listen_address},
+    keys::KeySet,
+};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::{
@@ -29,6 +32,7 @@ use crate::{
     access_log::Lines,
     admin::Admin,
     assertion::{NotASigningKey, Signer},
+    generations::{Found, Generations, Meanwhile, Progress},
     listen,
     memory::Memory,
     metrics::Metrics,
@@ -36,10 +40,10 @@ use crate::{
     phase::Phase,
     pipeline::Worker,
     record::{DECISIONS, Decisions},
-    settings::Settings,
+    settings::{Address, Settings},
     shared::{Shared, WantsCertificates},
     stage::limit::Counters,
-    steward::Steward,
+    steward::{Providers, Steward},
     tls,
     upstream::tls::{TlsRefusal, Trust},
 };
@@ -67,6 +71,8 @@ pub enum StartError {
         address: SocketAddr,
         error: io::Error,
     },
+    /// The generation that is served says so, and it is no address.
+    NoAddress(String),
     /// Another gateway answers on the socket of this target.
     AlreadyRunning {
         socket: PathBuf,
@@ -91,15 +97,19 @@ impl Gateway {
     /// Binds the addresses, takes the generation that is in force, and begins to serve. Without a
     /// valid generation it serves too, and denies everything.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let sockets = bind(settings.listen, settings.threads.get())?;
-        let address = local_address(&sockets, settings.listen);
+        let socket = settings.folder.join(SOCKET);
+        let unix = bind_socket(&settings.folder, &socket)?;
+        let mut opening = Opening::look(&settings)?;
+        let listen = opening.listen(settings.listen)?;
+        let sockets = bind(listen, settings.threads.get())?;
+        let address = local_address(&sockets, listen);
         let admin = match settings.admin {
             Some(address) => bind(address, 1)?.pop(),
             None => None,
         };
-        let socket = settings.folder.join(SOCKET);
-        let unix = bind_socket(&settings.folder, &socket)?;
-        let Prepared { shared, steward, looks, tls, scribes } = Prepared::make(settings, address)?;
+        let found = opening.found.take();
+        let Prepared { shared, steward, looks, tls, scribes } =
+            Prepared::make(settings, address, opening)?;
         let (phase, watched) = watch::channel(Phase::Serve);
         let (drained, all_drained) = mpsc::channel();
         let mut gateway = Self {
@@ -115,7 +125,7 @@ impl Gateway {
         };
         let sockets_of_admin = AdminSockets { unix, tcp: admin };
         let admin = Admin { shared: Arc::clone(&shared), listen: address, looks };
-        gateway.steward = Some(begin(steward, admin, sockets_of_admin, &watched)?);
+        gateway.steward = Some(begin(steward, found, admin, sockets_of_admin, &watched)?);
         for (number, socket) in sockets.into_iter().enumerate() {
             let thread = Thread {
                 shared: Arc::clone(&shared),
@@ -143,6 +153,11 @@ impl Gateway {
     /// The number of the generation that is served.
     pub fn generation(&self) -> Option<u64> {
         self.shared.current.load().as_ref().map(|serving| serving.generation.number)
+    }
+
+    /// The newest generation that it was given and did not take.
+    pub fn refused(&self) -> Option<Refused> {
+        self.shared.refused.lock().clone()
     }
 
     /// Takes no more calls, waits for those under way as long as `grace`, then ends. Blocks.
@@ -179,6 +194,47 @@ impl Drop for Gateway {
     }
 }
 
+/// What is there to be served when a gateway starts.
+struct Opening {
+    generations: Generations,
+    trust: Trust,
+    keeper: JoinHandle<()>,
+    found: Option<Found>,
+}
+
+impl Opening {
+    fn look(settings: &Settings) -> Result<Self, StartError> {
+        let trust = Trust::load(&settings.upstream_authorities).map_err(StartError::Tls)?;
+        let (memory, keeper) = Memory::begin(&settings.folder).map_err(StartError::Thread)?;
+        let mut generations = Generations {
+            workspace: settings.workspace.clone(),
+            environment: settings.environment.clone(),
+            target: settings.target.clone(),
+            folder: settings.folder.clone(),
+            supply: settings.supply.clone(),
+            key: settings.verifying_key.clone(),
+            stores: Arc::clone(&settings.secrets),
+            anonymous: trust.anonymous().map_err(StartError::Tls)?,
+            memory,
+            progress: Progress::default(),
+        };
+        let found = generations.look(Meanwhile::Denied);
+        Ok(Self { generations, trust, keeper, found })
+    }
+
+    fn listen(&self, asked: Address) -> Result<SocketAddr, StartError> {
+        let otherwise = match asked {
+            Address::At(address) => return Ok(address),
+            Address::AsServed { otherwise } => otherwise,
+        };
+        let serving = self.found.as_ref().and_then(|found| found.serving.as_ref());
+        let Some(serving) = serving else { return Ok(otherwise) };
+        let declared = serving.listen.as_deref();
+        let address = listen_address(declared);
+        address.ok_or_else(|| StartError::NoAddress(declared.unwrap_or_default().to_owned()))
+    }
+}
+
 /// Everything that exists before the first thread serves.
 struct Prepared {
     shared: Arc<Shared>,
@@ -190,17 +246,15 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn make(settings: Settings, address: SocketAddr) -> Result<Self, StartError> {
+    fn make(settings: Settings, address: SocketAddr, opening: Opening) -> Result<Self, StartError> {
+        let Opening { generations, trust, keeper, found: _ } = opening;
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         let issuer = settings.public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
         let signer = read_signer(&settings.folder, &issuer)?;
-        let trust = Trust::load(&settings.upstream_authorities).map_err(StartError::Tls)?;
-        let anonymous = trust.anonymous().map_err(StartError::Tls)?;
         let folder = settings.folder.join(DECISIONS);
         let opened = Decisions::open(&folder, settings.bounds.max_record_bytes);
         let (decisions, scribe) =
             opened.map_err(|error| StartError::Folder { path: folder.clone(), error })?;
-        let (memory, keeper) = Memory::begin(&settings.folder).map_err(StartError::Thread)?;
         let mut scribes = vec![scribe, keeper];
         let lines = match settings.access_log {
             Some(log) => {
@@ -211,7 +265,6 @@ impl Prepared {
             None => None,
         };
         let parse = |bytes: &[u8]| KeySet::parse(bytes).map_err(|refusal| refusal.to_string());
-        let client = Client::new(&settings.providers);
         let shared = Arc::new(Shared {
             workspace: settings.workspace,
             environment: settings.environment,
@@ -222,7 +275,7 @@ impl Prepared {
             clock: settings.clock,
             current: ArcSwapOption::empty(),
             refused: Mutex::new(None),
-            issuers: Issuers::new(client, parse, settings.bounds.keys),
+            issuers: Issuers::new(parse, settings.bounds.keys),
             counters: Counters::default(),
             decisions,
             lines,
@@ -232,18 +285,8 @@ impl Prepared {
         let wants = Arc::new(WantsCertificates(Arc::clone(&shared)));
         let tls = settings.tls.map(|tls| tls::server(&tls, wants)).transpose();
         let (looks, asked) = channel::channel(LOOKS);
-        let steward = Steward {
-            shared: Arc::clone(&shared),
-            folder: settings.folder,
-            key: settings.verifying_key,
-            stores: settings.secrets,
-            trust,
-            anonymous,
-            memory,
-            asked,
-            seen: None,
-            again: None,
-        };
+        let providers = Providers::new(settings.providers);
+        let steward = Steward { shared: Arc::clone(&shared), generations, trust, asked, providers };
         Ok(Self { shared, steward, looks, tls: tls.map_err(StartError::Tls)?, scribes })
     }
 }
@@ -288,6 +331,7 @@ struct AdminSockets {
 /// refused, so that the first call already meets it.
 fn begin(
     mut steward: Steward,
+    found: Option<Found>,
     admin: Admin,
     sockets: AdminSockets,
     phase: &watch::Receiver<Phase>,
@@ -297,7 +341,9 @@ fn begin(
     let (ready, is_ready) = mpsc::channel();
     let thread = spawn("gw-steward", move || {
         runtime.block_on(async move {
-            steward.look().await;
+            if let Some(found) = found {
+                steward.serve(found).await;
+            }
             let (Ok(unix), Ok(tcp)) = (
                 UnixListener::from_std(sockets.unix),
                 sockets.tcp.map(TcpListener::from_std).transpose(),
@@ -377,6 +423,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::NoAddress(text) => write!(f, "cannot listen on `{text}`: it is no address"),
             Self::AlreadyRunning { socket } => {
                 write!(f, "another gateway serves this target: it answers on {}", socket.display())
             }

@@ -10,6 +10,7 @@ mod assertion;
 mod certificate;
 mod credential;
 pub mod gateway;
+mod generations;
 mod listen;
 mod memory;
 mod metrics;

@@ -2,28 +2,22 @@
 
 use std::{fmt, sync::Arc};
 
-use gw_model::{
-    api::{HeaderEdits, Headers, Upstream, Validate},
-    desired::Desired,
-    header,
-    secret::SecretStore,
-    workspace::{Identity, Source},
-};
+use gw_model::{desired::Desired, environment::Target, secret::SecretStore, workspace::Identity};
 use gw_net::address::{LoopbackReach, Reach};
 use gw_policy::{
     generation::{Generation, PartRefusal, desired},
+    service::{self, Edits, Origin, Protocol, ServiceFault},
     snapshot::{Api, Snapshot},
     token::TrustedIssuers,
 };
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
-use url::{Host, Url};
 
 use crate::{
     certificate::Authorities,
-    credential::{UnknownAuth, Way},
-    stage::cors::{CorsPolicy, NotCors},
-    upstream::{Access, Place, authority, tls::Trust},
+    credential::Way,
+    stage::cors::CorsPolicy,
+    upstream::{Access, Place, tls::Trust},
     wire::head::Scheme,
 };
 
@@ -35,6 +29,11 @@ pub(crate) struct Serving {
     /// By the place of the API in the snapshot.
     services: Vec<Service>,
     pub(crate) store: Arc<dyn SecretStore>,
+    /// Where callers connect, as declared.
+    pub(crate) listen: Option<String>,
+    /// Which addresses may be reached beyond public ones.
+    pub(crate) egress: Vec<String>,
+    pub(crate) loopback: LoopbackReach,
 }
 
 /// What the gateway needs of one API beyond deciding.
@@ -51,12 +50,6 @@ pub(crate) struct Service {
     pub(crate) assertion_header: Option<HeaderName>,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Edits {
-    set: Vec<(HeaderName, HeaderValue)>,
-    remove: Vec<HeaderName>,
-}
-
 /// Why a generation cannot be served. The former one stays.
 #[derive(Debug)]
 pub(crate) enum ServingRefusal {
@@ -65,19 +58,8 @@ pub(crate) enum ServingRefusal {
     Snapshot(String),
     Api {
         api: String,
-        fault: ApiFault,
+        fault: ServiceFault,
     },
-}
-
-#[derive(Debug)]
-pub(crate) enum ApiFault {
-    Url,
-    Auth(&'static str),
-    HeaderName(String),
-    HeaderValue(String),
-    ReservedHeader(String),
-    Validate,
-    Cors(String),
 }
 
 impl Serving {
@@ -91,7 +73,9 @@ impl Serving {
             let first = findings.first().map(|found| found.message.clone());
             ServingRefusal::Snapshot(first.unwrap_or_default())
         })?;
-        let reach = Arc::new(reach_of(&desired));
+        let egress: Vec<String> = desired.spec.egress.iter().map(|it| it.0.clone()).collect();
+        let loopback = LoopbackReach::from(&desired.source);
+        let reach = Arc::new(Reach::new(egress.iter().map(String::as_str), loopback));
         let mut services = Vec::with_capacity(snapshot.apis().len());
         for api in snapshot.apis() {
             let service = Service::compile(api, &reach, anonymous)
@@ -111,6 +95,9 @@ impl Serving {
             issuers: TrustedIssuers::of(&desired.identities),
             authorities: authorities.collect(),
             store: open(&desired),
+            listen: listen_of(&desired, &generation),
+            egress,
+            loopback,
             services,
             snapshot,
             generation,
@@ -137,96 +124,36 @@ impl Service {
         api: &Api,
         reach: &Arc<Reach>,
         anonymous: &Arc<ClientConfig>,
-    ) -> Result<Self, ApiFault> {
-        let Upstream { url, auth, assertion, .. } = &api.upstream;
-        if api.validate != Validate::Off {
-            return Err(ApiFault::Validate);
-        }
-        let (scheme, host, port, base) = parse_url(url).ok_or(ApiFault::Url)?;
-        let authority = authority(scheme, &host, port).ok_or(ApiFault::Url)?;
+    ) -> Result<Self, ServiceFault> {
+        let parsed =
+            service::Service::parse(&api.upstream, &api.headers, api.cors.as_ref(), api.validate)?;
+        let service::Service { origin, auth, cors, request, response, assertion_header } = parsed;
+        let Origin { protocol, host, port, authority, base } = origin;
+        let scheme = match protocol {
+            Protocol::Http => Scheme::Http,
+            Protocol::Https => Scheme::Https,
+        };
         let place = Place { scheme, host, port, credential: 0 };
         let access =
             Access { place: Arc::new(place), tls: Arc::clone(anonymous), reach: Arc::clone(reach) };
-        let way = Way::parse(access, auth.as_ref());
-        let cors = api.cors.as_ref().map(CorsPolicy::parse);
-        let Headers { request, response } = &api.headers;
-        let assertion_header = assertion.as_ref().map(|assertion| parse_name(&assertion.header));
+        let cors = api.cors.as_ref().zip(cors);
         Ok(Self {
-            way: way.map_err(|UnknownAuth(what)| ApiFault::Auth(what))?,
+            way: Way::new(access, auth),
             authority,
             base,
-            cors: cors.transpose().map_err(|NotCors(text)| ApiFault::Cors(text))?,
-            request: Edits::parse(request)?,
-            response: Edits::parse(response)?,
-            assertion_header: assertion_header.transpose()?,
+            cors: cors.map(|(declared, headers)| CorsPolicy::new(declared, headers)),
+            request,
+            response,
+            assertion_header,
         })
     }
 }
 
-impl Edits {
-    fn parse(declared: &HeaderEdits) -> Result<Self, ApiFault> {
-        let mut edits = Self::default();
-        for (name, value) in &declared.set {
-            let parsed = HeaderValue::try_from(value.as_str());
-            let parsed = parsed.map_err(|_| ApiFault::HeaderValue(name.clone()))?;
-            edits.set.push((editable(name)?, parsed));
-        }
-        for name in &declared.remove {
-            edits.remove.push(editable(name)?);
-        }
-        Ok(edits)
+fn listen_of(desired: &Desired, generation: &Generation) -> Option<String> {
+    match desired.spec.targets.get(&generation.target)? {
+        Target::Builtin(settings) => settings.listen.clone(),
+        Target::Apim(_) | Target::Tyk(_) => None,
     }
-
-    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
-        for name in &self.remove {
-            headers.remove(name);
-        }
-        for (name, value) in &self.set {
-            headers.insert(name, value.clone());
-        }
-    }
-}
-
-/// Scheme, host, port and path of an upstream.
-fn parse_url(text: &str) -> Option<(Scheme, Host<String>, u16, String)> {
-    let url = Url::parse(text).ok()?;
-    let scheme = match url.scheme() {
-        "http" => Scheme::Http,
-        "https" => Scheme::Https,
-        _ => return None,
-    };
-    let bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    let host = url.host().filter(|_| bare)?.to_owned();
-    let port = url.port_or_known_default()?;
-    Some((scheme, host, port, url.path().trim_end_matches('/').to_owned()))
-}
-
-/// Where upstreams of this environment may be. Where the code lives on this machine, so may they.
-fn reach_of(desired: &Desired) -> Reach {
-    let loopback = match &desired.source {
-        Source::Local {} => LoopbackReach::Free,
-        Source::Bitbucket { .. }
-        | Source::BitbucketDataCenter { .. }
-        | Source::Github { .. }
-        | Source::Gitlab { .. } => LoopbackReach::Listed,
-    };
-    Reach::new(desired.spec.egress.iter().map(|pattern| pattern.0.as_str()), loopback)
-}
-
-fn parse_name(text: &str) -> Result<HeaderName, ApiFault> {
-    HeaderName::try_from(text).map_err(|_| ApiFault::HeaderName(text.to_owned()))
-}
-
-/// A name that declarations may set or remove: not one that says who calls or where a body ends.
-fn editable(text: &str) -> Result<HeaderName, ApiFault> {
-    let name = parse_name(text)?;
-    if header::is_reserved(text) {
-        return Err(ApiFault::ReservedHeader(text.to_owned()));
-    }
-    Ok(name)
 }
 
 impl fmt::Display for ServingRefusal {
@@ -235,20 +162,6 @@ impl fmt::Display for ServingRefusal {
             Self::Parts(refusal) => refusal.fmt(f),
             Self::Snapshot(first) => write!(f, "it does not compile: {first}"),
             Self::Api { api, fault } => write!(f, "api `{api}`: {fault}"),
-        }
-    }
-}
-
-impl fmt::Display for ApiFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url => f.write_str("the upstream is not a URL of http or https with a host"),
-            Self::Auth(what) => write!(f, "`upstream.auth`: {what} is not available here"),
-            Self::HeaderName(name) => write!(f, "`{name}` is not the name of a header"),
-            Self::HeaderValue(name) => write!(f, "the value of header `{name}` cannot be sent"),
-            Self::ReservedHeader(name) => write!(f, "only the gateway itself sets `{name}`"),
-            Self::Validate => f.write_str("`validate` is not available here"),
-            Self::Cors(text) => write!(f, "`cors`: {text} cannot be answered"),
         }
     }
 }

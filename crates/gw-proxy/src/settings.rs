@@ -27,8 +27,10 @@ pub struct Settings {
     pub target: TargetName,
     /// The public half of the key that signs generations.
     pub verifying_key: PublicKey,
+    /// What is served.
+    pub supply: Supply,
     /// Where callers connect.
-    pub listen: SocketAddr,
+    pub listen: Address,
     /// Health and metrics over TCP; the socket in the folder is there in any case.
     pub admin: Option<SocketAddr>,
     /// How callers and backends reach this gateway; the issuer of its assertions.
@@ -41,12 +43,32 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     /// Certificate authorities (PEM) that upstreams may have beside those of the machine.
     pub upstream_authorities: Vec<u8>,
-    /// How the identity providers are reached.
+    /// How the identity providers are reached. Which addresses may be, the generation says.
     pub providers: ClientSettings,
     pub bounds: Bounds,
     pub access_log: Option<AccessLog>,
     pub clock: Arc<dyn Clock>,
     pub secrets: Arc<dyn SecretStores>,
+}
+
+/// Where signed generations come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// The one that `current` names in the folder; another one is taken over as soon as it is named.
+    Folder,
+    /// This file; another one in its place is taken over.
+    File(PathBuf),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Here, whatever was declared.
+    At(SocketAddr),
+    /// As the generation says that is served at the start.
+    AsServed {
+        /// Where nothing is served yet.
+        otherwise: SocketAddr,
+    },
 }
 
 /// The gateway's own certificate chain and key, as PEM.

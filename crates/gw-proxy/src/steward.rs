@@ -1,93 +1,58 @@
 //! The thread beside those that serve calls: it takes new generations, reads secrets again, and
 //! answers on the admin addresses.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use gw_model::secret::SecretStores;
-use gw_policy::{
-    gateway::Refused,
-    generation::{Expected, Generation, PublicKey},
+use gw_net::{
+    address::LoopbackReach,
+    client::{Client, ClientSettings},
 };
-use rustls::ClientConfig;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use crate::{memory::Memory, phase::Phase, serving::Serving, shared::Shared, upstream::tls::Trust};
+use crate::{
+    generations::{Found, Generations, Meanwhile},
+    phase::Phase,
+    serving::Serving,
+    shared::Shared,
+    upstream::tls::Trust,
+};
 
 #[derive(Debug)]
 pub(crate) struct Steward {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) folder: PathBuf,
-    pub(crate) key: PublicKey,
-    pub(crate) stores: Arc<dyn SecretStores>,
+    pub(crate) generations: Generations,
     pub(crate) trust: Trust,
-    pub(crate) anonymous: Arc<ClientConfig>,
-    pub(crate) memory: Memory,
     /// Whoever wants it to look now, and hear when it has.
     pub(crate) asked: mpsc::Receiver<oneshot::Sender<()>>,
-    /// The `current` that was last taken or refused, so that each is looked at once.
-    pub(crate) seen: Option<Version>,
-    /// Set while that one could not be read for a reason that may pass.
-    pub(crate) again: Option<Again>,
+    pub(crate) providers: Providers,
 }
 
-/// When to try once more.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Again {
-    at: Instant,
-    wait: Duration,
-}
-
-/// Why a generation was not taken.
+/// How the identity providers are reached. Which addresses may be, the generation says.
 #[derive(Debug)]
-enum NotTaken {
-    /// The machine was in the way: the same file may be taken later.
-    Unread(String),
-    /// What it holds will never be taken.
-    Unfit(String),
-}
-
-/// One version of a file that is only ever replaced, never changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Version {
-    inode: u64,
-    changed_s: i64,
-    changed_ns: i64,
+pub(crate) struct Providers {
+    settings: ClientSettings,
+    client: Client,
 }
 
 /// How often it is asked whether the last call of a former generation has ended.
 const RELEASE: Duration = Duration::from_millis(100);
 
-/// The file in the target's folder that names the generation in force.
-const CURRENT: &str = "current";
-const GENERATIONS: &str = "generations";
-
-/// How long until a generation that could not be read is tried again: twice as long each time.
-const AGAIN_FIRST: Duration = Duration::from_millis(50);
-const AGAIN_MAX: Duration = Duration::from_secs(5);
-
-impl Version {
-    fn of(metadata: &fs::Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            changed_s: metadata.ctime(),
-            changed_ns: metadata.ctime_nsec(),
-        }
+impl Providers {
+    pub(crate) fn new(settings: ClientSettings) -> Self {
+        Self { client: Client::new(&settings), settings }
     }
-}
 
-impl Again {
-    fn after(before: Option<Self>) -> Self {
-        let wait = before.map_or(AGAIN_FIRST, |before| (before.wait * 2).min(AGAIN_MAX));
-        Self { at: Instant::now() + wait, wait }
+    /// Whoever reads the keys of issuers that this generation names.
+    fn client(&mut self, listed: &[String], loopback: LoopbackReach) -> &Client {
+        if self.settings.listed != listed || self.settings.loopback != loopback {
+            self.settings.listed = listed.to_vec();
+            self.settings.loopback = loopback;
+            self.client = Client::new(&self.settings);
+        }
+        &self.client
     }
 }
 
@@ -110,87 +75,37 @@ impl Steward {
         }
     }
 
-    /// Takes the generation that `current` names, if it is another one than before or that one could
-    /// not be read.
-    pub(crate) async fn look(&mut self) {
-        let version = match fs::metadata(self.folder.join(CURRENT)) {
-            Ok(metadata) => Version::of(&metadata),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(_) => Version::default(),
+    /// Takes a generation that is there now and was not before.
+    async fn look(&mut self) {
+        let meanwhile = match self.shared.current.load().is_some() {
+            true => Meanwhile::Served,
+            false => Meanwhile::Denied,
         };
-        if self.seen.replace(version) != Some(version) {
-            self.again = None;
-        } else if self.again.is_none_or(|again| Instant::now() < again.at) {
-            return;
-        }
-        let named = self.read_current();
-        let number = named.as_ref().ok().copied();
-        let taken = match named {
-            Ok(number) => self.take(number).await,
-            Err(not_taken) => Err(not_taken),
-        };
-        match taken {
-            Ok(serving) => {
-                self.again = None;
-                self.memory.keep(serving.generation.number);
-                self.swap(serving);
-            }
-            Err(not_taken) => {
-                let because = match not_taken {
-                    NotTaken::Unread(because) => {
-                        self.again = Some(Again::after(self.again));
-                        because
-                    }
-                    NotTaken::Unfit(because) => {
-                        self.again = None;
-                        because
-                    }
-                };
-                self.shared.metrics.not_loaded.add(1);
-                *self.shared.refused.lock() = Some(Refused { number, because });
-            }
+        if let Some(found) = self.generations.look(meanwhile) {
+            self.serve(found).await;
         }
     }
 
-    fn read_current(&self) -> Result<u64, NotTaken> {
-        let text = fs::read_to_string(self.folder.join(CURRENT)).map_err(|error| {
-            NotTaken::Unread(format!("the file `{CURRENT}` cannot be read: {}", error.kind()))
-        })?;
-        let number = text.trim().parse();
-        number.map_err(|_| NotTaken::Unfit(format!("the file `{CURRENT}` holds no number")))
-    }
-
-    async fn take(&self, number: u64) -> Result<Serving, NotTaken> {
-        let path = self.folder.join(GENERATIONS).join(format!("{number:012}.json"));
-        let file = fs::read(&path).map_err(|error| {
-            NotTaken::Unread(format!("generation {number} cannot be read: {}", error.kind()))
-        })?;
-        let expected = Expected {
-            workspace_id: &self.shared.workspace,
-            environment: &self.shared.environment,
-            target: &self.shared.target,
-            last_seen: self.memory.highest().map_err(NotTaken::Unread)?,
-        };
-        let generation = Generation::open(&file, &self.key, &expected)
-            .map_err(|refusal| NotTaken::Unfit(refusal.to_string()))?;
-        if generation.number != number {
-            let because = format!("the file of generation {number} holds another one");
-            return Err(NotTaken::Unfit(because));
+    /// Serves what was found, and says what was refused.
+    pub(crate) async fn serve(&mut self, found: Found) {
+        let Found { serving, refused } = found;
+        if let Some(serving) = serving {
+            serving.refresh(&self.trust).await;
+            self.generations.memory.keep(serving.generation.number);
+            self.swap(serving);
         }
-        let open =
-            |desired: &gw_model::desired::Desired| self.stores.open(desired.spec.secrets.as_ref());
-        let serving = Serving::compile(generation, &open, &self.anonymous)
-            .map_err(|refusal| NotTaken::Unfit(refusal.to_string()))?;
-        serving.refresh(&self.trust).await;
-        Ok(serving)
+        if refused.is_some() {
+            self.shared.metrics.not_loaded.add(1);
+        }
+        *self.shared.refused.lock() = refused;
     }
 
-    fn swap(&self, serving: Serving) {
+    fn swap(&mut self, serving: Serving) {
         let number = serving.generation.number;
-        self.shared.issuers.set(serving.issuers.iter().map(|issuer| issuer.url()));
+        let client = self.providers.client(&serving.egress, serving.loopback);
+        self.shared.issuers.set(client, serving.issuers.iter().map(|issuer| issuer.url()));
         let serving = Arc::new(serving);
         let before = self.shared.current.swap(Some(Arc::clone(&serving)));
-        *self.shared.refused.lock() = None;
         self.shared.metrics.loaded.add(1);
         self.shared.metrics.generation.set(number);
         let apis = serving.snapshot.apis().iter().map(|api| api.name.as_str());

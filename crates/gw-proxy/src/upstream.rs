@@ -16,7 +16,7 @@ use std::{
 };
 
 use gw_net::address::{Reach, Unreachable};
-use http::{Method, Request, Response, header::HeaderValue, request::Parts};
+use http::{Method, Request, Response, request::Parts};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -259,10 +259,4 @@ impl UpstreamFault {
             Self::Broken(error) => format!("the upstream broke off: {error}"),
         }
     }
-}
-
-/// The Host header for a place: the port only where it is not the scheme's own.
-pub(crate) fn authority(scheme: Scheme, host: &Host<String>, port: u16) -> Option<HeaderValue> {
-    let text = if scheme.port() == port { host.to_string() } else { format!("{host}:{port}") };
-    HeaderValue::try_from(text).ok()
 }

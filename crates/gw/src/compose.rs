@@ -10,11 +10,11 @@ use gw_model::clock::Clock;
 use time::OffsetDateTime;
 
 pub(crate) use self::{
-    gateway::{GatewayPlan, gateway_settings},
+    gateway::{GatewayStart, declared_address, gateway_settings},
     scene::{Scene, failure},
     socket::decision,
     state::{DEMO, Purpose, State, demo_api, has_id, no_random, store_failure},
-    workspace::Workspace,
+    workspace::{Workspace, root},
 };
 
 /// The clock of this machine.

@@ -11,6 +11,7 @@ use gw_model::{
     source::Origin,
     workspace::Identity,
 };
+use gw_policy::service::{Service, ServiceFault};
 
 /// Everything declared for this target that it would not do.
 pub(super) fn missing(desired: &Desired, target: &TargetName) -> Vec<Diagnostic> {
@@ -124,8 +125,8 @@ impl Found {
             upstream,
             access,
             limits: _,
-            cors: _,
-            headers: _,
+            cors,
+            headers,
             validate,
             max_body: _,
             native: Native { apim, tyk },
@@ -165,6 +166,14 @@ impl Found {
                 secret: _,
                 scopes: _,
             }) => refuse("`upstream.auth.clientCredentials`"),
+        }
+        match Service::parse(upstream, headers, cors.as_ref(), Validate::Off) {
+            // What it cannot do was said above.
+            Ok(_) | Err(ServiceFault::Auth(_) | ServiceFault::Validate) => {}
+            Err(fault) => {
+                let message = format!("no gateway would serve `{name}`: {fault}");
+                self.push(Diagnostic::new(Code::TargetRefused, message), Some(at));
+            }
         }
         for rule in access {
             if let Who::Proven { identities, claims: _, when: _ } = &rule.who {

@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{LISTEN, Place};
+use super::Place;
 
 /// One question and its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -188,7 +188,7 @@ async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
 
 /// The declared address, where a running gateway listens at another one. Port 0 is any port.
 fn elsewhere(declared: Option<&str>, actual: SocketAddr) -> Option<SocketAddr> {
-    let declared: SocketAddr = declared.unwrap_or(LISTEN).parse().ok()?;
+    let declared = gateway::listen_address(declared)?;
     let same = declared.ip() == actual.ip() && [0, actual.port()].contains(&declared.port());
     (!same).then_some(declared)
 }

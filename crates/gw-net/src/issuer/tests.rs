@@ -260,13 +260,13 @@ async fn an_issuer_that_is_not_safe_is_never_asked() {
 async fn an_issuer_that_stays_keeps_its_keys() {
     let (one, two) = (Stub::start(&[&Signer::es256("a")]), Stub::start(&[&Signer::es256("b")]));
     let (one_url, two_url) = (one.url(), two.url());
-    let issuers = Issuers::new(client(), names, QUICK);
-    issuers.set([one_url.as_str()]);
+    let issuers = Issuers::new(names, QUICK);
+    issuers.set(&client(), [one_url.as_str()]);
     let before = first(&issuers.get(&one_url).unwrap()).await;
-    issuers.set([one_url.as_str(), two_url.as_str()]);
+    issuers.set(&client(), [one_url.as_str(), two_url.as_str()]);
     assert_eq!(issuers.get(&one_url).unwrap().generation(), Some(before.generation));
     assert_eq!(*first(&issuers.get(&two_url).unwrap()).await.keys, ["b"]);
-    issuers.set([two_url.as_str()]);
+    issuers.set(&client(), [two_url.as_str()]);
     assert!(issuers.get(&one_url).is_none());
     let health = issuers.health();
     assert_eq!(health.iter().map(|one| one.url.as_str()).collect::<Vec<_>>(), [two_url.as_str()]);

@@ -1,6 +1,7 @@
 //! What pages of other origins may ask. The browser enforces it; the gateway only answers.
 
-use gw_model::{api::Cors, scalar::Method};
+use gw_model::api::Cors;
+use gw_policy::service::CorsHeaders;
 use http::{
     HeaderMap,
     header::{
@@ -16,33 +17,23 @@ pub(crate) struct CorsPolicy {
     origins: Vec<String>,
     any_origin: bool,
     credentials: bool,
-    methods: Option<HeaderValue>,
+    methods: HeaderValue,
     headers: Option<HeaderValue>,
     max_age: Option<HeaderValue>,
 }
 
-/// An origin or header that no browser would ever send.
-#[derive(Debug)]
-pub(crate) struct NotCors(pub(crate) String);
-
 impl CorsPolicy {
-    pub(crate) fn parse(declared: &Cors) -> Result<Self, NotCors> {
-        let Cors { origins, methods, headers, credentials, max_age } = declared;
-        let methods = if methods.is_empty() { &Method::ALL[..] } else { methods };
-        let methods: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
-        let any_origin = origins.iter().any(|origin| origin == "*");
-        if any_origin && *credentials {
-            return Err(NotCors("* together with credentials".to_owned()));
-        }
-        let seconds = max_age.map(|age| HeaderValue::from(age.as_ms() / 1_000));
-        Ok(Self {
-            any_origin,
+    pub(crate) fn new(declared: &Cors, written: CorsHeaders) -> Self {
+        let Cors { origins, methods: _, headers: _, credentials, max_age } = declared;
+        let CorsHeaders { methods, headers } = written;
+        Self {
+            any_origin: origins.iter().any(|origin| origin == "*"),
             origins: origins.clone(),
             credentials: *credentials,
-            methods: Some(line(&methods.join(", "))?),
-            headers: if headers.is_empty() { None } else { Some(line(&headers.join(", "))?) },
-            max_age: seconds,
-        })
+            methods,
+            headers,
+            max_age: max_age.map(|age| HeaderValue::from(age.as_ms() / 1_000)),
+        }
     }
 
     /// Adds what lets a page read this answer. Answers differ by origin, and say so to caches.
@@ -72,9 +63,9 @@ impl CorsPolicy {
             return;
         }
         let told = [
-            (ACCESS_CONTROL_ALLOW_METHODS, &self.methods),
-            (ACCESS_CONTROL_ALLOW_HEADERS, &self.headers),
-            (ACCESS_CONTROL_MAX_AGE, &self.max_age),
+            (ACCESS_CONTROL_ALLOW_METHODS, Some(&self.methods)),
+            (ACCESS_CONTROL_ALLOW_HEADERS, self.headers.as_ref()),
+            (ACCESS_CONTROL_MAX_AGE, self.max_age.as_ref()),
         ];
         for (name, value) in told {
             if let Some(value) = value {
@@ -96,8 +87,4 @@ pub(crate) fn preflight(method: &http::Method, headers: &HeaderMap) -> Option<St
     }
     let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
     asked.to_str().ok().map(str::to_owned)
-}
-
-fn line(text: &str) -> Result<HeaderValue, NotCors> {
-    HeaderValue::try_from(text).map_err(|_| NotCors(text.to_owned()))
 }

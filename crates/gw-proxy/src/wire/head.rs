@@ -69,13 +69,6 @@ impl Scheme {
             Self::Https => "https",
         }
     }
-
-    pub(crate) const fn port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-        }
-    }
 }
 
 impl Malformed {

@@ -30,7 +30,7 @@ use gw_net::{address::LoopbackReach, client::ClientSettings};
 use gw_policy::generation::{GatewayPart, Generation, Part, SigningKey};
 use gw_proxy::{
     gateway::Gateway,
-    settings::{Bounds, Mode, Settings},
+    settings::{Address, Bounds, Mode, Settings, Supply},
 };
 use gw_testkit::{
     backend::Backend,
@@ -118,7 +118,8 @@ impl Bench {
             environment: EnvironmentName::parse("dev").expect("a name"),
             target: TargetName::parse("default").expect("a name"),
             verifying_key: self.key.public(),
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            supply: Supply::Folder,
+            listen: Address::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)),
             admin: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)),
             public_url: None,
             tls: None,

@@ -10,7 +10,7 @@ use gw_model::api::HeaderEdits;
 use gw_policy::generation::{Part, SigningKey};
 use gw_proxy::{
     gateway::{Gateway, StartError},
-    settings::Mode,
+    settings::{Address, Mode, Supply},
 };
 use gw_testkit::{
     attack::{self, Attack, Request, attack},
@@ -148,11 +148,105 @@ fn a_corrupted_or_older_generation_is_refused_and_the_last_good_one_stays() {
     gateway.await_generation(6);
     assert_eq!(served().as_deref(), Some("6"));
     drop(gateway);
-    // What was served once is remembered over a restart.
+    // What was served once is remembered over a restart, and nothing older is served after it.
     bench.publish(5, &marked(&bench, 5));
+    let gateway = bench.start();
+    assert_eq!(gateway.gateway.generation(), Some(6));
+    assert!(gateway.gateway.refused().is_some_and(|it| it.because.contains("older")));
+    drop(gateway);
+    fs::remove_file(bench.generation_path(6)).expect("removed");
     let gateway = bench.start();
     assert_eq!(gateway.gateway.generation(), None);
     assert_eq!(gateway.call("GET", "/open", &[]).status, 503);
+}
+
+/// A generation that sets a header that only the gateway itself sets.
+fn unfit(bench: &Bench) -> Vec<Part> {
+    let mut open = bench.open();
+    open.spec.headers.request.set = [("X-Real-Ip".to_owned(), "1".to_owned())].into();
+    bench.parts([named("open", open)])
+}
+
+#[test]
+fn after_a_restart_the_newest_good_generation_is_served_and_the_refused_one_told() {
+    let bench = Bench::new();
+    bench.publish(1, &marked(&bench, 1));
+    bench.publish(2, &marked(&bench, 2));
+    // Nobody served anything yet, and what is in force cannot be served.
+    bench.publish(3, &unfit(&bench));
+    for _restart in 0..2 {
+        let gateway = bench.start();
+        assert_eq!(gateway.gateway.generation(), Some(2));
+        let answered = gateway.call("GET", "/open", &[]);
+        assert_eq!((answered.status, answered.header("x-answered")), (200, Some("2")));
+        let refused = gateway.gateway.refused().expect("it is told");
+        assert_eq!(refused.number, Some(3));
+        assert_eq!(refused.because, "api `open`: only the gateway itself sets `X-Real-Ip`");
+        let admin = gateway.gateway.admin_address().expect("an address");
+        let readiness = request(admin, "GET", "/readyz", &[], b"").expect("an answer");
+        assert_eq!(readiness.status, 200);
+        let because = readiness.json()["because"].as_str().map(str::to_owned);
+        assert!(because.is_some_and(|it| it.starts_with("the last good generation is served")));
+    }
+    // The mended one is taken at once.
+    let gateway = bench.start();
+    bench.publish(4, &marked(&bench, 4));
+    gateway.await_generation(4);
+    assert_eq!(gateway.gateway.refused(), None);
+}
+
+#[test]
+fn where_no_good_generation_lies_it_is_said_why_nobody_is_served() {
+    let bench = Bench::new();
+    bench.publish(1, &unfit(&bench));
+    let gateway = bench.start();
+    assert_eq!(gateway.gateway.generation(), None);
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 503);
+    assert!(gateway.gateway.refused().is_some_and(|it| it.because.contains("X-Real-Ip")));
+}
+
+#[test]
+fn the_address_is_that_of_the_generation_that_is_served() {
+    let bench = Bench::new();
+    let free = gw_testkit::wire::free_port();
+    let mut parts = marked(&bench, 1);
+    for part in &mut parts {
+        if let Part::Gateway(gateway) = part {
+            gateway.settings.listen = Some(format!("127.0.0.1:{free}"));
+        }
+    }
+    let mut settings = bench.settings();
+    settings.listen = Address::AsServed { otherwise: ([127, 0, 0, 1], 0).into() };
+    let gateway = bench.start_with(settings);
+    assert_ne!(gateway.gateway.address().port(), free, "nothing is served yet");
+    drop(gateway);
+    bench.publish(1, &parts);
+    let mut settings = bench.settings();
+    settings.listen = Address::AsServed { otherwise: ([127, 0, 0, 1], 0).into() };
+    let gateway = bench.start_with(settings);
+    assert_eq!(gateway.gateway.address().port(), free);
+}
+
+#[test]
+fn a_file_alone_is_served_and_another_one_in_its_place_is_taken_over() {
+    let bench = Bench::new();
+    let file = bench.path().join("signed.json");
+    let sign = |number| {
+        let generation = bench.generation(number, &marked(&bench, number));
+        let beside = bench.path().join("signed.new");
+        fs::write(&beside, generation.sign(&bench.key).expect("signed")).expect("written");
+        fs::rename(beside, &file).expect("renamed");
+    };
+    sign(3);
+    let mut settings = bench.settings();
+    settings.supply = Supply::File(file.clone());
+    let gateway = bench.start_with(settings);
+    assert_eq!(gateway.gateway.generation(), Some(3));
+    sign(4);
+    gateway.await_generation(4);
+    sign(2);
+    wait_until(|| gateway.gateway.refused().is_some_and(|it| it.because.contains("older")));
+    assert_eq!(gateway.gateway.generation(), Some(4));
 }
 
 #[test]
@@ -244,7 +338,8 @@ fn only_one_gateway_serves_a_target() {
     let second = Gateway::start(bench.settings());
     assert!(matches!(second, Err(StartError::AlreadyRunning { .. })));
     let mut settings = bench.settings();
-    settings.listen = first.gateway.address();
+    settings.folder = bench.path().join("another");
+    settings.listen = Address::At(first.gateway.address());
     let third = Gateway::start(settings);
     assert!(matches!(third, Err(StartError::Listen { .. })));
 }

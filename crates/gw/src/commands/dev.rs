@@ -13,7 +13,10 @@ use std::{sync::Arc, time::Duration};
 
 use clap::{Args, Subcommand};
 use gw_model::{clock::Clock, code::Code, id::TargetName};
-use gw_proxy::{gateway::Gateway as Running, settings::Mode};
+use gw_proxy::{
+    gateway::Gateway as Running,
+    settings::{Address, Mode, Supply},
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::{
@@ -27,7 +30,7 @@ use super::{
     gateway::{not_started, read_settings},
 };
 use crate::{
-    compose::{self, GatewayPlan, Purpose, Scene, State, SystemClock},
+    compose::{self, GatewayStart, Purpose, Scene, State, SystemClock},
     config,
     exit::{Exit, Failure},
     ui::Mark,
@@ -125,19 +128,26 @@ impl Dev {
         }
         let mut gateways = vec![];
         for target in targets {
-            let mut settings = compose::gateway_settings(GatewayPlan {
-                workspace: &scene.workspace,
-                state: &scene.state,
-                desired: &scene.desired,
-                target,
-                file: read_settings(context, None, &scene.workspace, &scene.state)?,
+            let mut address = compose::declared_address(&scene.desired, target)?;
+            if let Some(port) = self.port {
+                address.set_port(port);
+            }
+            let root = scene.workspace.folder.root();
+            let settings = compose::gateway_settings(GatewayStart {
+                root,
+                folder: scene.state.target_folder(&scene.environment, target),
+                workspace_id: scene.state.workspace_id.clone(),
+                environment: scene.environment.clone(),
+                target: target.clone(),
+                key: scene.state.verifying_key()?,
+                supply: Supply::Folder,
+                // The folder is put in force as soon as it runs.
+                listen: Address::At(address),
+                file: read_settings(context, None, root, &scene.state)?,
                 mode: Mode::Development,
                 access_log: None,
                 variables: config::variables(),
-            })?;
-            if let Some(port) = self.port {
-                settings.listen.set_port(port);
-            }
+            });
             context.ui.detail(&format!("starting the gateway of {target}"));
             let gateway = Running::start(settings).map_err(|error| not_started(&error))?;
             gateways.push((target.clone(), gateway));

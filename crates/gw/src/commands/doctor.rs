@@ -1,11 +1,7 @@
 //! `gatewright doctor`.
 
 use clap::Args;
-use gw_model::{
-    clock::Clock,
-    diagnostic::Severity,
-    workspace::{Identity, Source},
-};
+use gw_model::{clock::Clock, diagnostic::Severity, workspace::Identity};
 use gw_net::{
     address::LoopbackReach,
     client::{Client, ClientSettings},
@@ -99,13 +95,7 @@ fn declarations(workspace: &Workspace) -> Link {
 async fn examine(scene: &Scene, links: &mut Vec<Link>) {
     links.push(Link::good("state", scene.state.folder.display().to_string()));
     links.push(clock(scene).await);
-    let loopback = match scene.desired.source {
-        Source::Local {} => LoopbackReach::Free,
-        Source::Bitbucket { .. }
-        | Source::BitbucketDataCenter { .. }
-        | Source::Github { .. }
-        | Source::Gitlab { .. } => LoopbackReach::Listed,
-    };
+    let loopback = LoopbackReach::from(&scene.desired.source);
     let listed = scene.desired.spec.egress.iter().map(|pattern| pattern.0.clone()).collect();
     let client = Client::new(&ClientSettings { listed, loopback, ..ClientSettings::default() });
     for (name, identity) in &scene.desired.identities {

@@ -1,5 +1,7 @@
 //! `gatewright gateway`.
 
+mod choice;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -7,16 +9,19 @@ use std::{
 };
 
 use clap::Args;
-use gw_model::{desired::Desired, environment::Target, id::TargetName};
+use gw_model::id::TargetName;
+use gw_policy::gateway::Refused;
 use gw_proxy::{
     gateway::{Gateway as Running, StartError},
     settings::{AccessLog, Mode},
 };
 use serde::Serialize;
+use tokio::time::{MissedTickBehavior, interval};
 
+use self::choice::Choice;
 use super::Context;
 use crate::{
-    compose::{self, GatewayPlan, State, Workspace},
+    compose::{self, GatewayStart, State},
     config::{self, GatewayFile},
     exit::{Exit, Failure},
     ui::Form,
@@ -24,9 +29,11 @@ use crate::{
 
 /// Runs the built-in gateway of an environment, until it is stopped.
 ///
-/// It serves what was applied last and takes over what is applied meanwhile; with nothing applied
-/// it refuses every call. How the process runs (certificates, ports of its own, trusted proxies)
-/// stands in gatewright.toml of the state folder, never in the folder of the declarations.
+/// It serves what was applied last, at the address that was applied, and takes over what is applied
+/// meanwhile; declarations that were not applied change nothing. Where the newest state cannot be
+/// served it serves the newest good one before it and says so; with nothing applied it refuses every
+/// call. How the process runs (certificates, ports of its own, trusted proxies) stands in
+/// gatewright.toml of the state folder, never in the folder of the declarations.
 ///
 /// SIGTERM ends it with 0, the keyboard (SIGINT) with 130; calls under way are answered first, for
 /// at most 10 seconds.
@@ -35,6 +42,13 @@ pub(crate) struct Gateway {
     /// Which target of the environment; not needed where it has only one.
     #[arg(long, value_parser = TargetName::parse)]
     target: Option<TargetName>,
+    /// Serves a signed snapshot: a generation's file, or a target's folder copied from a state.
+    #[arg(long, value_name = "FILE|DIR")]
+    snapshot: Option<PathBuf>,
+    /// The key to check the snapshot by: `signing.pub` of the state that signed it (else of this
+    /// state).
+    #[arg(long, value_name = "FILE", requires = "snapshot")]
+    key: Option<PathBuf>,
     /// The settings of the process (else GATEWRIGHT_CONFIG, else gatewright.toml of the state).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -51,6 +65,8 @@ struct Document {
     listen: String,
     admin: Option<String>,
     generation: Option<u64>,
+    /// The newest generation that it was given and does not serve.
+    refused: Option<Refused>,
 }
 
 /// How long calls that are under way may still take when it stops.
@@ -59,25 +75,30 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Of calls that were allowed, one in so many is kept in the decision log; every refusal is.
 const RECORD_ONE_IN: u32 = 100;
 
+/// How often it is looked whether a generation was refused.
+const LOOK: Duration = Duration::from_secs(1);
+
 impl Gateway {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let workspace = Workspace::read(&context.globals.workspace)?;
-        let environment = workspace.environment(context)?;
-        let desired = workspace.desired(context, &environment)?;
-        let state = State::locate(context, workspace.folder.root())?;
-        let target = builtin_target(&desired, self.target.as_ref())?;
-        let settings = compose::gateway_settings(GatewayPlan {
-            workspace: &workspace,
-            state: &state,
-            desired: &desired,
-            target: &target,
-            file: read_settings(context, self.config.as_deref(), &workspace, &state)?,
+        let root = compose::root(&context.globals.workspace)?;
+        let choice = Choice::make(self, context, &root)?;
+        let Choice { state, environment, target, folder, key, supply, listen } = choice;
+        let settings = compose::gateway_settings(GatewayStart {
+            root: &root,
+            folder,
+            workspace_id: state.workspace_id.clone(),
+            environment: environment.clone(),
+            target: target.clone(),
+            key,
+            supply,
+            listen,
+            file: read_settings(context, self.config.as_deref(), &root, &state)?,
             mode: Mode::Production { record_one_in: RECORD_ONE_IN },
             access_log: self
                 .access_log
                 .then(|| AccessLog { writer: Box::new(io::stderr()), one_in: 1 }),
             variables: config::variables(),
-        })?;
+        });
         let stopped = config::interrupted();
         let gateway = Running::start(settings).map_err(|error| not_started(&error))?;
         let document = Document {
@@ -87,12 +108,24 @@ impl Gateway {
             listen: gateway.address().to_string(),
             admin: gateway.admin_address().map(|address| address.to_string()),
             generation: gateway.generation(),
+            refused: gateway.refused(),
         };
         match context.ui.form {
             Form::Json => context.ui.json(&document),
             Form::Text => tell(context, &document),
         }
-        let stop = stopped.await;
+        let stop = {
+            tokio::pin!(stopped);
+            let mut told = document.refused;
+            let mut look = interval(LOOK);
+            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    stop = &mut stopped => break stop,
+                    _tick = look.tick() => tell_refused(context, &gateway, &mut told),
+                }
+            }
+        };
         context.ui.say("stopping: calls under way are answered first");
         tokio::task::block_in_place(|| gateway.stop(GRACE));
         Ok(Exit::stopped(stop))
@@ -103,53 +136,51 @@ impl Gateway {
 pub(crate) fn read_settings(
     context: Context<'_>,
     argument: Option<&Path>,
-    workspace: &Workspace,
+    root: &Path,
     state: &State,
 ) -> Result<GatewayFile, Failure> {
     let named = context.surroundings.named_config(argument);
-    if let Some(told) = config::passed_over(named, workspace.folder.root()) {
+    if let Some(told) = config::passed_over(named, root) {
         context.ui.say(&told);
     }
     GatewayFile::read(named, &state.folder)
 }
 
+/// Says once that a generation is not served, and which one is.
+fn tell_refused(context: Context<'_>, gateway: &Running, told: &mut Option<Refused>) {
+    let now = gateway.refused();
+    if now != *told {
+        if let Some(refused) = &now {
+            context.ui.alarm(&refusal(gateway.generation(), refused));
+        }
+        *told = now;
+    }
+}
+
+fn refusal(serving: Option<u64>, refused: &Refused) -> String {
+    let Refused { number, because } = refused;
+    let what =
+        number.map_or_else(|| "what is in force".to_owned(), |it| format!("generation {it}"));
+    match serving {
+        Some(serving) => format!(
+            "{what} cannot be served: {because}\nserving generation {serving}, the last good one"
+        ),
+        None => format!(
+            "{what} cannot be served: {because}\nno good one lies before it: every call is refused"
+        ),
+    }
+}
+
 fn tell(context: Context<'_>, document: &Document) {
-    let Document { environment, target, listen, admin, generation, schema: _ } = document;
+    let Document { environment, target, listen, admin, generation, refused, schema: _ } = document;
     context.ui.line(&format!("gateway {environment}/{target} listens at http://{listen}"));
     if let Some(admin) = admin {
         context.ui.line(&format!("health and metrics at http://{admin}"));
     }
-    match generation {
-        Some(number) => context.ui.say(&format!("serving generation {number}")),
-        None => context.ui.say("nothing was applied yet: every call is refused"),
-    }
-}
-
-/// The target that was named, or the only one that is built in.
-pub(crate) fn builtin_target(
-    desired: &Desired,
-    named: Option<&TargetName>,
-) -> Result<TargetName, Failure> {
-    if let Some(name) = named {
-        return Ok(name.clone());
-    }
-    let targets = desired.spec.targets.iter();
-    let builtin: Vec<&TargetName> = targets
-        .filter(|(_, target)| matches!(target, Target::Builtin(_)))
-        .map(|(name, _)| name)
-        .collect();
-    match builtin.as_slice() {
-        [only] => Ok((*only).clone()),
-        [] => Err(Failure::wrong(format!(
-            "environment `{}` has no built-in target",
-            desired.environment
-        ))),
-        many => Err(Failure::wrong(format!(
-            "environment `{}` has {} built-in targets",
-            desired.environment,
-            many.len()
-        ))
-        .help("name one with `--target`")),
+    match (generation, refused) {
+        (_, Some(refused)) => context.ui.alarm(&refusal(*generation, refused)),
+        (Some(number), None) => context.ui.say(&format!("serving generation {number}")),
+        (None, None) => context.ui.say("nothing was applied yet: every call is refused"),
     }
 }
 
@@ -158,6 +189,9 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
     match error {
         StartError::Listen { .. } => {
             failure.help("stop what listens there, or change `listen` of the target")
+        }
+        StartError::NoAddress(_) => {
+            failure.help("write an address and a port, such as 127.0.0.1:8080, and apply")
         }
         StartError::AlreadyRunning { .. } => {
             failure.help("one gateway for each target of a state folder is enough")

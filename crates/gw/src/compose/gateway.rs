@@ -1,49 +1,69 @@
 //! The settings of the built-in gateway of one target.
 
-use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use gw_model::{desired::Desired, environment::Target, id::TargetName, workspace::Source};
-use gw_net::{address::LoopbackReach, client::ClientSettings};
-use gw_proxy::settings::{AccessLog, Bounds, Mode, Settings, Tls};
+use gw_model::{
+    desired::Desired,
+    environment::Target,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+    secret::Redacted,
+};
+use gw_net::client::ClientSettings;
+use gw_policy::{gateway::listen_address, generation::PublicKey};
+use gw_proxy::settings::{AccessLog, Address, Bounds, Mode, Settings, Supply, Tls};
 use gw_secrets::stores::Stores;
 
-use super::{State, SystemClock, Workspace};
+use super::SystemClock;
 use crate::{config::GatewayFile, exit::Failure};
 
-/// Callers come here where the environment says nothing else.
-const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
-
-/// What a gateway is started for, and how.
+/// What a gateway is started for, and how. Nothing of it is read from a declaration.
 #[derive(Debug)]
-pub(crate) struct GatewayPlan<'a> {
-    pub(crate) workspace: &'a Workspace,
-    pub(crate) state: &'a State,
-    pub(crate) desired: &'a Desired,
-    pub(crate) target: &'a TargetName,
+pub(crate) struct GatewayStart<'a> {
+    /// The folder of declarations: secrets in files lie below it.
+    pub(crate) root: &'a Path,
+    /// The target's folder in the state.
+    pub(crate) folder: PathBuf,
+    pub(crate) workspace_id: WorkspaceId,
+    pub(crate) environment: EnvironmentName,
+    pub(crate) target: TargetName,
+    pub(crate) key: PublicKey,
+    pub(crate) supply: Supply,
+    pub(crate) listen: Address,
     pub(crate) file: GatewayFile,
     pub(crate) mode: Mode,
     pub(crate) access_log: Option<AccessLog>,
     /// The variables of this process, for stores of secrets that are variables.
-    pub(crate) variables: BTreeMap<String, gw_model::secret::Redacted<String>>,
+    pub(crate) variables: BTreeMap<String, Redacted<String>>,
 }
 
-pub(crate) fn gateway_settings(plan: GatewayPlan<'_>) -> Result<Settings, Failure> {
-    let GatewayPlan { workspace, state, desired, target, file, mode, access_log, variables } = plan;
-    let listen = listen_address(desired, target)?;
-    let loopback = match desired.source {
-        Source::Local {} => LoopbackReach::Free,
-        Source::Bitbucket { .. }
-        | Source::BitbucketDataCenter { .. }
-        | Source::Github { .. }
-        | Source::Gitlab { .. } => LoopbackReach::Listed,
-    };
-    let listed = desired.spec.egress.iter().map(|pattern| pattern.0.clone()).collect();
-    Ok(Settings {
-        folder: state.target_folder(&desired.environment, target),
-        workspace: state.workspace_id.clone(),
-        environment: desired.environment.clone(),
-        target: target.clone(),
-        verifying_key: state.verifying_key()?,
+pub(crate) fn gateway_settings(start: GatewayStart<'_>) -> Settings {
+    let GatewayStart {
+        root,
+        folder,
+        workspace_id,
+        environment,
+        target,
+        key,
+        supply,
+        listen,
+        file,
+        mode,
+        access_log,
+        variables,
+    } = start;
+    Settings {
+        folder,
+        workspace: workspace_id,
+        environment,
+        target,
+        verifying_key: key,
+        supply,
         listen,
         admin: file.admin,
         public_url: file.public_url,
@@ -52,16 +72,16 @@ pub(crate) fn gateway_settings(plan: GatewayPlan<'_>) -> Result<Settings, Failur
         mode,
         trusted_proxies: file.trusted_proxies,
         upstream_authorities: file.upstream_authorities,
-        providers: ClientSettings { listed, loopback, ..ClientSettings::default() },
+        providers: ClientSettings::default(),
         bounds: Bounds::default(),
         access_log,
         clock: Arc::new(SystemClock),
-        secrets: Arc::new(Stores { root: workspace.folder.root().to_owned(), variables }),
-    })
+        secrets: Arc::new(Stores { root: root.to_owned(), variables }),
+    }
 }
 
-/// Where callers of a target connect.
-pub(crate) fn listen_address(
+/// Where callers of a declared target are to connect.
+pub(crate) fn declared_address(
     desired: &Desired,
     target: &TargetName,
 ) -> Result<SocketAddr, Failure> {
@@ -71,8 +91,9 @@ pub(crate) fn listen_address(
             desired.environment
         )));
     };
-    let text = builtin.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
-    text.parse().map_err(|_| {
+    let declared = builtin.listen.as_deref();
+    listen_address(declared).ok_or_else(|| {
+        let text = declared.unwrap_or_default();
         Failure::wrong(format!("target `{target}` cannot listen at `{text}`"))
             .help("write an address and a port, such as 127.0.0.1:8080")
     })

@@ -56,7 +56,11 @@ pub(crate) fn has_id(folder: &Path) -> bool {
 
 impl State {
     pub(crate) fn locate(context: Context<'_>, root: &Path) -> Result<Self, Failure> {
-        let workspace_id = read_id(root)?;
+        Self::of(context, read_id(root)?)
+    }
+
+    /// The state of a workspace whose id is known.
+    pub(crate) fn of(context: Context<'_>, workspace_id: WorkspaceId) -> Result<Self, Failure> {
         let named = context.surroundings.named_state(context.globals);
         let folder = match named {
             Some(folder) => folder,
@@ -91,6 +95,22 @@ impl State {
     /// Whether there is a state at this moment, and which: another one has another number.
     pub(crate) fn standing(&self) -> Option<u64> {
         fs::metadata(self.folder.join("state.db")).ok().map(|found| found.ino())
+    }
+
+    /// The built-in targets that something is in force on, of this environment or of all.
+    pub(crate) fn in_force(
+        &self,
+        at: Option<&EnvironmentName>,
+    ) -> Vec<(EnvironmentName, TargetName)> {
+        let folders = self.target_folders(at).into_iter();
+        folders
+            .filter(|folder| folder.join("current").exists())
+            .filter_map(|folder| {
+                let environment = folder.parent()?.file_name()?.to_str()?;
+                let target = folder.file_name()?.to_str()?;
+                Some((EnvironmentName::parse(environment).ok()?, TargetName::parse(target).ok()?))
+            })
+            .collect()
     }
 
     /// A generation of a target, where it is still kept and its signature holds.

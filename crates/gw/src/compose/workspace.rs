@@ -1,6 +1,9 @@
 //! A folder of declarations, read once.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use gw_control::source::local::Folder;
 use gw_model::{
@@ -29,6 +32,14 @@ pub(crate) struct Workspace {
     pub(crate) declarations: Option<Declarations>,
     /// What was found while reading; the rest is found environment by environment.
     found: Vec<Diagnostic>,
+}
+
+/// The folder of declarations, without reading what stands in it.
+pub(crate) fn root(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize().map_err(|error| {
+        Failure::wrong(format!("cannot open `{}`: {error}", path.display()))
+            .help("name the folder of declarations with `-w DIR`")
+    })
 }
 
 impl Workspace {

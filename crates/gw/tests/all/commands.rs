@@ -9,6 +9,7 @@ mod hostile;
 mod looking;
 mod machine;
 mod secrets;
+mod serving;
 
 use std::fs;
 

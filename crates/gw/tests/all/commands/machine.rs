@@ -100,10 +100,21 @@ impl Machine {
         self.folder.write("shop/gatewright.yaml", &text.replace(from, to));
     }
 
+    /// Where the demo listens.
+    pub(super) fn listen(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Runs the gateway until the test ends; it listens when this returns.
     pub(super) fn gateway(&self) -> Gateway {
+        self.gateway_with("shop", &[])
+    }
+
+    /// The same, started in another folder or with more arguments.
+    pub(super) fn gateway_with(&self, at: &str, arguments: &[&str]) -> Gateway {
+        let arguments = [&["gateway"], arguments].concat();
         let mut process = self
-            .program("shop", &["gateway"])
+            .program(at, &arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

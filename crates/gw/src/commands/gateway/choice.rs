@@ -1,0 +1,170 @@
+//! Which gateway is started: from the state alone where something was applied. Only where nothing was
+//! does the folder of declarations say what is to be served one day.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use gw_model::{
+    desired::Desired,
+    environment::Target,
+    id::{EnvironmentName, TargetName},
+};
+use gw_policy::{
+    gateway::LISTEN,
+    generation::{Generation, PublicKey},
+};
+use gw_proxy::settings::{Address, Supply};
+
+use super::Gateway;
+use crate::{
+    commands::Context,
+    compose::{self, State, Workspace},
+    exit::Failure,
+};
+
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) state: State,
+    pub(super) environment: EnvironmentName,
+    pub(super) target: TargetName,
+    /// Where its socket and its decisions are, and its generations where they are no single file.
+    pub(super) folder: PathBuf,
+    pub(super) key: PublicKey,
+    pub(super) supply: Supply,
+    pub(super) listen: Address,
+}
+
+impl Choice {
+    pub(super) fn make(
+        command: &Gateway,
+        context: Context<'_>,
+        root: &Path,
+    ) -> Result<Self, Failure> {
+        if let Some(path) = &command.snapshot {
+            return Self::of_snapshot(command, context, root, path);
+        }
+        let state = State::locate(context, root)?;
+        let mut standing = state.in_force(context.globals.env.as_ref());
+        standing.retain(|(_, target)| command.target.as_ref().is_none_or(|it| it == target));
+        let (environment, target, otherwise) = match standing.as_slice() {
+            [(environment, target)] => (environment.clone(), target.clone(), LISTEN),
+            [] => {
+                let workspace = Workspace::read(root)?;
+                let environment = workspace.environment(context)?;
+                let desired = workspace.desired(context, &environment)?;
+                let target = builtin_target(&desired, command.target.as_ref())?;
+                let otherwise = compose::declared_address(&desired, &target)?;
+                (environment, target, otherwise)
+            }
+            many => {
+                let names =
+                    many.iter().map(|(environment, target)| format!("{environment}/{target}"));
+                let names: Vec<String> = names.collect();
+                return Err(Failure::wrong("several targets were applied here")
+                    .help(format!("name one with `--env` and `--target`: {}", names.join(", "))));
+            }
+        };
+        Ok(Self {
+            folder: state.target_folder(&environment, &target),
+            key: state.verifying_key()?,
+            state,
+            environment,
+            target,
+            supply: Supply::Folder,
+            listen: Address::AsServed { otherwise },
+        })
+    }
+
+    fn of_snapshot(
+        command: &Gateway,
+        context: Context<'_>,
+        root: &Path,
+        path: &Path,
+    ) -> Result<Self, Failure> {
+        let key = match &command.key {
+            Some(file) => read_key(file)?,
+            None => State::locate(context, root)
+                .and_then(|state| state.verifying_key())
+                .map_err(|failure| failure.help("or name the key of the snapshot with `--key`"))?,
+        };
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let generation = read_snapshot(&path, &key)?;
+        let state = State::of(context, generation.workspace_id)?;
+        let (environment, target) = (generation.environment, generation.target);
+        let other_environment = context.globals.env.as_ref().is_some_and(|it| *it != environment);
+        if other_environment || command.target.as_ref().is_some_and(|it| *it != target) {
+            return Err(Failure::wrong(format!(
+                "the snapshot was made for {environment}/{target}"
+            )));
+        }
+        let (folder, supply) = if path.is_dir() {
+            (path, Supply::Folder)
+        } else {
+            (state.target_folder(&environment, &target), Supply::File(path))
+        };
+        let listen = Address::AsServed { otherwise: LISTEN };
+        Ok(Self { state, environment, target, folder, key, supply, listen })
+    }
+}
+
+fn read_key(file: &Path) -> Result<PublicKey, Failure> {
+    let refuse = |why: String| Failure::wrong(format!("`{}` {why}", file.display()));
+    let text =
+        fs::read_to_string(file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    PublicKey::parse(&text)
+        .map_err(|_| refuse("is not the public half of a signing key".to_owned()))
+}
+
+/// What a snapshot says of itself: of a folder, one that is signed is enough, whichever is served.
+fn read_snapshot(path: &Path, key: &PublicKey) -> Result<Generation, Failure> {
+    let refuse = |why: String| {
+        Failure::wrong(format!("`{}` is no snapshot: {why}", path.display()))
+            .help("name a file of `generations/` in a target's folder, or that folder")
+    };
+    let read = |file: &Path| {
+        let bytes = fs::read(file).map_err(|error| error.to_string())?;
+        Generation::verify(&bytes, key).map_err(|refusal| refusal.to_string())
+    };
+    if !path.is_dir() {
+        return read(path).map_err(refuse);
+    }
+    let entries = fs::read_dir(path.join("generations"));
+    let entries = entries.map_err(|error| refuse(format!("`generations` {error}")))?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
+    files.sort();
+    let mut why = "it holds no generation".to_owned();
+    for file in files.into_iter().rev() {
+        match read(&file) {
+            Ok(generation) => return Ok(generation),
+            Err(error) => why = error,
+        }
+    }
+    Err(refuse(why))
+}
+
+/// The target that was named, or the only one that is built in.
+fn builtin_target(desired: &Desired, named: Option<&TargetName>) -> Result<TargetName, Failure> {
+    if let Some(name) = named {
+        return Ok(name.clone());
+    }
+    let targets = desired.spec.targets.iter();
+    let builtin: Vec<&TargetName> = targets
+        .filter(|(_, target)| matches!(target, Target::Builtin(_)))
+        .map(|(name, _)| name)
+        .collect();
+    match builtin.as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => Err(Failure::wrong(format!(
+            "environment `{}` has no built-in target",
+            desired.environment
+        ))),
+        many => Err(Failure::wrong(format!(
+            "environment `{}` has {} built-in targets",
+            desired.environment,
+            many.len()
+        ))
+        .help("name one with `--target`")),
+    }
+}
