@@ -24,6 +24,7 @@ use gw_plan::{
 use gw_policy::{gateway::LISTEN, generation::SigningKey};
 use serde_json::Value;
 
+pub(crate) use self::capabilities::missing;
 use self::{client::Client, store::Store};
 
 /// One builtin target of one environment.

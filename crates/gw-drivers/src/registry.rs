@@ -5,14 +5,15 @@ use std::{path::PathBuf, sync::Arc};
 use gw_model::{
     clock::Clock,
     code::Code,
-    diagnostic::Diagnostic,
+    desired::Desired,
+    diagnostic::{Diagnostic, Severity},
     environment::Target,
     id::{EnvironmentName, TargetName, WorkspaceId},
 };
 use gw_plan::driver::Driver;
 use gw_policy::generation::SigningKey;
 
-use crate::builtin::{Builtin, Place};
+use crate::builtin::{self, Builtin, Place};
 
 /// What drivers are made with.
 #[derive(Clone, Debug)]
@@ -52,6 +53,20 @@ impl Registry {
     pub fn folder(&self, environment: &EnvironmentName, target: &TargetName) -> PathBuf {
         self.state.join("targets").join(environment.as_str()).join(target.as_str())
     }
+}
+
+/// What stands in the way of an environment on its targets, as its drivers would say it. Asks nobody.
+pub fn refusals(desired: &Desired) -> Vec<Diagnostic> {
+    let mut found = vec![];
+    for (name, target) in &desired.spec.targets {
+        match target {
+            Target::Builtin(_) => found.extend(builtin::missing(desired, name)),
+            Target::Apim(_) => found.push(*unavailable(&desired.environment, name, "apim")),
+            Target::Tyk(_) => found.push(*unavailable(&desired.environment, name, "tyk")),
+        }
+    }
+    found.retain(|diagnostic| diagnostic.severity() == Severity::Error);
+    found
 }
 
 fn unavailable(environment: &EnvironmentName, name: &TargetName, kind: &str) -> Box<Diagnostic> {

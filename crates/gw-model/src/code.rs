@@ -307,6 +307,10 @@ codes! {
     OtherKind = 2004 Note "written for another kind of target",
         "Native configuration is written for one kind of gateway. A target of another kind serves the \
          portable part and leaves the native part alone.";
+    PlanRefuses = 2005 Warning "a plan would refuse this",
+        "The declarations are right as they are, and this version cannot put them in force in the \
+         environment that is named: `plan` and `apply` would refuse them with the code in the note. \
+         `check` only warns, because the folder may be written for a version that can.";
 
     // GW3xxx: changes and the state of targets.
 

@@ -14,7 +14,7 @@ use gw_model::{
 use gw_policy::service::{Service, ServiceFault};
 
 /// Everything declared for this target that it would not do.
-pub(super) fn missing(desired: &Desired, target: &TargetName) -> Vec<Diagnostic> {
+pub(crate) fn missing(desired: &Desired, target: &TargetName) -> Vec<Diagnostic> {
     let Desired {
         workspace: _,
         source: _,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use gw_control::source::local::Folder;
+use gw_drivers::registry::refusals;
 use gw_model::{
     code::Code,
     desired::Desired,
@@ -62,7 +63,8 @@ impl Workspace {
         if let Some(declarations) = &self.declarations {
             let environments: Vec<&Desired> = declarations.desired_everywhere().collect();
             found.extend(check::policies(&environments));
-            found.extend(environments.into_iter().flat_map(|one| check::findings(one, today)));
+            found.extend(environments.iter().flat_map(|one| check::findings(one, today)));
+            found.extend(environments.into_iter().flat_map(refused_by_a_plan));
         }
         let mut once: Vec<Diagnostic> = vec![];
         for diagnostic in found {
@@ -132,4 +134,22 @@ impl Workspace {
         }
         Failure::new(Exit::Wrong, "the declarations are wrong").note("nothing was changed")
     }
+}
+
+/// What a plan of the environment would refuse because of its targets.
+fn refused_by_a_plan(desired: &Desired) -> Vec<Diagnostic> {
+    let told = |refusal: Diagnostic| {
+        let Diagnostic { code, message, labels, marks, notes, help } = refusal;
+        let environment = &desired.environment;
+        let message = format!("a plan of {environment} refuses this: {message}");
+        let warning = Diagnostic {
+            labels,
+            marks,
+            notes,
+            help,
+            ..Diagnostic::new(Code::PlanRefuses, message)
+        };
+        warning.note(format!("`gatewright explain {code}` tells more"))
+    };
+    refusals(desired).into_iter().map(told).collect()
 }
