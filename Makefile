@@ -40,6 +40,7 @@ checks:
 	cargo xtask tidy
 	cargo xtask licenses
 	cargo xtask schema --check
+	cargo xtask reference --check
 	cargo xtask proofs --check
 
 tests:

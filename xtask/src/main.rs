@@ -9,6 +9,7 @@ mod format;
 mod licenses;
 mod metadata;
 mod proofs;
+mod reference;
 mod repository;
 mod schema;
 mod tidy;
@@ -27,6 +28,7 @@ usage: cargo xtask CHORE
   fmt [--check]       formats, and groups imports
   licenses            checks what is built in: licences, sources, one of each kind
   schema [--check]    writes schemas/gatewright.schema.json from the types
+  reference [--check] writes docs/reference.md from the types, docs/commands.md from the binary
   proofs [--check]    writes docs/requirements.md and docs/threat-model.md from the marks above tests";
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         "fmt" => format::run(&repository, mode),
         "licenses" => licenses::run(&repository),
         "schema" => schema::run(&repository, mode),
+        "reference" => reference::run(&repository, mode),
         "proofs" => proofs::run(&repository, mode),
         _ => return usage(),
     };

@@ -22,19 +22,27 @@ declaration! {
         pub owner: Option<String>, optional, text(128);
         /// the OpenAPI document
         pub openapi: FileRef, required;
+        /// one of several versions that live side by side
         pub version: Option<Version>, optional;
+        /// names of targets that serve it
         pub targets: Vec<TargetName>, or(default_target()), list(name()).at_least(1);
         /// where it goes; everywhere if this is left away
         pub environments: Vec<EnvironmentName>, optional, list(name()).at_least(1);
+        /// where callers find it, beside the paths of its OpenAPI document
         pub listen: Listen, optional;
+        /// the service behind the gateway
         pub upstream: Upstream, required;
         /// who may call; nobody if this is left away
         pub access: Vec<AccessRule>, or(vec![]);
+        /// how often may be called
         pub limits: Vec<Limit>, optional;
+        /// which pages of other origins may call from a browser
         pub cors: Option<Cors>, optional;
+        /// headers that are set or removed on the way
         pub headers: Headers, optional;
         /// whether requests are checked against the OpenAPI document
         pub validate: Validate, or(Validate::Off);
+        /// the largest body of a request
         pub max_body as "maxBody": Option<ByteSize>, optional;
         /// raw configuration for one kind of target
         pub native: Native, optional;
@@ -46,8 +54,11 @@ choice! {
     pub enum FileRef {
         /// path from the workspace root
         File = "file" (String, path()),
+        /// a key of a ConfigMap beside the custom resource
         ConfigMap = "configMap" {
+            /// name of the ConfigMap
             name: String, required, text(253);
+            /// key in it
             key: String, required, text(253);
         },
     }
@@ -56,8 +67,11 @@ choice! {
 declaration! {
     /// Versions of one API that live side by side.
     pub struct Version {
+        /// what the versions have in common
         pub set: String, required, name();
+        /// what callers name this version
         pub name: String, required, text(64).at_least(1);
+        /// where callers name it
         pub place as "in": VersionPlace, or(VersionPlace::Path);
     }
 }
@@ -73,6 +87,7 @@ words! {
 declaration! {
     #[derive(Default)]
     pub struct Listen {
+        /// the host that callers use; that of the target if this is left away
         pub host: Option<String>, optional, text(253).role(Role::Filled).holds(is_host);
         /// stands in front of every path of the OpenAPI document
         pub path: Option<String>, optional, form(512, &form::ROOTED).holds(is_fixed_path);
@@ -85,7 +100,9 @@ declaration! {
     pub struct Upstream {
         /// https URL; ${env.NAME} is filled from the environment
         pub url: String, required, form(2048, &form::UPSTREAM_URL).role(Role::Filled);
+        /// how long an answer may take
         pub timeout: Period, or(Period::HALF_MINUTE);
+        /// how the gateway proves itself to the backend
         pub auth: Option<UpstreamAuth>, optional;
         /// send the backend a short-lived token that says who called
         pub assertion: Option<Assertion>, optional;
@@ -99,23 +116,41 @@ declaration! {
 choice! {
     /// How the gateway proves itself to the backend.
     pub enum UpstreamAuth {
+        /// a secret in a header
         Header = "header" {
+            /// name of the header
             name: String, required, text(128).holds(is_header).not_header(header::is_reserved);
+            /// what stands before the secret, such as `Bearer `
             prefix: String, optional, text(64).role(Role::Filled).holds(is_header_value);
+            /// the secret that is sent
             secret: SecretName, required;
         },
+        /// user name and password
         Basic = "basic" {
+            /// the user name
             username: String, required, text(256).role(Role::Filled);
+            /// the secret that holds the password
             secret: SecretName, required;
         },
-        ClientCertificate = "clientCertificate" { secret: SecretName, required; },
+        /// a certificate of the gateway
+        ClientCertificate = "clientCertificate" {
+            /// the secret that holds certificate and key, as PEM
+            secret: SecretName, required;
+        },
+        /// the managed identity of the gateway
         ManagedIdentity = "managedIdentity" {
+            /// whom its token is for
             audience: String, required, text(512).role(Role::Filled);
         },
+        /// a token by client credentials
         ClientCredentials = "clientCredentials" {
+            /// where the token is asked for
             token_url as "tokenUrl": String, required, form(2048, &form::SECURE_URL);
+            /// the id of the client
             client_id as "clientId": String, required, text(256).role(Role::Filled);
+            /// the secret of the client
             secret: SecretName, required;
+            /// scopes that are asked for
             scopes: Vec<String>, optional, list(text(256).role(Role::Filled));
         },
     }
@@ -124,7 +159,9 @@ choice! {
 declaration! {
     /// A short-lived token, signed by the gateway, that tells the backend who called.
     pub struct Assertion {
+        /// whom the token is for
         pub audience: String, required, text(512).role(Role::Filled);
+        /// the header that carries it
         pub header: String, or("Gatewright-Assertion".to_owned()),
             text(128).holds(is_header).not_header(header::is_reserved_for_assertion);
     }
@@ -133,6 +170,7 @@ declaration! {
 declaration! {
     /// A GET operation that proves that the credential for the backend works.
     pub struct Health {
+        /// operationId from the OpenAPI file
         pub operation: String, required;
     }
 }
@@ -171,6 +209,7 @@ pub type Claims = BTreeMap<String, Vec<String>>;
 declaration! {
     pub struct Limit {
         pub at: Origin, place;
+        /// neither methods nor operations: every operation
         pub methods: Vec<Method>, optional, list(Method::shape()).at_least(1);
         /// operationId from the OpenAPI file
         pub operations: Vec<String>, optional, list(String::shape()).at_least(1);
@@ -192,11 +231,16 @@ words! {
 
 declaration! {
     pub struct Cors {
+        /// origins that may call, `https://host` each
         pub origins: Vec<String>, required,
             list(text(512).role(Role::Filled).holds(is_origin)).at_least(1);
+        /// methods that they may use
         pub methods: Vec<Method>, optional;
+        /// headers that they may send
         pub headers: Vec<String>, optional, list(text(128).holds(is_header));
+        /// whether cookies and certificates go along
         pub credentials: bool, optional;
+        /// how long a browser may remember this
         pub max_age as "maxAge": Option<Period>, optional;
     }
 }
@@ -204,7 +248,9 @@ declaration! {
 declaration! {
     #[derive(Default)]
     pub struct Headers {
+        /// on the way to the backend
         pub request: HeaderEdits, optional;
+        /// on the way back
         pub response: HeaderEdits, optional;
     }
 }
@@ -212,8 +258,10 @@ declaration! {
 declaration! {
     #[derive(Default)]
     pub struct HeaderEdits {
+        /// header to its value
         pub set: BTreeMap<String, String>, optional,
             table(own_header(), text(4096).role(Role::Filled).holds(is_header_value));
+        /// headers that are taken away
         pub remove: Vec<String>, optional, list(own_header());
     }
 }
@@ -233,7 +281,9 @@ declaration! {
     /// Raw configuration for one kind of target.
     #[derive(Default)]
     pub struct Native {
+        /// for Azure API Management
         pub apim: Option<NativeApim>, optional;
+        /// for Tyk
         pub tyk: Option<NativeTyk>, optional;
     }
 }
@@ -241,8 +291,11 @@ declaration! {
 declaration! {
     #[derive(Default)]
     pub struct NativeApim {
+        /// policy elements for requests, after the portable part
         pub inbound: Option<FileRef>, optional;
+        /// policy elements for answers, after the portable part
         pub outbound: Option<FileRef>, optional;
+        /// portable parts that this takes over
         pub replaces: Vec<Portable>, optional, list(Portable::shape()).unique();
     }
 }
@@ -250,7 +303,9 @@ declaration! {
 declaration! {
     #[derive(Default)]
     pub struct NativeTyk {
+        /// a merge patch onto `x-tyk-api-gateway`
         pub patch: Option<FileRef>, optional;
+        /// portable parts that this takes over
         pub replaces: Vec<Portable>, optional, list(Portable::shape()).unique();
     }
 }
@@ -305,7 +360,8 @@ pub fn overrides() -> Shape {
     let field = |name: &'static str| {
         let shape = api.field(name).map(|field| field.shape.clone());
         let shape = shape.unwrap_or_else(|| Shape::of(Kind::Foreign));
-        Field::new(name, if name == "upstream" { shape.loose() } else { shape }, "")
+        let about = api.field(name).map(|field| field.about).unwrap_or_default();
+        Field::new(name, if name == "upstream" { shape.loose() } else { shape }, about)
     };
     let names = ["listen", "upstream", "limits", "cors", "maxBody", "native"];
     let map =

@@ -33,12 +33,15 @@ declaration! {
         pub changes: Vec<ChangeRule>, or(vec![]);
         /// replaces an identity of that name in this environment only
         pub identities: BTreeMap<IdentityName, Identity>, optional, identities();
+        /// what is done about changes that did not go through Gatewright
         pub drift: Drift, or(Drift::default());
         /// what release events do; plan on pullRequest where this is left away
         pub on: Option<Vec<Release>>, optional;
+        /// how deletions are allowed
         pub deletions: Deletions, or(Deletions::default());
         /// differences between targets that somebody takes upon himself
         pub accept: Vec<Accept>, optional;
+        /// who is told what, by channels of the server
         pub notify: Vec<Notify>, optional;
     }
 }
@@ -46,8 +49,11 @@ declaration! {
 choice! {
     /// One gateway.
     pub enum Target {
+        /// the gateway that is part of Gatewright
         Builtin = "builtin" (Builtin),
+        /// an instance of Azure API Management
         Apim = "apim" (Apim),
+        /// a Tyk gateway or dashboard
         Tyk = "tyk" (Tyk),
     }
 }
@@ -56,6 +62,7 @@ declaration! {
     pub struct Builtin {
         /// address and port that callers use
         pub listen: Option<String>, optional, text(64).holds(is_listen_address);
+        /// how many processes serve it
         pub replicas: Option<u32>, optional, whole(1, Some(u32::MAX.into()));
     }
 }
@@ -64,8 +71,11 @@ declaration! {
     pub struct Apim {
         /// the ARM id of the instance
         pub service: String, required, form(512, &form::ARM_ID);
+        /// names of self-hosted gateways that serve it too
         pub gateways: Vec<String>, optional, list(text(128));
+        /// the host that callers use, where it is not that of the instance
         pub host: Option<String>, optional, text(253);
+        /// whether an apply publishes the developer portal
         pub portal: Portal, or(Portal::Keep);
     }
 }
@@ -81,10 +91,15 @@ words! {
 
 declaration! {
     pub struct Tyk {
+        /// address of its management interface
         pub url: String, required, form(2048, &form::HTTP_URL);
+        /// id of the organization
         pub organization: Option<String>, optional, text(64);
+        /// the secret that opens the management interface
         pub credential: SecretName, required;
+        /// which interface answers there
         pub kind: TykKind, or(TykKind::Gateway);
+        /// how Tyk itself reads secrets
         pub secrets: Option<TykSecrets>, optional;
     }
 }
@@ -101,10 +116,26 @@ words! {
 choice! {
     /// How Tyk itself reads secrets.
     pub enum TykSecrets {
-        Env = "env" { prefix: Option<String>, optional, text(64); },
-        File = "file" { directory: String, required, form(512, &form::NO_PARENT); },
-        Vault = "vault" { mount: String, required, text(256); },
-        Consul = "consul" { prefix: Option<String>, optional, text(256); },
+        /// variables of the Tyk process
+        Env = "env" {
+            /// what their names begin with
+            prefix: Option<String>, optional, text(64);
+        },
+        /// files beside Tyk
+        File = "file" {
+            /// their folder
+            directory: String, required, form(512, &form::NO_PARENT);
+        },
+        /// HashiCorp Vault, as Tyk is set up for it
+        Vault = "vault" {
+            /// mount of the engine
+            mount: String, required, text(256);
+        },
+        /// Consul, as Tyk is set up for it
+        Consul = "consul" {
+            /// what the keys begin with
+            prefix: Option<String>, optional, text(256);
+        },
     }
 }
 
@@ -123,17 +154,33 @@ declaration! {
 
 choice! {
     pub enum SecretStore {
-        AzureKeyVault = "azureKeyVault" { url: String, required, form(512, &form::HTTPS_URL); },
+        /// Azure Key Vault
+        AzureKeyVault = "azureKeyVault" {
+            /// address of the vault
+            url: String, required, form(512, &form::HTTPS_URL);
+        },
+        /// HashiCorp Vault
         HashicorpVault = "hashicorpVault" {
+            /// its address
             address: String, required, form(512, &form::SECURE_URL);
+            /// mount of the engine
             mount: String, required, text(256);
         },
+        /// AWS Secrets Manager
         AwsSecretsManager = "awsSecretsManager" {
+            /// its region
             region: String, required, form(32, &form::REGION);
         },
+        /// secrets of the namespace
         Kubernetes = "kubernetes" {},
-        Files = "files" { directory: String, required, form(512, &form::SECRET_FOLDER); },
+        /// files of this machine, one for each secret
+        Files = "files" {
+            /// their folder; a relative one begins at the workspace
+            directory: String, required, form(512, &form::SECRET_FOLDER);
+        },
+        /// variables of the gateway process
         Environment = "environment" {
+            /// what their names begin with
             prefix: Option<String>, optional, form(64, &form::VARIABLE_PREFIX);
         },
     }
@@ -144,7 +191,9 @@ declaration! {
     pub struct SecretAllowance {
         /// secret names; * stands for any part
         pub names: Vec<String>, required, list(form(63, &form::SECRET_NAMES)).at_least(1);
+        /// names of APIs
         pub apis: Vec<ApiName>, required, list(name()).at_least(1).up_to(1024);
+        /// where they may be sent: host names or addresses, * for any part
         pub hosts: Vec<HostPattern>, required, list(HostPattern::shape()).at_least(1);
     }
 }
@@ -158,11 +207,15 @@ declaration! {
     /// Who may change this environment, and how.
     pub struct ChangeRule {
         pub at: Origin, place;
+        /// what they may do
         pub actions: Vec<ChangeAction>, required, list(ChangeAction::shape()).at_least(1).unique();
+        /// names under identities: any of them
         pub identities: Vec<IdentityName>, required, list(name()).at_least(1);
+        /// one value of each named claim must be held
         pub claims: Claims, optional, table(any_key(), list(text(256)).at_least(1));
         /// facts that are checked in the Git host, never taken from a token
         pub commit: Option<CommitRule>, optional;
+        /// when they may do it
         pub hours: Option<Hours>, optional;
         /// this rule also allows a plan that deletes
         pub deletes: bool, or(false);
@@ -192,11 +245,15 @@ declaration! {
     /// Facts that are checked in the Git host, never taken from a token.
     #[derive(Default)]
     pub struct CommitRule {
+        /// the commit is on this branch
         pub branch: Option<String>, optional, form(256, &form::BRANCH);
         /// a tag; with branch: a tag on a commit of that branch
         pub tag: Option<String>, optional, form(256, &form::TAG);
+        /// so many people who are no authors approved it
         pub approvals: Option<u8>, optional, whole(0, Some(10));
+        /// it is signed with a key of people
         pub signed: Option<bool>, optional;
+        /// the same files were applied and verified in these environments
         pub verified_in as "verifiedIn": Vec<EnvironmentName>, optional;
     }
     rules(|map: Shape| map.any_of(vec!["branch", "tag"]))
@@ -204,6 +261,7 @@ declaration! {
 
 declaration! {
     pub struct Hours {
+        /// the days of the week
         pub days: Vec<Day>, required, list(Day::shape()).at_least(1).up_to(7).unique();
         /// `HH:MM`
         pub from: String, required, form(5, &form::TIME);
@@ -230,6 +288,7 @@ declaration! {
     pub struct Drift {
         /// how often to compare
         pub every: Period, or(Period::FIVE_MINUTES);
+        /// tell it, or put it back
         pub then: DriftThen, or(DriftThen::Report);
     }
 }
@@ -246,9 +305,13 @@ words! {
 declaration! {
     /// What a release event does, done as the reserved identity `server`.
     pub struct Release {
+        /// what happened in the Git host
         pub event: ReleaseEvent, required;
+        /// only on this branch
         pub branch: Option<String>, optional, form(256, &form::BRANCH);
+        /// only for this tag; * stands for any part
         pub tag: Option<String>, optional, form(256, &form::TAG);
+        /// what is done then
         pub then as "do": ReleaseAction, required;
     }
 }
@@ -294,9 +357,13 @@ words! {
 declaration! {
     /// A named difference between targets that somebody takes upon himself.
     pub struct Accept {
+        /// code of the difference
         pub code: String, required, form(6, &form::DIFFERENCE_CODE);
+        /// only on this target
         pub target: Option<TargetName>, optional;
+        /// why it is taken
         pub because: String, required, text(512).at_least(10);
+        /// the date after which it is no longer taken
         pub until: Option<Date>, optional;
     }
 }
@@ -304,6 +371,7 @@ declaration! {
 declaration! {
     pub struct Notify {
         pub channel: Channel, flat;
+        /// what is told
         pub on: Vec<Notice>, required, list(Notice::shape()).at_least(1).unique();
     }
 }
@@ -311,7 +379,9 @@ declaration! {
 choice! {
     /// A channel of the server's settings, by its name there.
     pub enum Channel {
+        /// name of a webhook
         Webhook = "webhook" (String, name()),
+        /// name of a mail address
         Email = "email" (String, name()),
     }
 }

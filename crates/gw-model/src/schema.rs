@@ -32,15 +32,17 @@ pub fn text() -> String {
 /// A document of one kind around its `spec`.
 pub fn document(kind: &'static str, spec: Shape) -> Shape {
     let metadata = Map::default()
-        .field(Field::new("name", name(), "").required())
-        .field(Field::new("namespace", crate::shape::text(usize::MAX), ""))
-        .field(Field::new("labels", Shape::of(Kind::Foreign), ""))
-        .field(Field::new("annotations", Shape::of(Kind::Foreign), ""));
+        .field(Field::new("name", name(), "what others call it").required())
+        .field(Field::new("namespace", crate::shape::text(usize::MAX), "of the custom resource"))
+        .field(Field::new("labels", Shape::of(Kind::Foreign), "for other tools"))
+        .field(Field::new("annotations", Shape::of(Kind::Foreign), "for other tools"));
+    let (version, kind) = (Shape::of(Kind::Fixed(API_VERSION)), Shape::of(Kind::Fixed(kind)));
+    let metadata = Shape::of(Kind::Map(metadata));
     let map = Map::default()
-        .field(Field::new("apiVersion", Shape::of(Kind::Fixed(API_VERSION)), "").required())
-        .field(Field::new("kind", Shape::of(Kind::Fixed(kind)), "").required())
-        .field(Field::new("metadata", Shape::of(Kind::Map(metadata)), "").required())
-        .field(Field::new("spec", spec, "").required());
+        .field(Field::new("apiVersion", version, "version of this format").required())
+        .field(Field::new("kind", kind, "what the document declares").required())
+        .field(Field::new("metadata", metadata, "its name").required())
+        .field(Field::new("spec", spec, "what is declared").required());
     Shape::of(Kind::Map(map))
 }
 

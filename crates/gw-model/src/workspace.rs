@@ -43,6 +43,7 @@ declaration! {
 choice! {
     /// Who answers for facts about a commit.
     pub enum Source {
+        /// a repository of Bitbucket Cloud
         Bitbucket = "bitbucket" {
             /// workspace/slug, for people
             repository: String, required, form(256, &form::OWNER_AND_NAME);
@@ -51,20 +52,25 @@ choice! {
             /// what is trusted: the Bitbucket workspace that issues the pipelines' tokens
             workspace_uuid as "workspaceUuid": String, required, form(38, &form::UUID);
         },
+        /// a repository of a Bitbucket Data Center
         BitbucketDataCenter = "bitbucketDataCenter" {
+            /// its address
             url: String, required, form(512, &form::SECURE_URL);
             /// project key
             project: String, required, form(128, &form::PROJECT_KEY);
             /// slug
             repository: String, required, form(128, &form::SLUG);
         },
+        /// a repository of GitHub
         Github = "github" {
             /// owner/name, for people
             repository: String, required, form(256, &form::OWNER_AND_NAME);
             /// what is trusted
             repository_id as "repositoryId": String, required, form(20, &form::NUMBER);
         },
+        /// a project of GitLab
         Gitlab = "gitlab" {
+            /// its address
             url: String, or("https://gitlab.com".to_owned()), form(512, &form::SECURE_URL);
             /// group/name, for people
             project: String, required, form(256, &form::GROUP_AND_NAME);
@@ -79,8 +85,11 @@ choice! {
 choice! {
     /// How the bytes arrive, where not by Git from the source.
     pub enum Delivery {
+        /// by an artifact of Flux; the source still answers for the commit
         Flux = "flux" {
+            /// kind of the Flux source
             kind: FluxKind, required;
+            /// name of the Flux source
             name: String, required, text(253).at_least(1);
             /// folder inside the artifact
             path: String, or(".".to_owned()), form(512, &form::FOLDER_OF_ARTIFACT);
@@ -99,26 +108,36 @@ words! {
 choice! {
     /// A named, verified way of proving who asks.
     pub enum Identity {
+        /// holders of a token of an OpenID Connect issuer
         Oidc = "oidc" (Oidc),
+        /// steps of Bitbucket pipelines, by their identity token
         BitbucketPipelines = "bitbucketPipelines" {
+            /// the audience that the step asks for
             audience: String, required, text(512).at_least(1);
             /// further repositories whose pipelines are this identity
             repositories: Vec<String>, optional, list(form(38, &form::UUID)).at_least(1);
         },
+        /// senders of a webhook whose body is signed with a shared secret
         SignedWebhook = "signedWebhook" {
+            /// whose webhooks: it decides header and form of the signature
             provider: WebhookProvider, required;
+            /// the header of the signature, where the provider does not decide it
             header: Option<String>, optional, text(128).holds(is_header);
+            /// the secret that signs
             secret: SecretName, required;
             /// how long a delivery is refused a second time
             remember: Period, or(Period::WEEK);
         },
+        /// holders of a certificate of these authorities
         ClientCertificate = "clientCertificate" {
+            /// secrets that hold the certificates of the authorities
             authorities: Vec<SecretName>, required, list(shape::<SecretName>()).at_least(1);
         },
         /// a signed GetCallerIdentity request
         AwsIam = "awsIam" {
             /// value of our header among the signed ones
             audience: String, required, text(512).at_least(1);
+            /// AWS account ids that may call
             accounts: Vec<String>, required, list(form(12, &form::ACCOUNT)).at_least(1);
             /// principal ARN, * for any part
             arns: Vec<String>, optional, list(form(2048, &form::ARN)).at_least(1);
@@ -128,13 +147,16 @@ choice! {
 
 declaration! {
     pub struct Oidc {
+        /// exact name of the issuer: `iss` of its tokens, and where its keys are found
         pub issuer: String, required, form(512, &form::SECURE_URL);
+        /// a token must be meant for one of these
         pub audiences: Vec<String>, required, list(text(512).at_least(1)).at_least(1);
         /// the claim that names the caller
         pub subject: String, or("sub".to_owned()), text(128);
         /// what this issuer signs with; never taken from the token
         pub algorithms: Vec<Algorithm>, or(vec![Algorithm::Rs256]),
             list(shape::<Algorithm>()).at_least(1).unique();
+        /// how far the clocks may differ
         pub clock_skew as "clockSkew": Period, or(Period::MINUTE);
         /// claim name to its path in the token
         pub rename: BTreeMap<String, String>, optional, table(any_key(), text(128));
@@ -188,12 +210,15 @@ declaration! {
 
 choice! {
     pub enum Team {
+        /// these people
         People = "people" (
             Vec<PersonName>, list(name().about("a name under people")).at_least(1).up_to(1024)
         ),
         /// whoever this identity proves to hold these claims
         Holders = "holders" {
+            /// the identity that they prove
             identity: IdentityName, required, name().reserved(&["local"]);
+            /// one value of each named claim must be held
             claims: Claims, required, claims().at_least(1);
         },
     }

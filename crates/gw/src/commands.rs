@@ -11,6 +11,7 @@ mod explain;
 mod gateway;
 mod history;
 mod init;
+mod manual;
 mod plan;
 mod rollback;
 mod show;
@@ -96,6 +97,8 @@ enum Command {
     Doctor(doctor::Doctor),
     Completion(completion::Completion),
     Version(version::Version),
+    #[command(hide = true)]
+    Manual(manual::Manual),
 }
 
 /// What a command is given.
@@ -188,6 +191,7 @@ impl Command {
             Self::Doctor(command) => command.run(context).await,
             Self::Completion(command) => command.run(context),
             Self::Version(command) => command.run(context),
+            Self::Manual(command) => command.run(context),
         }
     }
 }

@@ -103,3 +103,27 @@ fn compare(ours: &Json, theirs: &Json, path: &str, differences: &mut Vec<String>
         (one, two) => differences.push(format!("~ {path}: {one} instead of {two}")),
     }
 }
+
+/// The reference and the hover of an editor are made of these.
+#[test]
+fn every_field_says_what_it_means() {
+    fn find(schema: &Json, path: &str, silent: &mut Vec<String>) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            if field["description"].as_str().is_none_or(str::is_empty) {
+                silent.push(path.clone());
+            }
+            find(field, &path, silent);
+        }
+        for below in ["items", "additionalProperties"] {
+            if schema[below].is_object() {
+                find(&schema[below], &format!("{path}.*"), silent);
+            }
+        }
+    }
+    let mut silent = vec![];
+    for kind in json_schema()["oneOf"].as_array().into_iter().flatten() {
+        find(kind, "", &mut silent);
+    }
+    assert!(silent.is_empty(), "{silent:?}");
+}

@@ -8,6 +8,7 @@ mod hook;
 mod hostile;
 mod looking;
 mod machine;
+mod policies;
 mod secrets;
 mod serving;
 
@@ -100,4 +101,14 @@ fn mistakes_end_with_two() {
     machine.edit("limits:", "limitz:");
     assert_eq!(machine.ends("shop", &["check"]), 2);
     assert_eq!(machine.ends("shop", &["apply"]), 2);
+}
+
+#[test]
+fn the_page_of_the_commands_is_current() {
+    let machine = Machine::new();
+    let printed = machine.run(".", &["manual"]);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.md");
+    let page = fs::read_to_string(page).expect("the page exists");
+    let printed = String::from_utf8(printed.stdout).expect("output is text");
+    assert!(page == printed, "run `cargo xtask reference` and commit docs/commands.md");
 }
