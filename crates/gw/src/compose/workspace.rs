@@ -1,6 +1,7 @@
 //! A folder of declarations, read once.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +14,7 @@ use gw_model::{
     diagnostic::{Diagnostic, Severity},
     id::EnvironmentName,
     load::{Declarations, load},
-    source::Sources,
+    source::{Origin, Sources},
 };
 use gw_plan::digest::Digest;
 use gw_policy::check;
@@ -21,6 +22,7 @@ use time::Date;
 
 use crate::{
     commands::Context,
+    config,
     diagnostics::{self, Paint},
     exit::{Exit, Failure},
 };
@@ -49,12 +51,10 @@ impl Workspace {
             Failure::wrong(error.to_string()).help("name the folder of declarations with `-w DIR`")
         })?;
         let loaded = load(&folder);
-        Ok(Self {
-            folder,
-            sources: loaded.sources,
-            declarations: loaded.declarations,
-            found: loaded.diagnostics,
-        })
+        let mut found = loaded.diagnostics;
+        found.extend(secret_in_settings(folder.root()));
+        let (sources, declarations) = (loaded.sources, loaded.declarations);
+        Ok(Self { folder, sources, declarations, found })
     }
 
     /// Everything there is to say about the declarations, in every environment, each thing once.
@@ -134,6 +134,19 @@ impl Workspace {
         }
         Failure::new(Exit::Wrong, "the declarations are wrong").note("nothing was changed")
     }
+}
+
+/// Settings among the declarations are not read, and are committed with them all the same.
+fn secret_in_settings(root: &Path) -> Option<Diagnostic> {
+    let text = fs::read_to_string(root.join(config::SETTINGS)).ok()?;
+    let (line, kind) = config::pasted_secret(&text)?;
+    let at = Origin { file: config::SETTINGS.to_owned(), line: u32::try_from(line).ok()? };
+    let told = Diagnostic::new(Code::Secret, format!("{kind} stands in a file of the workspace"));
+    Some(
+        told.on(&at, "not shown")
+            .help("settings name files that hold secrets, never secrets themselves")
+            .help("whoever could read this file knows it now: replace it"),
+    )
 }
 
 /// What a plan of the environment would refuse because of its targets.

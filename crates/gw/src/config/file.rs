@@ -7,7 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gw_model::{code::Code, secret::Redacted};
+use gw_model::{
+    code::Code,
+    leak::{self, Look},
+    secret::Redacted,
+};
 use serde::Deserialize;
 
 use crate::exit::Failure;
@@ -27,7 +31,7 @@ pub(crate) struct GatewayFile {
     pub(crate) upstream_authorities: Vec<u8>,
 }
 
-const NAME: &str = "gatewright.toml";
+pub(crate) const NAME: &str = "gatewright.toml";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -65,6 +69,14 @@ impl GatewayFile {
             None => return Ok(Self::default()),
         };
         let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        // Before anything that could repeat a line of it.
+        if let Some((line, kind)) = pasted_secret(&text) {
+            return Err(Failure::wrong(format!("{kind} stands in the settings"))
+                .coded(Code::Secret)
+                .note(format!("{}:{line}, not shown", path.display()))
+                .help("settings name files that hold secrets, never secrets themselves")
+                .help("whoever could read this file knows it now: replace it"));
+        }
         let written = parse(&text).map_err(|(line, message)| {
             Failure::wrong(message)
                 .coded(Code::SettingsWrong)
@@ -106,6 +118,12 @@ pub(crate) fn passed_over(named: Option<&Path>, workspace: &Path) -> Option<Stri
             path.display()
         )
     })
+}
+
+/// A line with the value of a secret in it, and what kind of secret; looked for as in declarations.
+pub(crate) fn pasted_secret(text: &str) -> Option<(usize, &'static str)> {
+    let kind = |line: &str| leak::find(line, Look::Everything).map(|leak| leak.kind);
+    (1..).zip(text.lines()).find_map(|(number, line)| Some((number, kind(line)?)))
 }
 
 /// The settings, or the line and what is wrong there.

@@ -39,3 +39,24 @@ fn settings_come_from_the_state_or_by_name_and_never_from_the_declarations() {
     assert_eq!(passed_over(Some(&planted), workspace.path()), None);
     assert_eq!(passed_over(None, state.path().parent().unwrap()), None);
 }
+
+/// Shows S0.13: holds
+#[test]
+fn a_pasted_secret_is_refused_with_its_line_and_never_repeated() {
+    let state = tempfile::tempdir().unwrap();
+    let secret = ["AKIA", "J7Q2M4X9B3N8V5T1"].concat();
+    for text in [
+        format!("[gateway]\n# {secret}\n"),
+        format!("[tls]\ncertificate = \"{secret}\"\nkey = \"key.pem\"\n"),
+        format!("[gateway]\n{secret} = 1\n"),
+    ] {
+        fs::write(state.path().join(NAME), text).unwrap();
+        let refused = GatewayFile::read(None, state.path()).unwrap_err();
+        assert_eq!(refused.code, Some(Code::Secret));
+        assert!(refused.notes[0].ends_with("gatewright.toml:2, not shown"), "{:?}", refused.notes);
+        assert!(!format!("{refused:?}").contains(&secret), "{refused:?}");
+    }
+    let good = "[gateway]\npublicUrl = \"https://api.example.com/orders/v1\"\nthreads = 4\n";
+    fs::write(state.path().join(NAME), good).unwrap();
+    assert!(GatewayFile::read(None, state.path()).is_ok());
+}

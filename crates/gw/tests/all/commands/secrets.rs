@@ -16,7 +16,7 @@ const PLACES: [(&str, &str); 4] = [
 /// What only a secret has; the prefix alone gives nothing away.
 const TAIL: &str = "J7Q2M4X9B3N8V5T1";
 
-/// Shows S0.13: part (settings of a process are read elsewhere)
+/// Shows S0.13: holds
 /// Shows S4.19: part (rotations are not counted yet)
 #[test]
 fn a_pasted_secret_is_refused_counted_and_never_repeated() {
@@ -40,4 +40,19 @@ fn a_pasted_secret_is_refused_counted_and_never_repeated() {
         assert!(machine.says(&["status"]).contains("literal secrets  1"), "{to}");
         assert!(!machine.has_state());
     }
+}
+
+/// Shows S0.13: holds
+/// Shows S4.1: part (history is not searched)
+#[test]
+fn settings_among_the_declarations_are_searched_too() {
+    let machine = Machine::with_shop();
+    machine.folder.write("shop/gatewright.toml", &format!("[gateway]\n# AKIA{TAIL}\n"));
+    for command in [&["check"] as &[&str], &["plan"], &["apply"]] {
+        let (told, code) = machine.tells(command);
+        assert_eq!(code, 2, "{told}");
+        assert!(told.contains("GW1501") && told.contains("gatewright.toml:2"), "{told}");
+        assert!(!told.contains(TAIL), "{told}");
+    }
+    assert!(machine.says(&["status"]).contains("literal secrets  1"));
 }
