@@ -3,9 +3,11 @@
 mod again;
 mod changes;
 mod dev;
+mod documents;
 mod examples;
 mod hook;
 mod hostile;
+mod interrupted;
 mod looking;
 mod machine;
 mod policies;

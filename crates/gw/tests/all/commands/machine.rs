@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -87,11 +88,15 @@ impl Machine {
         let Output { status, stdout, stderr } = self.run("shop", arguments);
         let all = [stdout, stderr].concat();
         let text = String::from_utf8(all).expect("output is text");
+        (self.steady(&text), status.code().expect("it ends by itself"))
+    }
+
+    /// A text without what differs from run to run.
+    pub(super) fn steady(&self, text: &str) -> String {
         let text = text
             .replace(&format!(":{}", self.port), ":PORT")
             .replace(&self.folder.root().display().to_string(), "ROOT");
-        let lines: Vec<String> = text.lines().map(kept_indent).collect();
-        (lines.join("\n"), status.code().expect("it ends by itself"))
+        text.lines().map(kept_indent).collect::<Vec<_>>().join("\n")
     }
 
     pub(super) fn edit(&self, from: &str, to: &str) {
@@ -149,6 +154,12 @@ impl Machine {
         let said = dev.read();
         assert!(said.accepted, "{}", said.words);
         dev
+    }
+
+    /// The state folder of the demo.
+    pub(super) fn state(&self) -> PathBuf {
+        let id = self.folder.read("shop/.gatewright/id");
+        self.folder.path("home/.local/state/gatewright").join(id.trim())
     }
 
     /// Whether anything was written for this user.
