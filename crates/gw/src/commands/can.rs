@@ -10,7 +10,12 @@ use std::{
 };
 
 use clap::Args;
-use gw_model::{clock::Clock, desired::Desired, id::IdentityName, workspace::Identity};
+use gw_model::{
+    clock::Clock,
+    desired::Desired,
+    id::{IdentityName, TargetName},
+    workspace::Identity,
+};
 use gw_policy::{
     can::{Answer, Matrix, Question, WhoCan},
     decision::DecisionId,
@@ -50,6 +55,9 @@ pub(crate) struct Can {
     /// The host of the call, where APIs have hosts of their own.
     #[arg(long, value_name = "HOST", default_value = "localhost")]
     host: String,
+    /// The address that the call comes from, where a condition or a policy looks at it.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    ip: IpAddr,
     /// A claim that the caller holds; may be given several times.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
     claims: Vec<(String, String)>,
@@ -68,8 +76,8 @@ pub(crate) struct Can {
     #[arg(long, num_args = 2, value_names = ["METHOD", "PATH"], conflicts_with = "who")]
     who_can: Option<Vec<String>>,
     /// Which target's view of the world; not needed where the environment has only one.
-    #[arg(long, value_name = "NAME", value_parser = gw_model::id::TargetName::parse)]
-    target: Option<gw_model::id::TargetName>,
+    #[arg(long, value_name = "NAME", value_parser = TargetName::parse)]
+    target: Option<TargetName>,
 }
 
 #[derive(Serialize)]
@@ -88,13 +96,8 @@ impl Can {
         let workspace = Workspace::read(&context.globals.workspace)?;
         let environment = workspace.environment(context)?;
         let desired = workspace.desired(context, &environment)?;
-        let target = match &self.target {
-            Some(target) => target.clone(),
-            None => desired.spec.targets.keys().next().cloned().ok_or_else(|| {
-                Failure::wrong(format!("environment `{environment}` has no target"))
-            })?,
-        };
-        let snapshot = Snapshot::compile(&desired, &target)
+        let target = self.target(&desired)?;
+        let snapshot = Snapshot::compile(&desired, target)
             .map_err(|found| workspace.refuse(context, &found))?;
         let name = environment.as_str();
         if self.matrix {
@@ -122,11 +125,32 @@ impl Can {
             method,
             host: &self.host,
             path,
-            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip: self.ip,
             now: SystemClock.now(),
         });
         tell(context, "gatewright.io/can/v1", name, &answer, Answer::to_string);
         Ok(if answer.allowed { Exit::Done } else { Exit::Denied })
+    }
+
+    /// Whose view is asked for. Targets serve different APIs, so none is preferred.
+    fn target<'d>(&self, desired: &'d Desired) -> Result<&'d TargetName, Failure> {
+        let environment = &desired.environment;
+        let names: Vec<&TargetName> = desired.spec.targets.keys().collect();
+        let list = || names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        let wanted = self.target.as_ref();
+        match (wanted, names.as_slice()) {
+            (None, [only]) => Ok(only),
+            (Some(wanted), names) => {
+                names.iter().copied().find(|name| *name == wanted).ok_or_else(|| {
+                    Failure::wrong(format!("environment `{environment}` has no target `{wanted}`"))
+                        .help(format!("declared are: {}", list()))
+                })
+            }
+            (None, _) => {
+                Err(Failure::wrong(format!("environment `{environment}` has several targets"))
+                    .help(format!("name one with `--target`: {}", list())))
+            }
+        }
     }
 
     /// The caller that WHO describes.

@@ -40,6 +40,8 @@ struct Document<'a> {
     schema: &'static str,
     object: &'a str,
     lines: Vec<Shown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policies: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -62,21 +64,17 @@ impl Show {
             Failure::wrong(format!("there is no `{}`", self.object))
                 .help("name one: api/NAME, environment/NAME or workspace")
         })?;
+        let policies = if self.policies { Some(cedar(context, &workspace)?) } else { None };
         match context.ui.form {
             Form::Json => context.ui.json(&Document {
                 schema: "gatewright.io/show/v1",
                 object: &self.object,
                 lines: lines.iter().map(shown).collect(),
+                policies,
             }),
-            Form::Text => context.ui.result(&text(&lines)),
-        }
-        if self.policies {
-            let environment = workspace.environment(context)?;
-            let desired = workspace.desired(context, &environment)?;
-            for target in desired.spec.targets.keys().take(1) {
-                let snapshot = Snapshot::compile(&desired, target)
-                    .map_err(|found| workspace.refuse(context, &found))?;
-                context.ui.result(&snapshot.printed());
+            Form::Text => {
+                context.ui.result(&text(&lines));
+                context.ui.result(&policies.unwrap_or_default());
             }
         }
         Ok(Exit::Done)
@@ -95,6 +93,23 @@ impl Show {
                 .help("name one: api/NAME, environment/NAME or workspace")),
         }
     }
+}
+
+/// The Cedar of every target; where there are several, each under its name.
+fn cedar(context: Context<'_>, workspace: &Workspace) -> Result<String, Failure> {
+    let environment = workspace.environment(context)?;
+    let desired = workspace.desired(context, &environment)?;
+    let several = desired.spec.targets.len() > 1;
+    let mut cedar = String::new();
+    for target in desired.spec.targets.keys() {
+        let snapshot = Snapshot::compile(&desired, target)
+            .map_err(|found| workspace.refuse(context, &found))?;
+        if several {
+            cedar.push_str(&format!("// target {target}\n"));
+        }
+        cedar.push_str(&snapshot.printed());
+    }
+    Ok(cedar)
 }
 
 fn shown(line: &Line) -> Shown<'_> {

@@ -185,7 +185,7 @@ fn the_cedar_that_equals_the_rules_follows_the_document() {
     let whole = machine.tells(&["show", "api/orders"]).0;
     let both = machine.tells(&["show", "api/orders", "--policies"]).0;
     let cedar = both.strip_prefix(&whole).expect("it begins with the document");
-    insta::assert_snapshot!(cedar, @r#"
+    insta::assert_snapshot!(cedar.trim(), @r#"
     @id("api/orders/access[0]")
     @source("gatewright.yaml:29")
     permit (

@@ -91,3 +91,49 @@ fn a_token_is_asked_about_without_being_repeated() {
     assert!(told.contains("the gateway would refuse this token"), "{told}");
     assert!(!told.contains("no-token"), "{told}");
 }
+
+/// Two targets, and an API that only the second one serves.
+fn two_targets() -> Machine {
+    let machine = Machine::with_shop();
+    machine.edit("    default: { builtin", "    alpha: { builtin: {} }\n    edge: { builtin");
+    machine.edit("  openapi: {", "  targets: [edge]\n  openapi: {");
+    machine
+}
+
+#[test]
+fn where_there_are_several_targets_none_is_preferred() {
+    let machine = two_targets();
+    let ask = ["can", "demo", "GET", "/orders"];
+    let (told, code) = machine.tells(&ask);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("name one with `--target`: alpha, edge"), "{told}");
+    assert_eq!(machine.ends("shop", &[&ask[..], &["--target", "edge"]].concat()), 0);
+    assert_eq!(machine.ends("shop", &[&ask[..], &["--target", "alpha"]].concat()), 3);
+    let (told, code) = machine.tells(&[&ask[..], &["--target", "west"]].concat());
+    assert_eq!(code, 2, "{told}");
+    let cedar = machine.says(&["show", "api/orders", "--policies"]);
+    let (_, edge) = cedar.split_once("// target edge").expect("each target has its part");
+    assert!(edge.contains("permit"), "{cedar}");
+}
+
+#[test]
+fn an_address_can_be_asked_about() {
+    let machine = Machine::with_shop();
+    let inside = "forbid (principal, action == Gatewright::Action::\"call\", resource)\n\
+                  unless { context.ip.isInRange(ip(\"10.0.0.0/8\")) };\n";
+    machine.folder.write("shop/policies/inside.cedar", inside);
+    let ask = ["can", "demo", "GET", "/orders"];
+    assert_eq!(machine.ends("shop", &ask), 3);
+    assert_eq!(machine.ends("shop", &[&ask[..], &["--ip", "10.1.2.3"]].concat()), 0);
+}
+
+#[test]
+fn a_demo_is_not_written_into_a_workspace() {
+    let machine = Machine::with_shop();
+    let (told, code) = machine.tells(&["init", "--demo", "shop"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("would hold another one"), "{told}");
+    let again: serde_json::Value =
+        serde_json::from_str(&machine.says(&["init", "--id", "--json"])).expect("it prints JSON");
+    assert_eq!(again["wrote"], serde_json::json!([]));
+}
