@@ -161,10 +161,10 @@ pub(super) async fn find_decision(
                 .help("start one: `gatewright gateway`"))
         }
         (None, None, Wanted::Last) => Err(Failure::wrong("no call was decided yet")),
-        (None, None, Wanted::Id(id)) => {
-            Err(Failure::wrong(format!("no gateway remembers the decision `{id}`"))
-                .help("the decision log is bounded: the oldest decisions go first"))
-        }
+        (None, None, Wanted::Id(id)) => Err(Failure::wrong(format!(
+            "no gateway remembers the decision `{id}`"
+        ))
+        .help("of calls that were allowed only some are kept, and the oldest decisions go first")),
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use gw_model::id::{WorkspaceId, is_name};
+use gw_model::{
+    code::Code,
+    id::{WorkspaceId, is_name},
+};
 use serde::Serialize;
 
 use super::Context;
@@ -82,6 +85,13 @@ impl Init {
     pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let workspace = context.globals.workspace.as_path();
         let folder = match self.demo {
+            Some(Demo::Shop) if workspace.join("gatewright.yaml").exists() => {
+                return Err(Failure::wrong(
+                    "this folder is a workspace, and would hold another one",
+                )
+                .note("nothing was written")
+                .help("go to another folder, or name one with `-w DIR`"));
+            }
             Some(Demo::Shop) => workspace.join("shop"),
             None => workspace.to_owned(),
         };
@@ -89,6 +99,10 @@ impl Init {
         if compose::has_id(&folder) {
             if files.is_empty() && !self.hook {
                 context.ui.say("nothing to do: .gatewright/id exists");
+                if context.ui.form == Form::Json {
+                    let wrote = vec![];
+                    context.ui.json(&Document { schema: "gatewright.io/init/v1", wrote });
+                }
                 return Ok(Exit::Done);
             }
         } else {
@@ -119,6 +133,7 @@ impl Init {
         match &self.from {
             Some(_) if self.target != Kind::Builtin => {
                 Err(Failure::wrong("only workspaces for the built-in gateway can be written yet")
+                    .coded(Code::TargetKindUnavailable)
                     .help("leave out `--target`"))
             }
             Some(document) => from_openapi(document),

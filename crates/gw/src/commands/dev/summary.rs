@@ -39,10 +39,11 @@ fn rule(rule: &AccessRule) -> String {
                     name => format!("{name} {}", values.join(" or ")),
                 })
                 .collect();
-            if when.is_some() {
-                parts.push("a condition".to_owned());
+            if parts.is_empty() {
+                parts.push("any signed-in caller".to_owned());
             }
-            if parts.is_empty() { "any signed-in caller".to_owned() } else { parts.join(" and ") }
+            let condition = if when.is_some() { " under a condition" } else { "" };
+            format!("{}{condition}", parts.join(" and "))
         }
     };
     format!("{what}{who}")

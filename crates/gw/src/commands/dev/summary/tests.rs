@@ -35,7 +35,11 @@ fn rules_are_said_in_the_words_of_their_declaration() {
     );
     assert_eq!(
         said(proven(&[], &[("dept", &["x"]), ("groups", &["a"])], Some("true"))),
-        "dept x and group a and a condition"
+        "dept x and group a under a condition"
+    );
+    assert_eq!(
+        said(proven(&[Method::Get], &[], Some("true"))),
+        "GET any signed-in caller under a condition"
     );
     let public = AccessRule { who: Who::Public, ..proven(&[Method::Get], &[], None) };
     assert_eq!(said(public), "GET anyone");
