@@ -13,6 +13,7 @@ use gw_model::{
     id::{EnvironmentName, TargetName, WorkspaceId},
 };
 use gw_plan::{
+    difference::compare,
     digest::Digest,
     driver::{Class, Driver, Object, Stamp, Step, TargetError},
     plan::{Script, TargetScript},
@@ -20,7 +21,7 @@ use gw_plan::{
 use time::OffsetDateTime;
 
 use self::act::Act;
-use crate::store::{Ending, Outcome, StepRecord, StepState, Store, StoreError, Written};
+use crate::store::{ActName, Ending, Outcome, StepRecord, StepState, Store, StoreError, Written};
 
 /// What an execution works with.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +47,7 @@ pub trait Listener: fmt::Debug + Send + Sync {
 pub struct News<'a> {
     pub number: u64,
     pub target: &'a TargetName,
-    pub step: &'static str,
+    pub step: ActName,
     pub moment: Moment<'a>,
 }
 
@@ -83,10 +84,10 @@ pub enum Halt {
     /// The ground moved, or the target is not to be had; nothing was written, the change is over.
     NotBegun(TargetError),
     /// Running it again continues.
-    HalfWay { step: &'static str, target: TargetName, reach: Reach, error: TargetError },
+    HalfWay { step: ActName, target: TargetName, reach: Reach, error: TargetError },
     /// The environment has no such target any more.
     NoDriver(TargetName),
-    /// Callers may see the new state already, so it cannot be given up.
+    /// Callers may meet the new state already, so it cannot be given up.
     TooLate,
 }
 
@@ -109,7 +110,9 @@ pub async fn execute(work: Work<'_>, script: &Script) -> Result<Executed, Halt> 
     let journal = work.store.steps(work.environment, work.number).await?;
     for (position, (part, act)) in (0u32..).zip(act::acts(script)) {
         let known = journal.iter().find(|record| record.position == position);
-        if known.is_some_and(|record| record.state == StepState::Done) {
+        if known.is_some_and(|record| record.state == StepState::Done)
+            && !(act.name() == ActName::Stage && is_cleared(&journal, part))
+        {
             continue;
         }
         // Once we write, the target moves because of us; the conditions of the steps watch on.
@@ -148,42 +151,74 @@ pub async fn abandon(work: Work<'_>, script: &Script) -> Result<(), Halt> {
     if reach(&journal) == Reach::New {
         return Err(Halt::TooLate);
     }
-    for part in &script.targets {
-        let staged = |record: &StepRecord| record.target == part.target && record.name == "stage";
-        if !journal.iter().any(staged) {
-            continue;
-        }
-        let position = u32::try_from(journal.len()).unwrap_or(u32::MAX);
-        let act = Act::Step(&Step::Abandon);
-        if let Err(error) = work.perform(position, part, act).await? {
-            let target = part.target.clone();
-            return Err(Halt::HalfWay { step: act.name(), target, reach: Reach::Former, error });
-        }
-    }
+    work.clear(script, &journal).await?;
     work.end(Outcome::Abandoned, None, None).await?;
     Ok(())
 }
 
+/// Ends a change that stopped half way so that another one can begin from what is there now. What
+/// was only staged is removed; what a target took over counts as written.
+pub async fn supersede(work: Work<'_>, script: &Script) -> Result<(), Halt> {
+    let journal = work.store.steps(work.environment, work.number).await?;
+    work.clear(script, &journal).await?;
+    let mut taken = vec![];
+    for part in &script.targets {
+        let reached =
+            |record: &StepRecord| record.target == part.target && record.name.reaches_callers();
+        if journal.iter().any(reached) {
+            let driver = work.driver(part)?;
+            let observed = driver.observe().await;
+            let observed =
+                observed.map_err(|error| half_way(part, Act::ReadBack, &journal, error))?;
+            let former = work.store.written(work.environment, &part.target).await?;
+            taken.push(self::taken(driver, part, former, &observed.objects));
+        }
+    }
+    let refused = journal.iter().rev().find(|record| record.state == StepState::Failed);
+    let detail = refused.and_then(|record| record.detail.clone());
+    let ending =
+        Ending { outcome: Outcome::Superseded, detail, at: work.clock.now(), written: Some(taken) };
+    work.store.end(work.environment, work.number, &ending).await?;
+    Ok(())
+}
+
+/// What a target holds of a change that stopped half way: the new form of an object where it is
+/// there, else what was written before.
+pub fn taken(
+    driver: &dyn Driver,
+    part: &TargetScript,
+    former: Written,
+    live: &[Object],
+) -> Written {
+    let mut former = former.objects;
+    let mut taken = written(part);
+    for difference in compare(driver, &part.wanted, &part.wanted, live) {
+        let key = difference.key.to_string();
+        match former.remove(&key) {
+            Some(document) => taken.objects.insert(key, document),
+            None => taken.objects.remove(&key),
+        };
+    }
+    taken
+}
+
+/// Whether a target refused a step of the change: the same again would be refused again.
+pub fn is_refused(journal: &[StepRecord]) -> bool {
+    journal.iter().any(|record| record.state == StepState::Failed)
+}
+
 /// Whether callers may have seen the new state.
 pub fn reach(journal: &[StepRecord]) -> Reach {
-    let seen = |record: &StepRecord| {
-        matches!(record.name.as_str(), "write" | "delete" | "switch")
-            && record.state != StepState::Failed
-    };
+    let seen =
+        |record: &StepRecord| record.name.reaches_callers() && record.state != StepState::Failed;
     if journal.iter().any(seen) { Reach::New } else { Reach::Former }
 }
 
-/// Whether the target may have done what it did not confirm.
-fn leaves_doubt(error: &TargetError) -> bool {
-    match error {
-        TargetError::Unreachable { .. } | TargetError::Broken { .. } => true,
-        TargetError::Busy { .. }
-        | TargetError::Moved { .. }
-        | TargetError::Foreign { .. }
-        | TargetError::Refused { .. }
-        | TargetError::Differs { .. }
-        | TargetError::Misbehaves { .. } => false,
-    }
+/// Whether what was staged on a target was removed again, so that nothing is there to switch to.
+fn is_cleared(journal: &[StepRecord], part: &TargetScript) -> bool {
+    let cleared =
+        |record: &StepRecord| record.target == part.target && record.name == ActName::Abandon;
+    journal.iter().any(cleared)
 }
 
 impl<'a> Work<'a> {
@@ -199,7 +234,7 @@ impl<'a> Work<'a> {
         let mut record = StepRecord {
             position,
             target: part.target.clone(),
-            name: act.name().to_owned(),
+            name: act.name(),
             state: StepState::Intended,
             detail: None,
             began_at,
@@ -212,7 +247,7 @@ impl<'a> Work<'a> {
         let ended_at = self.clock.now();
         let (state, words) = match &acted {
             Ok(words) => (StepState::Done, words.clone()),
-            Err(error) if leaves_doubt(error) => (StepState::Intended, error.to_string()),
+            Err(error) if error.may_have_acted() => (StepState::Intended, error.to_string()),
             Err(error) => (StepState::Failed, error.to_string()),
         };
         record.state = state;
@@ -225,6 +260,24 @@ impl<'a> Work<'a> {
         };
         self.tell(part, act, moment).await;
         Ok(acted.map(drop))
+    }
+
+    /// Removes what was staged. Each target has a place of its own in the journal, behind all acts.
+    async fn clear(self, script: &Script, journal: &[StepRecord]) -> Result<(), Halt> {
+        let behind = act::acts(script).len();
+        for (index, part) in script.targets.iter().enumerate() {
+            let staged =
+                |record: &StepRecord| record.target == part.target && record.name == ActName::Stage;
+            if !journal.iter().any(staged) {
+                continue;
+            }
+            let position = u32::try_from(behind + index).unwrap_or(u32::MAX);
+            let act = Act::Step(&Step::Abandon);
+            if let Err(error) = self.perform(position, part, act).await? {
+                return Err(half_way(part, act, journal, error));
+            }
+        }
+        Ok(())
     }
 
     /// Asks a busy target again, a few times.
@@ -258,7 +311,6 @@ impl<'a> Work<'a> {
         error: TargetError,
     ) -> Result<Halt, StoreError> {
         let journal = self.store.steps(self.environment, self.number).await?;
-        let reach = reach(&journal);
         match act {
             Act::Recheck => {
                 self.end(Outcome::Failed, Some(&error), None).await?;
@@ -270,7 +322,7 @@ impl<'a> Work<'a> {
             }
             Act::Step(_) => {}
         }
-        Ok(Halt::HalfWay { step: act.name(), target: part.target.clone(), reach, error })
+        Ok(half_way(part, act, &journal, error))
     }
 
     async fn end(
@@ -298,6 +350,11 @@ impl<'a> Work<'a> {
     fn stamp(self) -> Stamp {
         Stamp { change: self.number, effect: self.effect.clone(), at: self.began_at }
     }
+}
+
+fn half_way(part: &TargetScript, act: Act<'_>, journal: &[StepRecord], error: TargetError) -> Halt {
+    let (step, target) = (act.name(), part.target.clone());
+    Halt::HalfWay { step, target, reach: reach(journal), error }
 }
 
 fn written(part: &TargetScript) -> Written {
@@ -329,9 +386,9 @@ impl fmt::Display for Halt {
             Self::NoDriver(target) => {
                 write!(f, "there is no target `{target}` in this environment any more")
             }
-            Self::TooLate => {
-                f.write_str("callers may see the new state already, so it cannot be given up")
-            }
+            Self::TooLate => f.write_str(
+                "callers may meet the new state already, so it cannot simply be given up",
+            ),
         }
     }
 }

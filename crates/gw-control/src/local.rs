@@ -13,13 +13,13 @@ use std::{
 use gw_model::{
     clock::Clock,
     desired::Desired,
-    environment::ChangeAction,
+    environment::{ChangeAction, Target},
     id::{ApiName, EnvironmentName, IdentityName, TargetName, WorkspaceId},
 };
 use gw_plan::{
     digest::Digest,
-    driver::{Driver, Object},
-    plan::{Applied as InForce, Inputs, Planned, Script, TargetInput, plan},
+    driver::{Class, Driver, Object},
+    plan::{InForce, Inputs, Planned, Script, TargetInput, plan},
 };
 use gw_policy::{
     change::Asked,
@@ -29,8 +29,8 @@ use time::OffsetDateTime;
 
 pub use self::failure::LocalError;
 use crate::{
-    apply::{self, Executed, Listener, Work},
-    store::{Action, Begun, Change, Documents, Outcome, Store},
+    apply::{self, Executed, Halt, Listener, Work},
+    store::{Action, Begun, Change, Documents, Outcome, Store, Written},
 };
 
 /// The drivers of an environment's targets.
@@ -66,12 +66,31 @@ pub struct Applied {
 
 /// What an apply led to.
 #[derive(Debug)]
-pub enum Outcomes {
+pub enum ApplyResult {
     /// Everything is as declared, and was verified before.
     Nothing,
     /// Nothing was to be written; what an earlier change wrote was looked at again.
     Proved(Applied),
     Changed(Applied),
+}
+
+/// What became of a change that had stopped half way.
+#[derive(Debug)]
+pub enum Former {
+    /// There was none.
+    None,
+    /// It went on, and ended.
+    Resumed(Applied),
+    /// A target refuses it, so what is wanted now takes its place.
+    Superseded(u64),
+}
+
+/// What a rollback led to.
+#[derive(Debug)]
+pub struct RolledBack {
+    /// The change whose state was left and is held now.
+    pub left: Option<u64>,
+    pub result: ApplyResult,
 }
 
 impl<'a> Local<'a> {
@@ -95,16 +114,27 @@ impl<'a> Local<'a> {
             Some(change) => Some((self.in_force(&change, wish.declared).await?, change)),
             None => None,
         };
-        let applied = in_force.as_ref().map(|(desired, change)| InForce {
+        let in_force = in_force.as_ref().map(|(desired, change)| InForce {
             change: change.number,
             at: change.begun.began_at,
             desired,
         });
+        let half_way = match self.store.under_way(self.environment).await? {
+            Some(change) => Some(self.script_of(change.number).await?),
+            None => None,
+        };
+        let names = self.targets(wish.declared).await?;
         let mut targets = vec![];
-        for target in wish.declared.spec.targets.keys() {
+        for target in &names {
             let driver = self.driver(target)?;
             let observed = driver.observe().await.map_err(LocalError::Target)?;
-            let written = self.written(target).await?;
+            let mut written = self.store.written(self.environment, target).await?;
+            let part = half_way.iter().flat_map(|script| &script.targets);
+            if let Some(part) = part.into_iter().find(|part| part.target == *target) {
+                // What we did ourselves is nobody else's doing.
+                written = apply::taken(driver, part, written, &observed.objects);
+            }
+            let written = objects(&written)?;
             targets.push(TargetInput { target, driver, written, observed });
         }
         let asked = Asked {
@@ -122,7 +152,7 @@ impl<'a> Local<'a> {
             workspace_id: self.workspace_id,
             source: wish.source,
             declared: wish.declared,
-            applied,
+            in_force,
             targets,
             only: wish.only,
             asked: &asked,
@@ -135,7 +165,7 @@ impl<'a> Local<'a> {
         self,
         planned: &Planned,
         listener: &dyn Listener,
-    ) -> Result<Outcomes, LocalError> {
+    ) -> Result<ApplyResult, LocalError> {
         let Planned { plan, .. } = planned;
         self.admit(planned).await?;
         let in_force = self.store.in_force(self.environment).await?;
@@ -143,8 +173,8 @@ impl<'a> Local<'a> {
             && let Some(change) = in_force
         {
             return match change.outcome {
-                Outcome::Applied => self.prove(&change, listener).await.map(Outcomes::Proved),
-                _ => Ok(Outcomes::Nothing),
+                Outcome::Applied => self.prove(&change, listener).await.map(ApplyResult::Proved),
+                _ => Ok(ApplyResult::Nothing),
             };
         }
         let effect = plan.digests.effect.total();
@@ -154,48 +184,96 @@ impl<'a> Local<'a> {
         let new = self.new_change(planned, Action::Apply);
         let applied = self.begin(&new, planned, listener).await?;
         self.store.release(self.environment).await?;
-        Ok(Outcomes::Changed(applied))
+        Ok(ApplyResult::Changed(applied))
     }
 
-    /// Goes back to the state that an earlier change left, and holds the state that was in force.
+    /// Goes back to the state that an earlier change left, and holds the state that was in force. A
+    /// change that stopped half way ends here: what is there of it is what is gone back from.
     pub async fn rollback(
         self,
         planned: &Planned,
         to: u64,
         reason: Option<String>,
         listener: &dyn Listener,
-    ) -> Result<Outcomes, LocalError> {
-        self.admit(planned).await?;
-        let in_force = self.store.in_force(self.environment).await?;
-        let Some(left) = in_force.filter(|_| !planned.plan.is_empty()) else {
-            return Ok(Outcomes::Nothing);
+    ) -> Result<RolledBack, LocalError> {
+        Self::permitted(planned)?;
+        let left = match self.store.under_way(self.environment).await? {
+            Some(change) => {
+                self.supersede(&change, listener).await?;
+                Some(change)
+            }
+            None => {
+                let in_force = self.store.in_force(self.environment).await?;
+                in_force.filter(|_| !planned.plan.is_empty())
+            }
         };
-        let effect = left.begun.effect_digest.as_str();
-        let at = self.clock.now();
-        self.store.hold(self.environment, effect, left.number, reason.as_deref(), at).await?;
+        let effect = planned.plan.digests.effect.total();
+        let left = left.filter(|left| left.begun.effect_digest != effect.as_str());
+        if let Some(left) = &left {
+            let effect = left.begun.effect_digest.as_str();
+            let at = self.clock.now();
+            self.store.hold(self.environment, effect, left.number, reason.as_deref(), at).await?;
+        }
+        let left = left.map(|left| left.number);
+        if planned.plan.is_empty() {
+            return Ok(RolledBack { left, result: ApplyResult::Nothing });
+        }
         let mut new = self.new_change(planned, Action::Rollback);
         (new.restores, new.reason) = (Some(to), reason);
-        self.begin(&new, planned, listener).await.map(Outcomes::Changed)
+        let applied = self.begin(&new, planned, listener).await?;
+        Ok(RolledBack { left, result: ApplyResult::Changed(applied) })
     }
 
     /// The state that a change left, to go back to.
     pub async fn state_of(self, number: u64) -> Result<(Arc<Desired>, Digest), LocalError> {
         let change = self.store.change(self.environment, number).await?;
-        let change = change.filter(Change::took_effect).ok_or(LocalError::NoChange { number })?;
-        let source = digest(&change.begun.source_digest)?;
-        let desired = from_text(&self.store.desired(self.environment, number).await?)?;
-        Ok((Arc::new(desired), source))
+        change.filter(Change::took_effect).ok_or(LocalError::NoChange { number })?;
+        state_of(self.store, self.environment, number).await
     }
 
-    /// Goes on with the change that stopped half way, where there is one.
-    pub async fn resume(self, listener: &dyn Listener) -> Result<Option<Applied>, LocalError> {
-        let Some(change) = self.store.under_way(self.environment).await? else { return Ok(None) };
+    /// Ends a change that stopped half way, before what is planned begins. It goes on; but where a
+    /// target refuses it and something else is wanted now, the plan takes its place: made again, it
+    /// leads from what is there.
+    pub async fn make_way(
+        self,
+        planned: &Planned,
+        listener: &dyn Listener,
+    ) -> Result<Former, LocalError> {
+        let Some(change) = self.store.under_way(self.environment).await? else {
+            return Ok(Former::None);
+        };
+        let other = change.begun.effect_digest != planned.plan.digests.effect.total().as_str();
+        let journal = self.store.steps(self.environment, change.number).await?;
+        if !(other && apply::is_refused(&journal)) {
+            let halt = match self.resume(&change, listener).await {
+                Err(LocalError::Halt(halt @ Halt::HalfWay { .. })) => halt,
+                resumed => return resumed.map(Former::Resumed),
+            };
+            let is_for_people =
+                matches!(&halt, Halt::HalfWay { error, .. } if error.class() == Class::Human);
+            let goes_on = self.store.under_way(self.environment).await?.is_some();
+            if !(other && is_for_people && goes_on) {
+                return Err(LocalError::Halt(halt));
+            }
+        }
+        Self::permitted(planned)?;
+        self.supersede(&change, listener).await?;
+        Ok(Former::Superseded(change.number))
+    }
+
+    async fn resume(self, change: &Change, listener: &dyn Listener) -> Result<Applied, LocalError> {
         let script = self.script_of(change.number).await?;
         let applied = self.execute(&change.begun, change.number, &script, listener).await?;
         if change.begun.action == Action::Apply {
             self.store.release(self.environment).await?;
         }
-        Ok(Some(applied))
+        Ok(applied)
+    }
+
+    async fn supersede(self, change: &Change, listener: &dyn Listener) -> Result<(), LocalError> {
+        let effect = digest(&change.begun.effect_digest)?;
+        let work = self.work(change.number, change.begun.began_at, &effect, listener);
+        Ok(apply::supersede(work, &self.script_of(change.number).await?).await?)
     }
 
     /// Gives up the change that stopped half way, where there is one.
@@ -212,6 +290,10 @@ impl<'a> Local<'a> {
         if let Some(change) = self.store.under_way(self.environment).await? {
             return Err(LocalError::HalfWay { number: change.number });
         }
+        Self::permitted(planned)
+    }
+
+    fn permitted(planned: &Planned) -> Result<(), LocalError> {
         if planned.plan.has_errors() {
             return Err(LocalError::Errors);
         }
@@ -316,10 +398,51 @@ impl<'a> Local<'a> {
         driver.ok_or_else(|| LocalError::OnlyBuiltin { target: target.clone() })
     }
 
-    async fn written(self, target: &TargetName) -> Result<Vec<Object>, LocalError> {
-        let written = self.store.written(self.environment, target).await?;
-        written.objects.values().map(|document| from_text(document)).collect()
+    /// The targets that are declared, and those that hold something of ours and are not any more.
+    async fn targets(self, declared: &Desired) -> Result<BTreeSet<TargetName>, LocalError> {
+        let mut targets: BTreeSet<_> = declared.spec.targets.keys().cloned().collect();
+        targets.extend(self.store.written_targets(self.environment).await?);
+        Ok(targets)
     }
+}
+
+/// What a change made hold, and the digest of the files that said so.
+pub async fn state_of(
+    store: &Store,
+    environment: &EnvironmentName,
+    number: u64,
+) -> Result<(Arc<Desired>, Digest), LocalError> {
+    let change = store.change(environment, number).await?;
+    let change = change.ok_or(LocalError::NoChange { number })?;
+    let desired = from_text(&store.desired(environment, number).await?)?;
+    Ok((Arc::new(desired), digest(&change.begun.source_digest)?))
+}
+
+/// Every target that something may have to be done to, with its settings: those that are declared,
+/// those of the state in force, and those of a change that stopped half way.
+pub async fn known_targets(
+    store: &Store,
+    environment: &EnvironmentName,
+    declared: &Desired,
+) -> Result<BTreeMap<TargetName, Target>, LocalError> {
+    let mut known = declared.spec.targets.clone();
+    let under_way = store.under_way(environment).await?;
+    let written = store.written_targets(environment).await?;
+    if under_way.is_none() && written.iter().all(|target| known.contains_key(target)) {
+        return Ok(known);
+    }
+    let in_force = store.in_force(environment).await?;
+    for change in in_force.iter().chain(&under_way) {
+        let former: Desired = from_text(&store.desired(environment, change.number).await?)?;
+        for (name, target) in former.spec.targets {
+            known.entry(name).or_insert(target);
+        }
+    }
+    Ok(known)
+}
+
+fn objects(written: &Written) -> Result<Vec<Object>, LocalError> {
+    written.objects.values().map(|document| from_text(document)).collect()
 }
 
 fn digest(text: &str) -> Result<Digest, LocalError> {

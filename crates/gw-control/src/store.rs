@@ -15,7 +15,7 @@ use std::{
 
 use gw_model::code::Code;
 pub use journal::{
-    Action, Begun, Change, Documents, Ending, Outcome, StepRecord, StepState, Written,
+    ActName, Action, Begun, Change, Documents, Ending, Outcome, StepRecord, StepState, Written,
 };
 pub use lock::StateLock;
 use sqlx::{

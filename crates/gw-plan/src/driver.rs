@@ -277,6 +277,19 @@ impl TargetError {
         }
     }
 
+    /// Whether the target may have done what it did not confirm.
+    pub const fn may_have_acted(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } => true,
+            Self::Busy { .. }
+            | Self::Moved { .. }
+            | Self::Foreign { .. }
+            | Self::Refused { .. }
+            | Self::Differs { .. }
+            | Self::Misbehaves { .. } => false,
+        }
+    }
+
     pub const fn code(&self) -> Code {
         match self {
             Self::Unreachable { .. } => Code::TargetUnreachable,
@@ -299,7 +312,7 @@ impl TargetError {
             Self::Foreign { .. } => {
                 "give this workspace a target of its own, or remove the other workspace from it"
             }
-            Self::Refused { .. } => "callers still meet the former state; mend the cause and apply",
+            Self::Refused { .. } => "mend what it names, then apply",
             Self::Differs { .. } | Self::Misbehaves { .. } => {
                 "see `gatewright status`; going back is `gatewright rollback`"
             }
@@ -363,7 +376,8 @@ pub fn read_back(
     wanted: &[Object],
     observed: &Observed,
 ) -> Result<(), TargetError> {
-    if observed.served == Served::Stored {
+    // Where nothing is to be served, nobody has to be there to serve it.
+    if observed.served == Served::Stored && !wanted.is_empty() {
         return Err(TargetError::Unreachable {
             place: driver.place(),
             because: "no gateway is running".to_owned(),

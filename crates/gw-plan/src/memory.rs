@@ -22,7 +22,7 @@ use crate::{
         Step, TargetError,
     },
     fixture::NOW,
-    plan::{Applied, Inputs, Planned, TargetInput, TargetScript, plan},
+    plan::{InForce, Inputs, Planned, TargetInput, TargetScript, plan},
 };
 
 pub(crate) fn asked() -> Asked {
@@ -153,7 +153,7 @@ pub(crate) fn planned_only(
         workspace_id: &WorkspaceId::from_random([7; 16]),
         source: Digest::of_bytes(b"files"),
         declared: &Arc::new(after.clone()),
-        applied: before.map(|desired| Applied {
+        in_force: before.map(|desired| InForce {
             change: 41,
             at: NOW - time::Duration::days(4),
             desired,

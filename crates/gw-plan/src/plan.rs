@@ -32,7 +32,7 @@ use crate::{
     difference::{Action, Difference, compare},
     digest::Digest,
     driver::{Driver, Lowered, Object, Observed, Probe, Step},
-    notice::{AccessTable, Kept, Notice, Noticed},
+    notice::{AccessTable, Effect, Kept, Notice, Noticed},
 };
 
 /// Everything that a plan is made of.
@@ -43,7 +43,7 @@ pub struct Inputs<'a> {
     pub source: Digest,
     pub declared: &'a Arc<Desired>,
     /// What was last applied here; none: nothing ever was.
-    pub applied: Option<Applied<'a>>,
+    pub in_force: Option<InForce<'a>>,
     pub targets: Vec<TargetInput<'a>>,
     /// Only these APIs; empty: everything.
     pub only: &'a BTreeSet<ApiName>,
@@ -55,7 +55,7 @@ pub struct Inputs<'a> {
 
 /// The state that was last applied to the environment. Its rules judge the next change.
 #[derive(Clone, Copy, Debug)]
-pub struct Applied<'a> {
+pub struct InForce<'a> {
     pub change: u64,
     pub at: OffsetDateTime,
     pub desired: &'a Desired,
@@ -197,17 +197,17 @@ pub struct Planned {
 
 /// Makes the plan. Reads nothing, writes nothing.
 pub fn plan(inputs: Inputs<'_>) -> Planned {
-    let Inputs { workspace_id, source, declared, applied, targets, only, asked, subject } = inputs;
-    let before = applied.as_ref().map(|applied| applied.desired);
+    let Inputs { workspace_id, source, declared, in_force, targets, only, asked, subject } = inputs;
+    let before = in_force.as_ref().map(|in_force| in_force.desired);
     let desired = narrow(declared, before, only);
     let mut noticed = Noticed::compare(before, &desired, asked.at.date());
     let drivers: Vec<&dyn Driver> = targets.iter().map(|target| target.driver).collect();
     let (planned, parts): (Vec<TargetPlan>, Vec<TargetScript>) =
         targets.into_iter().map(|target| target.plan(workspace_id, &desired, &mut noticed)).unzip();
     noticed.count(&planned);
-    let in_force = before.unwrap_or(&desired);
-    let effect = Effects::of(&desired, in_force, parts.iter().zip(drivers));
-    let permit = change::judge(in_force, asked, &noticed.facts);
+    let rules = before.unwrap_or(&desired);
+    let effect = Effects::of(&desired, rules, parts.iter().zip(drivers));
+    let permit = change::judge(rules, asked, &noticed.facts);
     let commit = asked.commit.as_ref().map(|facts| Commit {
         sha: facts.sha.clone(),
         subject,
@@ -226,7 +226,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         environment: desired.environment.clone(),
         commit,
         made_at: asked.at,
-        compared_with: applied.map(|Applied { change, at, desired: _ }| Baseline { change, at }),
+        compared_with: in_force.map(|InForce { change, at, desired: _ }| Baseline { change, at }),
         notices: noticed.notices,
         access: noticed.access,
         kept: noticed.kept,
@@ -276,6 +276,10 @@ impl TargetInput<'_> {
         let Lowered { objects: wanted, diagnostics } = driver.lower(desired);
         noticed.diagnostics.extend(diagnostics);
         let differences = compare(driver, &wanted, &written, &observed.objects);
+        if !desired.spec.targets.contains_key(target) && !written.is_empty() {
+            let text = format!("target {target} is taken out: nothing is served there any more");
+            noticed.push(Effect::Narrow, None, text, None);
+        }
         let is_write = |it: &&Difference| it.action != Action::None;
         let writes = differences.iter().filter(is_write).count();
         let rewritten = differences.iter().filter(is_write).filter(|it| it.is_live()).count();

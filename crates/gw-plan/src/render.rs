@@ -7,7 +7,7 @@ mod text;
 pub use self::{
     json::json,
     markdown::{comment, markdown},
-    text::{first_line, text},
+    text::{first_line, for_callers, text},
 };
 
 #[cfg(test)]

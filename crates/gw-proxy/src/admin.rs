@@ -168,10 +168,13 @@ impl Admin {
     }
 
     fn readiness(&self) -> Response<Full<Bytes>> {
-        let ready = self.shared.current.load().is_some();
+        let served = self.shared.current.load_full();
+        let vacant = served.as_ref().is_some_and(|it| it.generation.objects.is_empty());
+        let ready = served.is_some() && !vacant;
         let refused = self.shared.refused.lock().as_ref().map(|refused| refused.because.clone());
         let because = match (ready, refused) {
             (true, None) => None,
+            (false, _) if vacant => Some("this target was taken out of its environment".to_owned()),
             (true, Some(why)) => Some(format!("the last good generation is served: {why}")),
             (false, Some(why)) => Some(why),
             (false, None) => Some("no generation was applied yet".to_owned()),

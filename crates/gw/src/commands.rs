@@ -169,6 +169,7 @@ impl Command {
         match self {
             Self::Gateway(_) => true,
             Self::Dev(command) => command.serves(),
+            Self::Status(command) => command.serves(),
             _ => false,
         }
     }

@@ -1,5 +1,6 @@
 //! The only place where concrete types meet.
 
+mod failure;
 mod gateway;
 mod scene;
 mod socket;
@@ -11,8 +12,8 @@ use time::OffsetDateTime;
 
 pub(crate) use self::{
     gateway::{GatewayStart, declared_address, gateway_settings},
-    scene::{Scene, failure},
-    socket::decision,
+    scene::{Basis, Scene},
+    socket::{decision, gateway_status},
     state::{DEMO, Purpose, State, demo_api, has_id, no_random, store_failure},
     workspace::{Workspace, root},
 };

@@ -3,6 +3,7 @@
 use std::{fmt, process::ExitCode};
 
 use gw_model::code::Code;
+use gw_plan::driver::TargetError;
 
 use crate::config::Stop;
 
@@ -43,6 +44,20 @@ impl Exit {
         match stop {
             Stop::Keyboard => Self::Interrupted,
             Stop::Supervisor => Self::Done,
+        }
+    }
+}
+
+impl From<&TargetError> for Exit {
+    fn from(error: &TargetError) -> Self {
+        match error {
+            TargetError::Unreachable { .. } | TargetError::Busy { .. } => Self::Unreachable,
+            TargetError::Moved { .. } => Self::Differs,
+            TargetError::Foreign { .. } => Self::Denied,
+            TargetError::Refused { .. }
+            | TargetError::Differs { .. }
+            | TargetError::Misbehaves { .. }
+            | TargetError::Broken { .. } => Self::Failed,
         }
     }
 }

@@ -7,6 +7,7 @@ use gw_plan::{
 };
 
 use super::Work;
+use crate::store::ActName;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Act<'a> {
@@ -41,13 +42,17 @@ pub(super) fn acts(script: &Script) -> Vec<(&TargetScript, Act<'_>)> {
 }
 
 impl Act<'_> {
-    /// The word of the journal and of the terminal.
-    pub(super) const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> ActName {
         match self {
-            Self::Recheck => "recheck",
-            Self::Step(step) => step.name(),
-            Self::ReadBack => "read back",
-            Self::Probe => "probe",
+            Self::Recheck => ActName::Recheck,
+            Self::Step(Step::Stage) => ActName::Stage,
+            Self::Step(Step::Write { .. }) => ActName::Write,
+            Self::Step(Step::Delete { .. }) => ActName::Delete,
+            Self::Step(Step::Switch) => ActName::Switch,
+            Self::Step(Step::Retire) => ActName::Retire,
+            Self::Step(Step::Abandon) => ActName::Abandon,
+            Self::ReadBack => ActName::ReadBack,
+            Self::Probe => ActName::Probe,
         }
     }
 

@@ -259,6 +259,10 @@ impl Scene {
         }
     }
 
+    fn gateway(&self, name: &str) -> &Gateway {
+        &self.gateways[&TargetName::parse(name).unwrap()]
+    }
+
     fn every_gateway(&self, check: impl Fn(&Gateway)) {
         self.gateways.values().for_each(check);
     }
@@ -415,7 +419,7 @@ async fn a_refused_switch_stops_half_way_and_the_next_run_continues() {
     let number = scene.begin(&store).await;
     let axe = Axe::after(None);
     let halt = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap_err();
-    assert!(matches!(halt, Halt::HalfWay { step: "switch", reach: Reach::Former, .. }));
+    assert!(matches!(halt, Halt::HalfWay { step: ActName::Switch, reach: Reach::Former, .. }));
     assert_eq!(gateway.live(), [object("orders", 1)]);
     gateway.state.lock().fails_at = None;
     let done = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap();
@@ -457,4 +461,91 @@ async fn a_wrong_answer_to_a_probe_is_never_called_verified() {
     );
     let change = store.change(&scene.environment, number).await.unwrap().unwrap();
     assert_eq!(change.outcome, Outcome::Applied);
+}
+
+/// Of two targets the second refuses: the execution is cut at each of its moments, or ends refused.
+async fn stopped(refused_at: &'static str, moment: Option<u32>) -> Option<(Scene, u64)> {
+    let scene = Scene::new(&["east", "west"]);
+    scene.gateway("west").state.lock().fails_at = Some(refused_at);
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    let axe = Axe::after(moment);
+    let ended = tokio::select! {
+        biased;
+        () = axe.fallen.notified() => false,
+        ended = execute(scene.work(&store, &axe, number), &scene.script) => {
+            assert!(matches!(ended, Err(Halt::HalfWay { .. })), "{ended:?}");
+            true
+        }
+    };
+    store.close().await;
+    (ended == moment.is_none()).then_some((scene, number))
+}
+
+/// Every state in which a refused change can stop, and then the whole way to another state.
+#[tokio::test]
+async fn a_refused_change_gives_way_to_another_whenever_it_was_stopped() {
+    for refused_at in ["stage", "switch"] {
+        let mut states = 0;
+        for moment in (0..36).map(Some).chain([None]) {
+            let Some((scene, number)) = stopped(refused_at, moment).await else { continue };
+            states += 1;
+            scene.gateway("west").state.lock().fails_at = None;
+            let store = scene.open().await;
+            let axe = Axe::after(None);
+            supersede(scene.work(&store, &axe, number), &scene.script).await.unwrap();
+            let change = store.change(&scene.environment, number).await.unwrap().unwrap();
+            assert_eq!(change.outcome, Outcome::Superseded);
+            assert!(store.under_way(&scene.environment).await.unwrap().is_none());
+            for (target, gateway) in &scene.gateways {
+                assert!(gateway.state.lock().staged.is_none(), "{refused_at} {moment:?}");
+                let written = store.written(&scene.environment, target).await.unwrap().objects;
+                let took_over = gateway.live() == new_state();
+                assert_eq!(!written.is_empty(), took_over, "{refused_at} {moment:?} {target}");
+            }
+
+            let mended = vec![object("orders", 3)];
+            let mut script = scene.script.clone();
+            for part in &mut script.targets {
+                let gateway = scene.gateway(part.target.as_str());
+                part.version = Some(gateway.state.lock().version.to_string());
+                part.wanted.clone_from(&mended);
+            }
+            let next = scene.begin(&store).await;
+            let done = execute(scene.work(&store, &axe, next), &script).await.unwrap();
+            assert!(matches!(done, Executed::Verified), "{refused_at} {moment:?}");
+            scene.every_gateway(|gateway| assert_eq!(gateway.live(), mended));
+        }
+        assert!(states > 10, "{states} states of a change refused at {refused_at}");
+    }
+}
+
+#[tokio::test]
+async fn giving_up_is_recorded_for_each_target_and_a_half_given_up_change_can_go_on() {
+    let scene = Scene::new(&["east", "west"]);
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    // Three moments each of two rechecks and two stages: both are staged, none is switched.
+    let axe = Axe::after(Some(11));
+    tokio::select! {
+        biased;
+        () = axe.fallen.notified() => {}
+        _ = execute(scene.work(&store, &axe, number), &scene.script) => panic!("too early"),
+    }
+    let axe = Axe::after(None);
+    let work = scene.work(&store, &axe, number);
+    scene.gateway("west").state.lock().fails_at = Some("abandon");
+    let halt = abandon(work, &scene.script).await.unwrap_err();
+    assert!(matches!(halt, Halt::HalfWay { step: ActName::Abandon, reach: Reach::Former, .. }));
+    let steps = store.steps(&scene.environment, number).await.unwrap();
+    let of = |name: ActName| -> Vec<&str> {
+        steps.iter().filter(|it| it.name == name).map(|it| it.target.as_str()).collect()
+    };
+    assert_eq!(of(ActName::Abandon), ["east", "west"]);
+    assert_eq!(of(ActName::Stage), ["east", "west"]);
+    // What was removed on one target is staged again before anything is switched.
+    scene.gateway("west").state.lock().fails_at = None;
+    let done = execute(work, &scene.script).await.unwrap();
+    assert!(matches!(done, Executed::Verified));
+    scene.every_gateway(|gateway| assert_eq!(gateway.live(), new_state()));
 }

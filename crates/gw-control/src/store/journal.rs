@@ -1,6 +1,6 @@
 //! Changes and their steps: written down before they are done, and again after.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use gw_model::id::{EnvironmentName, TargetName};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,23 @@ pub enum Outcome {
     Failed,
     /// Given up after it stopped half way.
     Abandoned,
+    /// It stopped half way because a target refused it, and another change took its place.
+    Superseded,
+}
+
+/// What is done to a target, as the journal names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ActName {
+    Recheck,
+    Stage,
+    Write,
+    Delete,
+    Switch,
+    ReadBack,
+    Probe,
+    Retire,
+    Abandon,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +83,12 @@ column! {
     Action { Apply = "apply", Rollback = "rollback" }
     Outcome {
         UnderWay = "underWay", Verified = "verified", Applied = "applied", Failed = "failed",
-        Abandoned = "abandoned"
+        Abandoned = "abandoned", Superseded = "superseded"
+    }
+    ActName {
+        Recheck = "recheck", Stage = "stage", Write = "write", Delete = "delete",
+        Switch = "switch", ReadBack = "read back", Probe = "probe", Retire = "retire",
+        Abandon = "abandon"
     }
     StepState { Intended = "intended", Done = "done", Failed = "failed" }
 }
@@ -112,7 +134,7 @@ pub struct Change {
 pub struct StepRecord {
     pub position: u32,
     pub target: TargetName,
-    pub name: String,
+    pub name: ActName,
     pub state: StepState,
     pub detail: Option<String>,
     pub began_at: OffsetDateTime,
@@ -134,6 +156,27 @@ pub struct Ending {
     pub at: OffsetDateTime,
     /// `None` where nothing was written, so the former record stays.
     pub written: Option<Vec<Written>>,
+}
+
+impl ActName {
+    /// Whether callers may meet another state because of it.
+    pub const fn reaches_callers(self) -> bool {
+        match self {
+            Self::Write | Self::Delete | Self::Switch => true,
+            Self::Recheck
+            | Self::Stage
+            | Self::ReadBack
+            | Self::Probe
+            | Self::Retire
+            | Self::Abandon => false,
+        }
+    }
+}
+
+impl fmt::Display for ActName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 impl Change {
@@ -265,7 +308,7 @@ impl Store {
         .bind(to_column(number)?)
         .bind(step.position)
         .bind(step.target.as_str())
-        .bind(&step.name)
+        .bind(step.name.as_str())
         .bind(written_time(step.began_at)?)
         .execute(&self.pool)
         .await?;
@@ -351,6 +394,28 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         row.map(|row| from_column(row.try_get("number")?)).transpose()
+    }
+
+    /// The environments that anything was ever done to.
+    pub async fn environments(&self) -> Result<Vec<EnvironmentName>, StoreError> {
+        let rows = sqlx::query("SELECT DISTINCT environment FROM change ORDER BY environment")
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| named(&row.try_get::<String, _>("environment")?)).collect()
+    }
+
+    /// The targets that hold something of ours.
+    pub async fn written_targets(
+        &self,
+        at: &EnvironmentName,
+    ) -> Result<Vec<TargetName>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT target FROM written WHERE environment = ? ORDER BY target",
+        )
+        .bind(at.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| named(&row.try_get::<String, _>("target")?)).collect()
     }
 
     /// What was last written to a target.
@@ -454,7 +519,7 @@ fn read_step(row: &SqliteRow) -> Result<StepRecord, StoreError> {
     Ok(StepRecord {
         position: row.try_get("position")?,
         target: named(&text("target")?)?,
-        name: text("name")?,
+        name: text("name")?.parse()?,
         state: text("state")?.parse()?,
         detail: row.try_get("detail")?,
         began_at: read_time(&text("began_at")?)?,

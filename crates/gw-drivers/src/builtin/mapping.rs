@@ -126,6 +126,10 @@ fn order(list: &mut Value) {
 /// Strangers are refused, unlisted paths do not exist, and what is public is let through.
 pub(super) fn probes(desired: &Desired, target: &TargetName) -> Vec<Probe> {
     let mut probes = vec![];
+    if !desired.spec.targets.contains_key(target) {
+        // Taken out of the environment: whoever still listens there says nothing about it.
+        return probes;
+    }
     let here = desired.apis.values().filter(|api| api.spec.targets.contains(target));
     for api in here.take(PROBED_APIS) {
         let first = |of: fn(&Api, &Operation, &Desired) -> bool| {

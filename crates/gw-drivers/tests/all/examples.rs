@@ -19,7 +19,7 @@ use gw_model::{
 use gw_plan::{
     digest::Digest,
     driver::{Condition, Driver, Object, Observed, Order, Stamp, read_back},
-    plan::{Applied, Inputs, Planned, TargetInput, plan},
+    plan::{InForce, Inputs, Planned, TargetInput, plan},
 };
 use gw_policy::{
     change::{Asked, CommitFacts},
@@ -183,7 +183,7 @@ impl Bench {
             workspace_id: &self.registry.workspace_id,
             source: Digest::of_bytes(b"files"),
             declared: desired,
-            applied: applied.map(|_| Applied { change: 1, at: NOW, desired }),
+            in_force: applied.map(|_| InForce { change: 1, at: NOW, desired }),
             targets: vec![TargetInput {
                 target: &self.target,
                 driver: &*self.driver,

@@ -68,7 +68,7 @@ fn a_target_of_another_workspace_is_an_error() {
         workspace_id: &WorkspaceId::from_random([7; 16]),
         source: Digest::of_bytes(b""),
         declared: &desired,
-        applied: None,
+        in_force: None,
         targets: vec![TargetInput { target: &target, driver: &memory, written: vec![], observed }],
         only: &BTreeSet::new(),
         asked: &asked,

@@ -39,6 +39,13 @@ pub fn text(plan: &Plan) -> String {
     out
 }
 
+/// Only what callers will notice.
+pub fn for_callers(plan: &Plan) -> String {
+    let mut out = String::new();
+    callers(&mut out, plan);
+    out
+}
+
 /// What matters most, in one line: for a terminal that watches, and for notifications.
 pub fn first_line(plan: &Plan) -> String {
     if plan.is_empty() {

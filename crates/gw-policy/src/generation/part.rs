@@ -102,6 +102,20 @@ impl Part {
     }
 }
 
+impl GatewayPart {
+    /// Of a generation without any object: its target was taken out of the environment, so that the
+    /// gateway serves no API and reaches nothing.
+    fn vacant() -> Option<Self> {
+        Some(Self {
+            workspace: WorkspaceName::parse("vacant").ok()?,
+            source: Source::Local {},
+            settings: Builtin { listen: None, replicas: None },
+            egress: vec![],
+            secrets: None,
+        })
+    }
+}
+
 fn body<T: DeserializeOwned>(object: &Object) -> Result<T, String> {
     object.body.read().map_err(|error| error.to_string())
 }
@@ -125,6 +139,9 @@ pub fn desired(generation: &Generation) -> Result<Desired, PartRefusal> {
         }
     }
     let found = gateways.len();
+    if generation.objects.is_empty() {
+        gateways.extend(GatewayPart::vacant());
+    }
     let [gateway] =
         <[GatewayPart; 1]>::try_from(gateways).map_err(|_| PartRefusal::NotOneGateway { found })?;
     let GatewayPart { workspace, source, settings, egress, secrets } = gateway;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, time::Instant};
 use clap::Args;
 use gw_control::{
     apply::Executed,
-    local::{Applied, Outcomes},
+    local::{Applied, ApplyResult, Former},
 };
 use gw_model::{code::Code, environment::ChangeAction, id::ApiName};
 use gw_plan::{
@@ -20,7 +20,7 @@ use super::{
     steps::{Seconds, Steps},
 };
 use crate::{
-    compose::{self, Purpose, Scene, store_failure},
+    compose::{Purpose, Scene, store_failure},
     exit::{Exit, Failure},
     ui::Form,
 };
@@ -29,7 +29,7 @@ use crate::{
 ///
 /// Without PLAN it plans now and does that. With PLAN, the id of a plan that was shown or a file
 /// that `plan --out` wrote, it does exactly what was shown, or nothing. A change that stopped half
-/// way is continued first.
+/// way is continued first; one that a target refuses is replaced by what is declared now.
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
     /// A plan: its id, or its file.
@@ -62,19 +62,44 @@ impl Apply {
         if self.abandon {
             return abandon(context, &scene, &steps).await;
         }
-        let resumed = scene.local().resume(&steps).await.map_err(|it| compose::failure(&it))?;
-        if let Some(applied) = resumed {
-            context.ui.say(&format!("change {} had stopped half way; it goes on", applied.number));
-            let exit = report(context, &scene, &applied, begun);
-            if self.plan.is_none() || exit != Exit::Done {
-                return Ok(exit);
-            }
+        if let Some(exit) = self.make_way(context, &scene, &steps, begun).await? {
+            return Ok(exit);
         }
         let planned = self.decide(context, &scene).await?;
         let outcome = scene.local().apply(&planned, &steps).await;
         drop(lock);
         let outcome = outcome.map_err(|error| refused(context, &planned, &error))?;
         Ok(conclude(context, &scene, outcome, begun))
+    }
+
+    /// Ends a change that stopped half way. With an exit code, that is all that is done now.
+    async fn make_way(
+        &self,
+        context: Context<'_>,
+        scene: &Scene,
+        steps: &Steps<'_>,
+        begun: Instant,
+    ) -> Result<Option<Exit>, Failure> {
+        let under_way = scene.store.under_way(&scene.environment).await;
+        if under_way.map_err(|error| store_failure(&error))?.is_none() {
+            return Ok(None);
+        }
+        let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();
+        let planned = make(context, scene, &only).await?;
+        let former = scene.local().make_way(&planned, steps).await;
+        match former.map_err(|error| refused(context, &planned, &error))? {
+            Former::None => Ok(None),
+            Former::Resumed(applied) => {
+                let number = applied.number;
+                context.ui.say(&format!("change {number} had stopped half way; it goes on"));
+                let exit = report(context, scene, &applied, begun);
+                Ok((self.plan.is_none() || exit != Exit::Done).then_some(exit))
+            }
+            Former::Superseded(number) => {
+                context.ui.say(&superseded(number));
+                Ok(None)
+            }
+        }
     }
 
     /// The plan that is executed: made now, and compared with the one that was shown.
@@ -119,7 +144,7 @@ async fn make(
     let progress = context.ui.progress("planning");
     let planned = scene.plan(only, ChangeAction::Apply).await;
     progress.end().await;
-    let planned = planned.map_err(|error| compose::failure(&error))?;
+    let planned = planned.map_err(|error| Failure::from(&error))?;
     keep(scene, &planned.plan).await?;
     Ok(planned)
 }
@@ -138,7 +163,7 @@ async fn find_plan(scene: &Scene, name: &str) -> Result<Plan, Failure> {
 }
 
 async fn abandon(context: Context<'_>, scene: &Scene, steps: &Steps<'_>) -> Result<Exit, Failure> {
-    let number = scene.local().abandon(steps).await.map_err(|error| compose::failure(&error))?;
+    let number = scene.local().abandon(steps).await.map_err(|error| Failure::from(&error))?;
     let text = match number {
         Some(number) => format!("change {number} is given up; callers never saw it"),
         None => "no change stopped half way: nothing to give up".to_owned(),
@@ -146,6 +171,11 @@ async fn abandon(context: Context<'_>, scene: &Scene, steps: &Steps<'_>) -> Resu
     let outcome = if number.is_some() { "abandoned" } else { "nothing" };
     tell(context, scene, number, outcome, None, &text);
     Ok(Exit::Done)
+}
+
+/// That a change which a target refuses gives way to what is declared now.
+pub(crate) fn superseded(number: u64) -> String {
+    format!("change {number} was refused by a target; what is declared now takes its place")
 }
 
 /// Says why a plan was not done; for a denial, by which rules.
@@ -160,23 +190,23 @@ pub(crate) fn refused(
     {
         context.ui.alarm(&render::text(&planned.plan));
     }
-    compose::failure(error)
+    Failure::from(error)
 }
 
 /// Tells how an apply or a rollback ended.
 pub(crate) fn conclude(
     context: Context<'_>,
     scene: &Scene,
-    outcome: Outcomes,
+    outcome: ApplyResult,
     begun: Instant,
 ) -> Exit {
     match outcome {
-        Outcomes::Nothing => {
+        ApplyResult::Nothing => {
             let text = format!("{scene} is as declared: nothing to do");
             tell(context, scene, None, "nothing", None, &text);
             Exit::Done
         }
-        Outcomes::Proved(applied) | Outcomes::Changed(applied) => {
+        ApplyResult::Proved(applied) | ApplyResult::Changed(applied) => {
             report(context, scene, &applied, begun)
         }
     }
@@ -210,7 +240,8 @@ fn report(context: Context<'_>, scene: &Scene, applied: &Applied, begun: Instant
     }
 }
 
-fn tell(
+/// Tells how it ended, in the form that was asked for.
+pub(crate) fn tell(
     context: Context<'_>,
     scene: &Scene,
     change: Option<u64>,

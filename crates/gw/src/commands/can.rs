@@ -94,7 +94,7 @@ impl Can {
             return again::run(context, id).await;
         }
         let workspace = Workspace::read(&context.globals.workspace)?;
-        let environment = workspace.environment(context)?;
+        let environment = workspace.environment(context, context.globals.env.as_ref())?;
         let desired = workspace.desired(context, &environment)?;
         let target = self.target(&desired)?;
         let snapshot = Snapshot::compile(&desired, target)

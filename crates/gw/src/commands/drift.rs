@@ -12,9 +12,9 @@ use gw_plan::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Context, history::clock_text};
+use super::{Context, history::clock_text, status};
 use crate::{
-    compose::{self, Purpose, Scene, SystemClock, store_failure},
+    compose::{Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
@@ -92,7 +92,7 @@ fn said(value: Option<&Value>) -> String {
 
 impl Drift {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context, Purpose::Look).await?;
+        let scene = Scene::in_force(context, Purpose::Look).await?;
         let drifted = find(&scene).await?;
         match context.ui.form {
             Form::Json => context.ui.json(&Document {
@@ -112,6 +112,9 @@ async fn report(scene: &Scene, drifted: &[Drifted]) -> Result<String, Failure> {
         return Ok(format!("{scene}: nothing was applied yet, so nothing can differ\n"));
     }
     let mut text = text(scene, drifted);
+    for stale in status::refused(scene).await {
+        text.push_str(&format!("  {} {stale}\n", Ui::mark(Mark::Bad)));
+    }
     for place in scene.unserved().await {
         let mark = Ui::mark(Mark::Warning);
         text.push_str(&format!(
@@ -129,7 +132,7 @@ pub(crate) async fn find(scene: &Scene) -> Result<Vec<Drifted>, Failure> {
 /// The plan of whoever only looks.
 pub(crate) async fn look(scene: &Scene) -> Result<Plan, Failure> {
     let planned = scene.plan(&BTreeSet::new(), ChangeAction::View).await;
-    Ok(planned.map_err(|error| compose::failure(&error))?.plan)
+    Ok(planned.map_err(|error| Failure::from(&error))?.plan)
 }
 
 /// What a plan found that is not as it was written.

@@ -169,7 +169,7 @@ pub(super) async fn find_decision(
 }
 
 async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
-    let scene = Scene::open(context, Purpose::Look).await?;
+    let scene = Scene::in_force(context, Purpose::Look).await?;
     let kept = scene.store.plan(id).await.map_err(|error| store_failure(&error))?;
     let kept = kept.ok_or_else(|| {
         Failure::wrong(format!("there is no plan `{id}`")).coded(Code::NoSuchPlan)
@@ -184,7 +184,7 @@ async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
 }
 
 async fn explain_change(context: Context<'_>, number: u64) -> Result<Exit, Failure> {
-    let scene = Scene::open(context, Purpose::Look).await?;
+    let scene = Scene::in_force(context, Purpose::Look).await?;
     let broken = |error| store_failure(&error);
     let change = scene.store.change(&scene.environment, number).await.map_err(broken)?;
     let change = change.ok_or_else(|| {
@@ -210,10 +210,10 @@ async fn explain_change(context: Context<'_>, number: u64) -> Result<Exit, Failu
 
 /// The change that wrote an object that is in force.
 async fn explain_object(context: Context<'_>, object: &str) -> Result<Exit, Failure> {
-    let scene = Scene::open(context, Purpose::Look).await?;
+    let scene = Scene::in_force(context, Purpose::Look).await?;
     let key = object.replacen('/', " ", 1);
     let mut found = None;
-    for target in scene.desired.spec.targets.keys() {
+    for target in scene.drivers.keys() {
         let number = scene.store.writer(&scene.environment, target, &key).await;
         found = found.or(number.map_err(|error| store_failure(&error))?);
     }
@@ -230,7 +230,7 @@ async fn explain_object(context: Context<'_>, object: &str) -> Result<Exit, Fail
 fn step_document(step: &StepRecord) -> StepDocument<'_> {
     StepDocument {
         target: step.target.as_str(),
-        step: &step.name,
+        step: step.name.as_str(),
         state: step.state,
         detail: step.detail.as_deref(),
     }
@@ -262,7 +262,7 @@ fn change_text(change: &Change, steps: &[StepRecord]) -> String {
         let took = took.and_then(|ms| u64::try_from(ms).ok()).map(Seconds);
         let took = took.map(|took| took.to_string()).unwrap_or_default();
         let words = step.detail.as_deref().unwrap_or("begun, and nothing is known of its end");
-        text.push_str(&row(&Ui::mark(mark), &step.name, words, &took));
+        text.push_str(&row(&Ui::mark(mark), step.name.as_str(), words, &took));
         text.push('\n');
     }
     text

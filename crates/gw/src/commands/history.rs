@@ -1,7 +1,8 @@
 //! `gatewright history`.
 
 use clap::Args;
-use gw_control::store::{Action, Change, Outcome};
+use gw_control::store::{Action, Change, Outcome, Store};
+use gw_model::id::EnvironmentName;
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
@@ -12,7 +13,7 @@ use crate::{
     ui::Form,
 };
 
-/// Lists the changes of an environment, the newest first.
+/// Lists the changes of each environment, the newest first.
 #[derive(Debug, Args)]
 pub(crate) struct History {
     /// At most so many.
@@ -23,13 +24,13 @@ pub(crate) struct History {
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
-    environment: &'a str,
     changes: Vec<Entry<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry<'a> {
+    environment: &'a str,
     change: u64,
     action: Action,
     outcome: Outcome,
@@ -47,37 +48,73 @@ struct Entry<'a> {
 impl History {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let workspace = Workspace::read(&context.globals.workspace)?;
-        let environment = workspace.environment(context)?;
         let state = State::locate(context, workspace.folder.root())?;
-        let changes = match state.open_existing().await? {
-            Some(store) => {
-                store.changes(&environment).await.map_err(|error| store_failure(&error))?
-            }
-            None => vec![],
-        };
-        let shown = changes.iter().take(self.limit);
+        let store = state.open_existing().await?;
+        let environments = environments(context, &workspace, store.as_ref()).await?;
+        let mut histories = vec![];
+        for environment in &environments {
+            let changes = match &store {
+                Some(store) => store.changes(environment).await,
+                None => Ok(vec![]),
+            };
+            let mut changes = changes.map_err(|error| store_failure(&error))?;
+            changes.truncate(self.limit);
+            histories.push((environment, changes));
+        }
         match context.ui.form {
             Form::Json => context.ui.json(&Document {
                 schema: "gatewright.io/history/v1",
-                environment: environment.as_str(),
-                changes: shown.map(entry).collect(),
+                changes: histories.iter().flat_map(|(_, changes)| changes).map(entry).collect(),
             }),
-            Form::Text if changes.is_empty() => {
-                context.ui.line(&format!("{environment}: nothing was applied yet"));
-            }
-            Form::Text => {
-                for change in shown {
-                    context.ui.line(&line(change));
-                }
-            }
+            Form::Text => tell(context, &histories),
         }
         Ok(Exit::Done)
+    }
+}
+
+/// The one that was named, else every one that is declared or that anything was ever done to.
+async fn environments(
+    context: Context<'_>,
+    workspace: &Workspace,
+    store: Option<&Store>,
+) -> Result<Vec<EnvironmentName>, Failure> {
+    let mut names = match store {
+        Some(store) => store.environments().await.map_err(|error| store_failure(&error))?,
+        None => vec![],
+    };
+    if let Some(wanted) = &context.globals.env {
+        // What was done in an environment can be read also when nobody declares it any more.
+        let known = names.contains(wanted);
+        return match known {
+            true => Ok(vec![wanted.clone()]),
+            false => Ok(vec![workspace.environment(context, Some(wanted))?]),
+        };
+    }
+    if names.is_empty() || workspace.faultless().is_some() {
+        names.extend(workspace.declared(context)?.environments().map(|(name, _)| name.clone()));
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn tell(context: Context<'_>, histories: &[(&EnvironmentName, Vec<Change>)]) {
+    for (environment, changes) in histories {
+        if changes.is_empty() {
+            context.ui.line(&format!("{environment}: nothing was applied yet"));
+        } else if histories.len() > 1 {
+            context.ui.line(&format!("{environment}"));
+        }
+        for change in changes {
+            context.ui.line(&line(change));
+        }
     }
 }
 
 fn entry(change: &Change) -> Entry<'_> {
     let begun = &change.begun;
     Entry {
+        environment: begun.environment.as_str(),
         change: change.number,
         action: begun.action,
         outcome: change.outcome,
@@ -114,6 +151,7 @@ pub(crate) const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Applied => "applied, not verified",
         Outcome::Failed => "nothing written",
         Outcome::Abandoned => "given up",
+        Outcome::Superseded => "superseded",
     }
 }
 

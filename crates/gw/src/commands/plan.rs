@@ -9,9 +9,9 @@ use gw_plan::{
     render,
 };
 
-use super::Context;
+use super::{Context, status::undeclared};
 use crate::{
-    compose::{self, Purpose, Scene, SystemClock, store_failure},
+    compose::{Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
@@ -51,7 +51,7 @@ impl Plan {
         let progress = context.ui.progress("planning");
         let planned = scene.plan(&only, ChangeAction::Apply).await;
         progress.end().await;
-        let plan = planned.map_err(|error| compose::failure(&error))?.plan;
+        let plan = planned.map_err(|error| Failure::from(&error))?.plan;
         keep(&scene, &plan).await?;
         if let Some(path) = &self.out {
             write(path, &plan)?;
@@ -75,6 +75,9 @@ impl Plan {
             }
             Format::Json => context.ui.json(&render::json(&plan)),
             Format::Markdown => context.ui.result(&render::markdown(&plan)),
+        }
+        for environment in scene.undeclared().await? {
+            context.ui.say(&undeclared(environment.as_str()));
         }
         Ok(match (plan.has_errors(), plan.is_empty()) {
             (true, _) => Exit::Wrong,

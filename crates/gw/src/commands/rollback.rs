@@ -3,17 +3,17 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use clap::Args;
-use gw_control::local::Wish;
+use gw_control::local::{ApplyResult, RolledBack, Wish};
 use gw_model::environment::ChangeAction;
 use gw_plan::render;
 
 use super::{
     Context,
-    apply::{conclude, refused},
+    apply::{conclude, refused, tell},
     steps::Steps,
 };
 use crate::{
-    compose::{self, Purpose, Scene},
+    compose::{Purpose, Scene},
     exit::{Exit, Failure},
     ui::{Form, Input},
 };
@@ -34,44 +34,60 @@ pub(crate) struct Rollback {
 
 impl Rollback {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context, Purpose::Change).await?;
+        let mut scene = Scene::in_force(context, Purpose::Change).await?;
         let lock = scene.lock()?;
+        let told = |error| Failure::from(&error);
+        let (declared, source) = scene.local().state_of(self.to).await.map_err(told)?;
+        scene.reach(context, &declared)?;
         let local = scene.local();
-        let told = |error| compose::failure(&error);
-        let (declared, source) = local.state_of(self.to).await.map_err(told)?;
         let only = BTreeSet::new();
         let wish =
             Wish { declared: &declared, source, only: &only, action: ChangeAction::Rollback };
         let planned = local.plan(wish).await.map_err(told)?;
-        if context.ui.form == Form::Text {
-            context.ui.say(&render::first_line(&planned.plan));
-        }
         if planned.plan.allowed() && !planned.plan.is_empty() {
+            match (context.ui.form, context.ui.input) {
+                (Form::Json, _) => {}
+                (Form::Text, Input::Never) => context.ui.say(&render::first_line(&planned.plan)),
+                (Form::Text, _) => context.ui.alarm(&render::for_callers(&planned.plan)),
+            }
             self.confirm(context, &scene)?;
         }
         let begun = Instant::now();
         let steps = Steps { ui: context.ui };
-        let outcome = local.rollback(&planned, self.to, self.reason.clone(), &steps).await;
+        let rolled = local.rollback(&planned, self.to, self.reason.clone(), &steps).await;
         drop(lock);
-        let outcome = outcome.map_err(|error| refused(context, &planned, &error))?;
-        let exit = conclude(context, &scene, outcome, begun);
-        context.ui.say(&format!(
-            "the state that was left is held in {}: it is not applied again until another one was",
-            scene.environment
-        ));
+        let RolledBack { left, result } =
+            rolled.map_err(|error| refused(context, &planned, &error))?;
+        let exit = match result {
+            ApplyResult::Nothing => {
+                let text = format!("the state of change {} is in force already", self.to);
+                tell(context, &scene, None, "nothing", None, &text);
+                Exit::Done
+            }
+            result => conclude(context, &scene, result, begun),
+        };
+        if let Some(left) = left {
+            context.ui.say(&format!(
+                "the state of change {left} is held in {}: it is not applied again until another \
+                 one was",
+                scene.environment
+            ));
+        }
         Ok(exit)
     }
 
-    /// Whoever sits at the terminal says once more what is changed.
+    /// Whoever sits at the terminal says once more what is changed. Who cannot be asked has to say
+    /// so beforehand.
     fn confirm(&self, context: Context<'_>, scene: &Scene) -> Result<(), Failure> {
         if context.ui.input == Input::Never {
             return Ok(());
         }
         let question = format!("Type the environment name to go on: {}\n> ", scene.environment);
         match context.ui.ask(&question) {
-            None => Ok(()),
             Some(answer) if answer == scene.environment.as_str() => Ok(()),
             Some(_) => Err(Failure::new(Exit::Interrupted, "not confirmed; nothing was changed")),
+            None => Err(Failure::wrong("nobody is there to confirm it; nothing was changed")
+                .help("say that nobody is to be asked: `--no-input`")),
         }
     }
 }

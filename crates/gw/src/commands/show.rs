@@ -86,7 +86,7 @@ impl Show {
             None if self.object == "workspace" => Ok(Object::Workspace),
             Some(("api", name)) => Ok(Object::Api {
                 api: ApiName::parse(name).map_err(wrong)?,
-                environment: workspace.environment(context)?,
+                environment: workspace.environment(context, context.globals.env.as_ref())?,
             }),
             Some(("environment", name)) => Ok(Object::Environment(name.parse().map_err(wrong)?)),
             Some(_) | None => Err(Failure::wrong(format!("`{}` is not an object", self.object))
@@ -97,7 +97,7 @@ impl Show {
 
 /// The Cedar of every target; where there are several, each under its name.
 fn cedar(context: Context<'_>, workspace: &Workspace) -> Result<String, Failure> {
-    let environment = workspace.environment(context)?;
+    let environment = workspace.environment(context, context.globals.env.as_ref())?;
     let desired = workspace.desired(context, &environment)?;
     let several = desired.spec.targets.len() > 1;
     let mut cedar = String::new();

@@ -1,10 +1,18 @@
 //! `gatewright status`.
 
+use std::{fmt, time::Duration};
+
 use clap::Args;
 use gw_control::store::Outcome;
-use gw_plan::plan::Plan;
+use gw_model::id::ApiName;
+use gw_plan::{
+    difference::{Action, Difference, Drift},
+    plan::Plan,
+};
+use gw_policy::{gateway::Refused, generation::Part};
 use serde::Serialize;
 use time::OffsetDateTime;
+use tokio::time::sleep;
 
 use super::{
     Context,
@@ -12,20 +20,38 @@ use super::{
     history::{clock_text, outcome},
 };
 use crate::{
-    compose::{Purpose, Scene, Workspace, store_failure},
+    compose::{self, Basis, Purpose, Scene, Workspace, store_failure},
+    config,
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
 
-/// Tells for each API of an environment what is in force, whether it was verified, and drift.
+/// Tells for each API of each environment what is in force, whether it was verified, and drift.
+///
+/// Without `--env` it tells of every environment. Where the folder has errors it tells what is in
+/// force all the same.
 #[derive(Debug, Args)]
-pub(crate) struct Status {}
+pub(crate) struct Status {
+    /// Goes on looking, and tells again whenever something is different, until it is stopped.
+    #[arg(long)]
+    watch: bool,
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
     schema: &'static str,
     workspace: String,
+    environments: Vec<Environment>,
+    /// Environments that are not declared any more and where something is still in force.
+    undeclared: Vec<String>,
+    /// Values of secrets that stand in declarations; `check` tells where.
+    literal_secrets: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Environment {
     environment: String,
     change: Option<u64>,
     outcome: Option<Outcome>,
@@ -34,14 +60,16 @@ struct Document {
     half_way: Option<u64>,
     /// Whether the folder says something else than what is in force.
     pending: bool,
+    /// Whether the folder has errors, so that it is not known what it says.
+    folder_has_errors: bool,
     apis: Vec<Api>,
     drifted: Vec<drift::Drifted>,
     /// Gateways of the environment that do not run.
     not_running: Vec<String>,
+    /// Gateways that were given a generation and do not serve it.
+    refused: Vec<Stale>,
     /// The change that was rolled back from what the folder says: it is not applied as it is.
     held: Option<u64>,
-    /// Values of secrets that stand in declarations; `check` tells where.
-    literal_secrets: usize,
 }
 
 #[derive(Serialize)]
@@ -51,52 +79,182 @@ struct Api {
     owner: Option<String>,
     operations: usize,
     rules: usize,
+    standing: Standing,
 }
+
+/// What an API is in one environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Standing {
+    /// It was read back and probed, and nothing differs since.
+    Verified,
+    /// It was written, and nobody proved that it is served.
+    NotVerified,
+    /// Somebody else changed it.
+    Drifted,
+    /// The folder says something else than what is in force.
+    Pending,
+    NotApplied,
+}
+
+/// A gateway that serves something older than it was given.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Stale {
+    target: String,
+    serving: Option<u64>,
+    refused: Refused,
+}
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(2);
 
 impl Status {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let workspace = Workspace::read(&context.globals.workspace)?;
-        let secrets = workspace.literal_secrets();
-        if secrets > 0 {
-            // Nothing else can be said about such a folder, and this must be.
-            context.ui.line(&format!("  literal secrets  {secrets}"));
+        let mut told = self.tell(context, None).await?;
+        if !self.watch {
+            return Ok(Exit::Done);
         }
-        let scene = Scene::open(context, Purpose::Look).await?;
-        let document = look(&scene).await?;
-        match context.ui.form {
-            Form::Json => context.ui.json(&document),
-            Form::Text => context.ui.result(&text(&document)),
+        let stopped = config::interrupted();
+        tokio::pin!(stopped);
+        loop {
+            tokio::select! {
+                stop = &mut stopped => return Ok(Exit::stopped(stop)),
+                () = sleep(LOOK) => told = self.tell(context, Some(told)).await?,
+            }
         }
-        Ok(Exit::Done)
+    }
+
+    /// Whether it runs until it is stopped.
+    pub(super) fn serves(&self) -> bool {
+        self.watch
+    }
+
+    /// Tells it, unless it was told before in the same words.
+    async fn tell(&self, context: Context<'_>, before: Option<String>) -> Result<String, Failure> {
+        let document = document(context).await?;
+        let text = text(&document);
+        if before.as_ref() != Some(&text) {
+            match context.ui.form {
+                Form::Json => context.ui.json(&document),
+                Form::Text => context.ui.result(&text),
+            }
+        }
+        Ok(text)
     }
 }
 
-async fn look(scene: &Scene) -> Result<Document, Failure> {
+async fn document(context: Context<'_>) -> Result<Document, Failure> {
+    let scenes = match Scene::all(context, Purpose::Look).await {
+        Ok(scenes) => scenes,
+        Err(failure) => {
+            let secrets = Workspace::read(&context.globals.workspace)?.literal_secrets();
+            if secrets > 0 && context.ui.form == Form::Text {
+                // Nothing else can be said about such a folder, and this must be.
+                context.ui.line(&format!("  literal secrets  {secrets}"));
+            }
+            return Err(failure);
+        }
+    };
+    let (mut environments, mut undeclared) = (vec![], vec![]);
+    for scene in &scenes {
+        environments.push(look(scene).await?);
+        undeclared = scene.undeclared().await?;
+    }
+    let first = scenes.first();
+    Ok(Document {
+        schema: "gatewright.io/status/v1",
+        workspace: first.map(|scene| scene.desired.workspace.to_string()).unwrap_or_default(),
+        environments,
+        undeclared: undeclared.iter().map(ToString::to_string).collect(),
+        literal_secrets: first.map(|scene| scene.workspace.literal_secrets()).unwrap_or_default(),
+    })
+}
+
+async fn look(scene: &Scene) -> Result<Environment, Failure> {
     let broken = |error| store_failure(&error);
     let in_force = scene.store.in_force(&scene.environment).await.map_err(broken)?;
     let half_way = scene.store.under_way(&scene.environment).await.map_err(broken)?;
     let plan = drift::look(scene).await?;
-    let api = |(name, api): (&gw_model::id::ApiName, &gw_model::desired::Api)| Api {
+    let outcome = in_force.as_ref().map(|change| change.outcome);
+    let api = |(name, api): (&ApiName, &gw_model::desired::Api)| Api {
         name: name.to_string(),
         owner: api.spec.owner.clone(),
         operations: api.operations.len(),
         rules: api.spec.access.len(),
+        standing: Standing::of(name, &plan, outcome),
     };
-    Ok(Document {
-        schema: "gatewright.io/status/v1",
-        workspace: scene.desired.workspace.to_string(),
+    Ok(Environment {
         environment: scene.environment.to_string(),
         change: in_force.as_ref().map(|change| change.number),
-        outcome: in_force.as_ref().map(|change| change.outcome),
+        outcome,
         since: in_force.as_ref().map(|change| change.begun.began_at),
         half_way: half_way.map(|change| change.number),
         pending: is_pending(&plan),
+        folder_has_errors: scene.basis == Basis::InForce,
         apis: scene.desired.apis.iter().map(api).collect(),
         drifted: drift::of(scene, &plan).await?,
         not_running: scene.unserved().await,
+        refused: refused(scene).await,
         held: scene.held(&plan).await?,
-        literal_secrets: scene.workspace.literal_secrets(),
     })
+}
+
+/// What each running gateway was given and does not serve.
+pub(super) async fn refused(scene: &Scene) -> Vec<Stale> {
+    let mut stale = vec![];
+    for target in scene.drivers.keys() {
+        let folder = scene.state.target_folder(&scene.environment, target);
+        // One that does not run is told elsewhere.
+        let Some(status) = compose::gateway_status(&folder).await else { continue };
+        if let Some(refused) = status.refused {
+            let serving = status.serving.map(|serving| serving.number);
+            stale.push(Stale { target: target.to_string(), serving, refused });
+        }
+    }
+    stale
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, serving, refused: Refused { because, .. } } = self;
+        write!(f, "the gateway of {target} refused what it was given: {because}; ")?;
+        match serving {
+            Some(number) => write!(f, "it serves generation {number}"),
+            None => f.write_str("every call is refused"),
+        }
+    }
+}
+
+impl Standing {
+    fn of(name: &ApiName, plan: &Plan, outcome: Option<Outcome>) -> Self {
+        let is_its_own = |difference: &&Difference| {
+            difference.key.kind == Part::API && difference.key.name == name.as_str()
+        };
+        let differences = plan.targets.iter().flat_map(|target| &target.differences);
+        let own: Vec<&Difference> = differences.filter(is_its_own).collect();
+        if own.iter().any(|it| it.drift != Drift::None) {
+            Self::Drifted
+        } else if own.iter().any(|it| it.action == Action::Create) {
+            Self::NotApplied
+        } else if own.iter().any(|it| it.pending) {
+            Self::Pending
+        } else if outcome == Some(Outcome::Verified) {
+            Self::Verified
+        } else {
+            Self::NotVerified
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::NotVerified => "not verified",
+            Self::Drifted => "drifted",
+            Self::Pending => "the folder differs",
+            Self::NotApplied => "not applied",
+        }
+    }
 }
 
 /// Whether the declarations ask for something else than what was written last.
@@ -106,51 +264,88 @@ fn is_pending(plan: &Plan) -> bool {
 }
 
 fn text(document: &Document) -> String {
-    let mut text = format!("{} · {}\n", document.workspace, document.environment);
-    let in_force = match (document.change, document.outcome, document.since) {
-        (Some(number), Some(how), Some(since)) => {
-            format!("change {number}, {}, since {}", outcome(how), clock_text(since))
-        }
-        _ => "nothing was applied yet".to_owned(),
-    };
-    text.push_str(&format!("  in force         {in_force}\n"));
-    if let Some(number) = document.half_way {
-        text.push_str(&format!(
-            "  {} change {number} stopped half way: gatewright apply continues it\n",
-            Ui::mark(Mark::Bad)
-        ));
+    let mut text = String::new();
+    for environment in &document.environments {
+        text.push_str(&format!("{} · {}\n", document.workspace, environment.environment));
+        environment.tell(&mut text);
     }
-    if document.pending && document.change.is_some() {
-        let mark = Ui::mark(Mark::Warning);
-        text.push_str(&format!(
-            "  {mark} the folder says something else: gatewright plan shows what would change\n"
-        ));
-    }
-    if let Some(number) = document.held {
-        let mark = Ui::mark(Mark::Open);
-        text.push_str(&format!(
-            "  {mark} it says what change {number} did, which was rolled back: held until another \
-             state is applied\n"
-        ));
-    }
-    for place in &document.not_running {
-        let mark = Ui::mark(Mark::Warning);
-        text.push_str(&format!("  {mark} {place} does not run: nobody is served\n"));
-    }
-    for api in &document.apis {
-        let owner = api.owner.as_ref().map(|owner| format!(" · owner {owner}")).unwrap_or_default();
-        let operations = count(api.operations, "operation");
-        let rules = count(api.rules, "rule");
-        text.push_str(&format!("  {:<16} {operations} · {rules}{owner}\n", api.name));
-    }
-    match document.drifted.len() {
-        0 => text.push_str("  drift            none\n"),
-        many => text.push_str(&format!(
-            "  {} drift          {}: gatewright drift tells which\n",
-            Ui::mark(Mark::Warning),
-            count(many, "object")
-        )),
+    let mark = Ui::mark(Mark::Warning);
+    for environment in &document.undeclared {
+        text.push_str(&format!("{mark} {}\n", undeclared(environment)));
     }
     text.push_str(&format!("  literal secrets  {}\n", document.literal_secrets));
     text
+}
+
+/// That an environment is gone from the folder and not from its targets.
+pub(super) fn undeclared(environment: &str) -> String {
+    format!(
+        "{environment} is not declared any more, and what was applied there is still in force: \
+         gatewright apply --env {environment} takes it out"
+    )
+}
+
+impl Environment {
+    fn tell(&self, text: &mut String) {
+        let in_force = match (self.change, self.outcome, self.since) {
+            (Some(number), Some(how), Some(since)) => {
+                format!("change {number}, {}, since {}", outcome(how), clock_text(since))
+            }
+            _ => "nothing was applied yet".to_owned(),
+        };
+        text.push_str(&format!("  in force         {in_force}\n"));
+        for (mark, words) in self.warnings() {
+            text.push_str(&format!("  {} {words}\n", Ui::mark(mark)));
+        }
+        for api in &self.apis {
+            let owner = api.owner.as_ref().map(|owner| format!(" · owner {owner}"));
+            text.push_str(&format!(
+                "  {:<16} {} · {} · {}{}\n",
+                api.name,
+                count(api.operations, "operation"),
+                count(api.rules, "rule"),
+                api.standing.words(),
+                owner.unwrap_or_default()
+            ));
+        }
+        match self.drifted.len() {
+            0 => text.push_str("  drift            none\n"),
+            many => text.push_str(&format!(
+                "  {} drift          {}: gatewright drift tells which\n",
+                Ui::mark(Mark::Warning),
+                count(many, "object")
+            )),
+        }
+    }
+
+    fn warnings(&self) -> Vec<(Mark, String)> {
+        let mut warnings = vec![];
+        if let Some(number) = self.half_way {
+            let words = format!("change {number} stopped half way: gatewright apply continues it");
+            warnings.push((Mark::Bad, words));
+        }
+        if self.folder_has_errors {
+            let words = "the folder has errors: gatewright check tells them".to_owned();
+            warnings.push((Mark::Warning, words));
+        }
+        if self.pending && self.change.is_some() {
+            let words = "the folder says something else: gatewright plan shows what would change"
+                .to_owned();
+            warnings.push((Mark::Warning, words));
+        }
+        if let Some(number) = self.held {
+            let words = format!(
+                "it says what change {number} did, which was rolled back: held until another state \
+                 is applied"
+            );
+            warnings.push((Mark::Open, words));
+        }
+        for stale in &self.refused {
+            warnings.push((Mark::Bad, stale.to_string()));
+        }
+        for place in &self.not_running {
+            warnings.push((Mark::Warning, format!("{place} does not run: nobody is served")));
+        }
+        warnings
+    }
 }

@@ -42,7 +42,7 @@ impl Listener for Steps<'_> {
 
 impl Steps<'_> {
     fn tell_line(&self, news: &News<'_>) {
-        let step = news.step;
+        let step = news.step.as_str();
         match news.moment {
             Moment::Done { words, ms } => {
                 let mark = Ui::mark(Mark::Good);
@@ -70,7 +70,7 @@ impl Steps<'_> {
             t: SystemClock.now().format(&Rfc3339).unwrap_or_default(),
             change: news.number,
             target: news.target.as_str(),
-            step: news.step,
+            step: news.step.as_str(),
             state,
             detail,
             ms,

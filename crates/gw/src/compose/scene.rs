@@ -1,51 +1,127 @@
 //! Everything that a command needs to work on one environment.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use gw_control::{
-    local::{Drivers, Local, LocalError, Wish},
-    store::{StateLock, Store},
+    local::{Drivers, Local, LocalError, Wish, known_targets, state_of},
+    store::{StateLock, Store, StoreError},
 };
 use gw_drivers::registry::Registry;
 use gw_model::{
     desired::Desired,
-    environment::ChangeAction,
-    id::{ApiName, EnvironmentName},
+    environment::{ChangeAction, Target},
+    id::{ApiName, EnvironmentName, TargetName},
 };
 use gw_plan::{
+    digest::Digest,
     driver::{Driver, Served},
     plan::{Plan, Planned},
 };
 use gw_policy::generation::SigningKey;
 
 use super::{Purpose, State, SystemClock, Workspace, store_failure};
-use crate::{
-    commands::Context,
-    exit::{Exit, Failure},
-};
+use crate::{commands::Context, exit::Failure};
 
-/// One environment of the folder of declarations, with its state and its targets.
+/// One environment, with its state and its targets.
 #[derive(Debug)]
 pub(crate) struct Scene {
-    pub(crate) workspace: Workspace,
+    pub(crate) workspace: Arc<Workspace>,
     pub(crate) environment: EnvironmentName,
+    /// What is to hold: as the folder says, or what is in force where the folder says nothing.
     pub(crate) desired: Arc<Desired>,
+    pub(crate) basis: Basis,
+    /// The digest of the files that say so.
+    source: Digest,
     pub(crate) state: State,
     pub(crate) store: Store,
     pub(crate) drivers: Drivers,
 }
 
+/// Where it is known from what is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// The folder of declarations.
+    Folder,
+    /// The folder does not declare the environment any more: nothing is to hold there.
+    Gone,
+    /// The folder has errors: what is in force.
+    InForce,
+}
+
 impl Scene {
+    /// The environment as the folder declares it; an error of the folder is told.
     pub(crate) async fn open(context: Context<'_>, purpose: Purpose) -> Result<Self, Failure> {
-        let workspace = Workspace::read(&context.globals.workspace)?;
-        let environment = workspace.environment(context)?;
-        let desired = workspace.desired(context, &environment)?;
-        let state = State::locate(context, workspace.folder.root())?;
-        context.ui.detail(&format!("state: {}", state.folder.display()));
-        let store = state.open_for(purpose).await?;
-        let key = state.key_for(purpose)?;
-        let drivers = drivers(context, &workspace, &state, key, &desired)?;
-        Ok(Self { workspace, environment, desired, state, store, drivers })
+        let opening = Opening::read(context, purpose).await?;
+        opening.declared(context, context.globals.env.as_ref()).await
+    }
+
+    /// The environment for whoever speaks of what is in force: errors of the folder are told in one
+    /// line and do not stand in the way.
+    pub(crate) async fn in_force(context: Context<'_>, purpose: Purpose) -> Result<Self, Failure> {
+        let opening = Opening::read(context, purpose).await?;
+        if opening.workspace.faultless().is_some() {
+            return opening.declared(context, context.globals.env.as_ref()).await;
+        }
+        let known = opening.known().await?;
+        let environment = match (&context.globals.env, known.as_slice()) {
+            (Some(wanted), _) => wanted,
+            (None, [only]) => only,
+            (None, []) => return Err(opening.workspace.refuse_all(context)),
+            (None, _) => return Err(several(&known)),
+        };
+        opening.stored(context, environment).await
+    }
+
+    /// Every environment, or the one that was named.
+    pub(crate) async fn all(context: Context<'_>, purpose: Purpose) -> Result<Vec<Self>, Failure> {
+        let opening = Opening::read(context, purpose).await?;
+        let declared = opening.workspace.faultless();
+        let names = match declared {
+            Some(declared) => declared.environments().map(|(name, _)| name.clone()).collect(),
+            None => opening.known().await?,
+        };
+        if context.globals.env.is_some() || names.len() < 2 {
+            return Ok(vec![Self::in_force(context, purpose).await?]);
+        }
+        let mut scenes = vec![];
+        for name in &names {
+            scenes.push(match declared {
+                Some(_) => opening.declared(context, Some(name)).await?,
+                None => opening.stored(context, name).await?,
+            });
+        }
+        Ok(scenes)
+    }
+
+    /// Environments that the folder does not declare any more, and where something is in force.
+    pub(crate) async fn undeclared(&self) -> Result<Vec<EnvironmentName>, Failure> {
+        let told = |error: StoreError| Failure::from(&error);
+        let mut undeclared = vec![];
+        if self.basis == Basis::InForce {
+            return Ok(undeclared);
+        }
+        for environment in self.store.environments().await.map_err(told)? {
+            let is_left = !self.store.written_targets(&environment).await.map_err(told)?.is_empty();
+            if is_left && !self.workspace.declares(&environment) {
+                undeclared.push(environment);
+            }
+        }
+        Ok(undeclared)
+    }
+
+    /// Adds whoever speaks to the targets of another state of the environment.
+    pub(crate) fn reach(&mut self, context: Context<'_>, desired: &Desired) -> Result<(), Failure> {
+        let mut missing = desired.spec.targets.clone();
+        missing.retain(|name, _| !self.drivers.contains_key(name));
+        let key = self.state.key_for(Purpose::Change)?;
+        let (workspace, state) = (&self.workspace, &self.state);
+        let more = drivers(context, workspace, state, key, &self.environment, &missing)?;
+        self.drivers.extend(more);
+        Ok(())
     }
 
     pub(crate) fn local(&self) -> Local<'_> {
@@ -64,7 +140,7 @@ impl Scene {
         only: &BTreeSet<ApiName>,
         action: ChangeAction,
     ) -> Result<Planned, LocalError> {
-        let source = self.workspace.source_digest();
+        let source = self.source.clone();
         self.local().plan(Wish { declared: &self.desired, source, only, action }).await
     }
 
@@ -95,13 +171,139 @@ impl Scene {
     }
 }
 
+/// What is read before an environment is chosen.
+struct Opening {
+    workspace: Arc<Workspace>,
+    state: State,
+    store: Store,
+    purpose: Purpose,
+}
+
+impl Opening {
+    async fn read(context: Context<'_>, purpose: Purpose) -> Result<Self, Failure> {
+        let workspace = Arc::new(Workspace::read(&context.globals.workspace)?);
+        let is_whole = workspace.faultless().is_some();
+        let state = match State::locate(context, workspace.folder.root()) {
+            Err(_) if !is_whole => return Err(workspace.refuse_all(context)),
+            located => located?,
+        };
+        context.ui.detail(&format!("state: {}", state.folder.display()));
+        let store = match state.open_existing().await? {
+            Some(store) => store,
+            // Nothing is begun because of a folder that says nothing.
+            None if !is_whole => return Err(workspace.refuse_all(context)),
+            None => state.open_for(purpose).await?,
+        };
+        Ok(Self { workspace, state, store, purpose })
+    }
+
+    /// Every environment that anything was ever done to.
+    async fn known(&self) -> Result<Vec<EnvironmentName>, Failure> {
+        self.store.environments().await.map_err(|error| Failure::from(&error))
+    }
+
+    /// As the folder declares it.
+    async fn declared(
+        &self,
+        context: Context<'_>,
+        wanted: Option<&EnvironmentName>,
+    ) -> Result<Scene, Failure> {
+        self.workspace.declared(context)?;
+        if let Some(wanted) = wanted
+            && !self.workspace.declares(wanted)
+            && let Some((desired, source)) = vacated(&self.store, wanted).await?
+        {
+            return self.build(context, desired, source, Basis::Gone).await;
+        }
+        let environment = self.workspace.environment(context, wanted)?;
+        let desired = self.workspace.desired(context, &environment)?;
+        let source = self.workspace.source_digest();
+        self.build(context, desired, source, Basis::Folder).await
+    }
+
+    /// As it is in force.
+    async fn stored(
+        &self,
+        context: Context<'_>,
+        environment: &EnvironmentName,
+    ) -> Result<Scene, Failure> {
+        let Some((desired, source)) = stored(&self.store, environment).await? else {
+            return Err(self.workspace.refuse_all(context));
+        };
+        context.ui.say("the folder has errors: what is told is what is in force");
+        self.build(context, desired, source, Basis::InForce).await
+    }
+
+    async fn build(
+        &self,
+        context: Context<'_>,
+        desired: Arc<Desired>,
+        source: Digest,
+        basis: Basis,
+    ) -> Result<Scene, Failure> {
+        let Self { workspace, state, store, purpose } = self;
+        let environment = desired.environment.clone();
+        let targets = known_targets(store, &environment, &desired).await;
+        let targets = targets.map_err(|error| Failure::from(&error))?;
+        let key = state.key_for(*purpose)?;
+        let drivers = drivers(context, workspace, state, key, &environment, &targets)?;
+        Ok(Scene {
+            workspace: Arc::clone(workspace),
+            environment,
+            desired,
+            basis,
+            source,
+            state: state.clone(),
+            store: store.clone(),
+            drivers,
+        })
+    }
+}
+
+/// What is in force in an environment, and the digest of the files that said so.
+async fn stored(
+    store: &Store,
+    environment: &EnvironmentName,
+) -> Result<Option<(Arc<Desired>, Digest)>, Failure> {
+    let change = store.in_force(environment).await.map_err(|error| Failure::from(&error))?;
+    let Some(change) = change else { return Ok(None) };
+    state_of(store, environment, change.number)
+        .await
+        .map(Some)
+        .map_err(|error| Failure::from(&error))
+}
+
+/// An environment that the folder does not declare any more, and where something of ours is left:
+/// nothing is to hold there.
+async fn vacated(
+    store: &Store,
+    environment: &EnvironmentName,
+) -> Result<Option<(Arc<Desired>, Digest)>, Failure> {
+    let written = store.written_targets(environment).await;
+    if written.map_err(|error| Failure::from(&error))?.is_empty() {
+        return Ok(None);
+    }
+    let Some((former, source)) = stored(store, environment).await? else { return Ok(None) };
+    let mut desired = Desired::clone(&former);
+    desired.spec.targets.clear();
+    desired.apis.clear();
+    Ok(Some((Arc::new(desired), source)))
+}
+
+fn several(known: &[EnvironmentName]) -> Failure {
+    let names: Vec<&str> = known.iter().map(EnvironmentName::as_str).collect();
+    Failure::wrong("there are several environments")
+        .help(format!("name one with `--env`: {}", names.join(", ")))
+}
+
 /// Whoever speaks to the targets of an environment.
 fn drivers(
     context: Context<'_>,
     workspace: &Workspace,
     state: &State,
     key: SigningKey,
-    desired: &Desired,
+    environment: &EnvironmentName,
+    targets: &BTreeMap<TargetName, Target>,
 ) -> Result<Drivers, Failure> {
     let registry = Registry {
         workspace_id: state.workspace_id.clone(),
@@ -110,75 +312,13 @@ fn drivers(
         clock: Arc::new(SystemClock),
     };
     let mut drivers = Drivers::new();
-    for (name, target) in &desired.spec.targets {
+    for (name, target) in targets {
         let driver: Box<dyn Driver> = registry
-            .open(&desired.environment, name, target)
+            .open(environment, name, target)
             .map_err(|found| workspace.refuse(context, std::slice::from_ref(&*found)))?;
         drivers.insert(name.clone(), driver);
     }
     Ok(drivers)
-}
-
-/// What a refusal of the engine means for whoever asked.
-pub(crate) fn failure(error: &LocalError) -> Failure {
-    use gw_control::apply::{Halt, Reach};
-    use gw_plan::driver::TargetError;
-
-    let target_exit = |error: &TargetError| match error {
-        TargetError::Unreachable { .. } | TargetError::Busy { .. } => Exit::Unreachable,
-        TargetError::Moved { .. } => Exit::Differs,
-        TargetError::Foreign { .. } => Exit::Denied,
-        TargetError::Refused { .. }
-        | TargetError::Differs { .. }
-        | TargetError::Misbehaves { .. }
-        | TargetError::Broken { .. } => Exit::Failed,
-    };
-    let again = "run the same command again to continue";
-    let told = match error {
-        LocalError::Store(_) | LocalError::Halt(Halt::Store(_)) => {
-            Failure::new(Exit::Failed, error.to_string())
-        }
-        LocalError::Target(reason) | LocalError::Halt(Halt::NotBegun(reason)) => {
-            Failure::new(target_exit(reason), error.to_string())
-                .note("nothing was written")
-                .help(reason.help())
-        }
-        LocalError::OnlyBuiltin { .. }
-        | LocalError::Errors
-        | LocalError::Halt(Halt::NoDriver(_)) => {
-            Failure::wrong(error.to_string()).note("nothing was written")
-        }
-        LocalError::Denied(denial) => Failure::new(Exit::Denied, error.to_string())
-            .note("nothing was written")
-            .help(denial.cure.clone()),
-        LocalError::Held { .. } => Failure::new(Exit::Denied, error.to_string())
-            .note("nothing was written")
-            .help("change the declarations, then apply"),
-        LocalError::HalfWay { .. } => {
-            Failure::new(Exit::Half, error.to_string()).help("`gatewright apply` continues it")
-        }
-        LocalError::NoChange { .. } => {
-            Failure::wrong(error.to_string()).help("`gatewright history` lists them")
-        }
-        LocalError::Halt(Halt::HalfWay { reach, error: reason, .. }) => {
-            let seen = match reach {
-                Reach::Former => "callers still meet the former state",
-                Reach::New => "callers may meet the new state already",
-            };
-            let failure = Failure::new(Exit::Half, error.to_string()).note(seen);
-            match reach {
-                Reach::Former => {
-                    failure.help(again).help("or give it up: `gatewright apply --abandon`")
-                }
-                Reach::New => failure.help(again).help(reason.help()),
-            }
-        }
-        LocalError::Halt(Halt::TooLate) => Failure::new(Exit::Half, error.to_string()).help(again),
-    };
-    match error.code() {
-        Some(code) => told.coded(code),
-        None => told,
-    }
 }
 
 impl fmt::Display for Scene {

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 use gw_policy::{
     decision::Record,
-    gateway::{DECISIONS, SOCKET},
+    gateway::{DECISIONS, SOCKET, STATUS, Status},
 };
 use gw_proxy::{Wanted, recorded};
 use http::{Request, StatusCode, header::HOST};
@@ -34,6 +34,12 @@ pub(crate) async fn decision(folder: &Path, wanted: &Wanted) -> Result<Option<Re
             None => Err(failure),
         },
     }
+}
+
+/// How the gateway of a target's folder is; `None` where none answers.
+pub(crate) async fn gateway_status(folder: &Path) -> Option<Status> {
+    let (status, body) = timeout(PATIENCE, ask(folder, STATUS)).await.ok()?.ok()?;
+    (status == StatusCode::OK).then(|| serde_json::from_slice(&body).ok())?
 }
 
 async fn by_gateway(folder: &Path, id: &str) -> Result<Option<Record>, Failure> {

@@ -81,12 +81,16 @@ impl Workspace {
     }
 
     /// The environment that was named, or the only one.
-    pub(crate) fn environment(&self, context: Context<'_>) -> Result<EnvironmentName, Failure> {
+    pub(crate) fn environment(
+        &self,
+        context: Context<'_>,
+        wanted: Option<&EnvironmentName>,
+    ) -> Result<EnvironmentName, Failure> {
         let declarations = self.declared(context)?;
         let names: Vec<&EnvironmentName> =
             declarations.environments().map(|(name, _)| name).collect();
         let list = || names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-        match (&context.globals.env, names.as_slice()) {
+        match (wanted, names.as_slice()) {
             (Some(wanted), names) if names.contains(&wanted) => Ok(wanted.clone()),
             (Some(wanted), _) => Err(Failure::wrong(format!("there is no environment `{wanted}`"))
                 .help(format!("declared are: {}", list()))),
@@ -124,6 +128,17 @@ impl Workspace {
     /// The same for a command that needs them: tells what is wrong.
     pub(crate) fn declared(&self, context: Context<'_>) -> Result<&Declarations, Failure> {
         self.faultless().ok_or_else(|| self.refuse(context, &self.found))
+    }
+
+    /// Whether the environment is one of the declared ones.
+    pub(crate) fn declares(&self, environment: &EnvironmentName) -> bool {
+        let declarations = self.declarations.as_ref();
+        declarations.is_some_and(|it| it.environments().any(|(name, _)| name == environment))
+    }
+
+    /// Tells everything that is wrong with the files.
+    pub(crate) fn refuse_all(&self, context: Context<'_>) -> Failure {
+        self.refuse(context, &self.found)
     }
 
     /// Tells what is wrong, as `check` does.

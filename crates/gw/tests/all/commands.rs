@@ -13,6 +13,7 @@ mod machine;
 mod policies;
 mod secrets;
 mod serving;
+mod ways_out;
 
 use std::fs;
 

@@ -35,7 +35,7 @@ struct Broken {
 
 impl Break {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context, Purpose::Change).await?;
+        let scene = Scene::in_force(context, Purpose::Change).await?;
         let in_force = scene.store.in_force(&scene.environment).await;
         let in_force = in_force.map_err(|error| store_failure(&error))?;
         let Some(change) = in_force else { return Err(nothing()) };

@@ -4,18 +4,21 @@ use std::{collections::BTreeSet, pin::Pin};
 
 use gw_control::{
     apply::{Executed, Listener, News},
-    local::{Applied, Outcomes},
+    local::{Applied, ApplyResult, Former},
 };
 use gw_model::environment::ChangeAction;
-use gw_plan::render;
+use gw_plan::{plan::Planned, render};
 
 use super::{
     drift::Drift,
     tell::{Told, What},
 };
 use crate::{
-    commands::{Context, apply::refused},
-    compose::{self, Purpose, Scene, State},
+    commands::{
+        Context,
+        apply::{refused, superseded},
+    },
+    compose::{Purpose, Scene, State},
     exit::Failure,
     ui::{Form, Mark},
 };
@@ -72,25 +75,37 @@ impl Session {
         }
     }
 
+    async fn plan(&self) -> Result<Planned, Failure> {
+        let planned = self.scene.plan(&BTreeSet::new(), ChangeAction::Apply).await;
+        planned.map_err(|error| Failure::from(&error))
+    }
+
     async fn try_apply(&mut self, context: Context<'_>) -> Result<(), Failure> {
         let _lock = self.scene.lock()?;
         let local = self.scene.local();
-        let resumed = local.resume(&Silent).await.map_err(|error| compose::failure(&error))?;
-        if let Some(applied) = resumed {
-            tell(Told(context.ui), &applied);
+        let mut planned = self.plan().await?;
+        let former = local.make_way(&planned, &Silent).await;
+        match former.map_err(|error| refused(context, &planned, &error))? {
+            Former::None => {}
+            Former::Resumed(applied) => {
+                tell(Told(context.ui), &applied);
+                planned = self.plan().await?;
+            }
+            Former::Superseded(number) => {
+                Told(context.ui).tell(What::Planned, None, &superseded(number));
+                planned = self.plan().await?;
+            }
         }
-        let planned = self.scene.plan(&BTreeSet::new(), ChangeAction::Apply).await;
-        let planned = planned.map_err(|error| compose::failure(&error))?;
         if !planned.plan.is_empty() && planned.plan.compared_with.is_some() {
             Told(context.ui).tell(What::Planned, None, &render::first_line(&planned.plan));
         }
         let outcome = local.apply(&planned, &Silent).await;
         match outcome.map_err(|error| refused(context, &planned, &error))? {
-            Outcomes::Nothing => {
+            ApplyResult::Nothing => {
                 let words = "nothing changes: this is in force and verified";
                 Told(context.ui).tell(What::Applied, None, words);
             }
-            Outcomes::Proved(applied) | Outcomes::Changed(applied) => {
+            ApplyResult::Proved(applied) | ApplyResult::Changed(applied) => {
                 tell(Told(context.ui), &applied);
             }
         }

@@ -52,7 +52,7 @@ impl Choice {
             [(environment, target)] => (environment.clone(), target.clone(), LISTEN),
             [] => {
                 let workspace = Workspace::read(root)?;
-                let environment = workspace.environment(context)?;
+                let environment = workspace.environment(context, context.globals.env.as_ref())?;
                 let desired = workspace.desired(context, &environment)?;
                 let target = builtin_target(&desired, command.target.as_ref())?;
                 let otherwise = compose::declared_address(&desired, &target)?;

@@ -121,7 +121,7 @@ fn what_was_rolled_back_is_held_and_every_command_says_so() {
       ✔ read back 3 of 3 objects are what was written TIME
       ✔ probe no token → 401 · token of another issuer → 401 · unlisted path → 404 TIME
       ✔ retire what is no longer needed is gone TIME
-    the state that was left is held in dev: it is not applied again until another one was
+    the state of change 2 is held in dev: it is not applied again until another one was
     "#);
     let (told, code) = machine.tells(&["apply"]);
     assert_eq!(code, 3, "{told}");
@@ -137,7 +137,7 @@ fn what_was_rolled_back_is_held_and_every_command_says_so() {
       in force change 3, verified, since DATE TIME
       ⚠ the folder says something else: gatewright plan shows what would change
       – it says what change 2 did, which was rolled back: held until another state is applied
-      orders 3 operations · 2 rules
+      orders 3 operations · 2 rules · the folder differs
       drift none
       literal secrets 0
     "#);
@@ -180,7 +180,7 @@ fn where_no_gateway_runs_nothing_is_called_verified() {
     shop · dev
       in force change 1, applied, not verified, since DATE TIME
       ⚠ the gateway at 127.0.0.1:PORT does not run: nobody is served
-      orders 3 operations · 2 rules
+      orders 3 operations · 2 rules · not verified
       drift none
       literal secrets 0
     "#);

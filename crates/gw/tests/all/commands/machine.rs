@@ -127,8 +127,10 @@ impl Machine {
         let stdout = process.stdout.take().expect("standard output is piped");
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("the gateway speaks");
-        assert!(line.contains("listens at"), "{line}");
-        Gateway { process, address: SocketAddr::from(([127, 0, 0, 1], self.port)) }
+        let address = line.trim().rsplit("http://").next().and_then(|it| it.parse().ok());
+        let address =
+            address.unwrap_or_else(|| panic!("the gateway says where it listens: {line}"));
+        Gateway { process, address }
     }
 
     /// Runs `dev` until the test ends, with that state folder and beside it this variable; what the

@@ -1,0 +1,84 @@
+//! What a refusal of the engine means for whoever asked.
+
+use gw_control::{
+    apply::{Halt, Reach},
+    local::LocalError,
+    store::{ActName, StoreError},
+};
+use gw_plan::driver::{Class, TargetError};
+
+use crate::exit::{Exit, Failure};
+
+const AGAIN: &str = "run the same command again to continue";
+const GO_BACK: &str = "or go back to a change before it: `gatewright rollback --to NUMBER`";
+
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        Self::new(Exit::Failed, error.to_string()).coded(error.code())
+    }
+}
+
+impl From<&LocalError> for Failure {
+    fn from(error: &LocalError) -> Self {
+        let told = tell(error);
+        match error.code() {
+            Some(code) => told.coded(code),
+            None => told,
+        }
+    }
+}
+
+fn tell(error: &LocalError) -> Failure {
+    let untouched = |exit| Failure::new(exit, error.to_string()).note("nothing was written");
+    match error {
+        LocalError::Store(_) | LocalError::Halt(Halt::Store(_)) => {
+            Failure::new(Exit::Failed, error.to_string())
+        }
+        LocalError::Target(reason) | LocalError::Halt(Halt::NotBegun(reason)) => {
+            untouched(Exit::from(reason)).help(reason.help())
+        }
+        LocalError::OnlyBuiltin { .. }
+        | LocalError::Errors
+        | LocalError::Halt(Halt::NoDriver(_)) => untouched(Exit::Wrong),
+        LocalError::Denied(denial) => untouched(Exit::Denied).help(denial.cure.clone()),
+        LocalError::Held { .. } => {
+            untouched(Exit::Denied).help("change the declarations, then apply")
+        }
+        LocalError::HalfWay { .. } => {
+            Failure::new(Exit::Half, error.to_string()).help("`gatewright apply` continues it")
+        }
+        LocalError::NoChange { .. } => {
+            Failure::wrong(error.to_string()).help("`gatewright history` lists them")
+        }
+        LocalError::Halt(Halt::HalfWay { step, reach, error: reason, .. }) => {
+            half_way(Failure::new(Exit::Half, error.to_string()), *step, *reach, reason)
+        }
+        LocalError::Halt(Halt::TooLate) => Failure::new(Exit::Half, error.to_string())
+            .help("`gatewright apply` continues it, or puts what you declare now in its place")
+            .help(GO_BACK),
+    }
+}
+
+fn half_way(failure: Failure, step: ActName, reach: Reach, reason: &TargetError) -> Failure {
+    if matches!(step, ActName::ReadBack | ActName::Probe) {
+        return failure
+            .note("it is written, and not proved")
+            .help("`gatewright apply` looks at it again")
+            .help(reason.help());
+    }
+    let failure = failure.note(match reach {
+        Reach::Former => "callers still meet the former state",
+        Reach::New => "callers may meet the new state already",
+    });
+    let failure = match reason.class() {
+        Class::Human if !reason.may_have_acted() => failure.help(
+            "mend what it names in the declarations, then apply: that takes the place of this \
+             change",
+        ),
+        Class::Human | Class::Retry { .. } | Class::Wait => failure.help(reason.help()).help(AGAIN),
+    };
+    match reach {
+        Reach::Former => failure.help("or give it up: `gatewright apply --abandon`"),
+        Reach::New => failure.help(GO_BACK),
+    }
+}

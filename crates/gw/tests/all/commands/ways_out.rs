@@ -1,0 +1,173 @@
+//! From every state there is a way on: a refused change, a target or an environment that was taken
+//! out, a folder that is broken.
+
+use super::machine::Machine;
+
+/// Two targets, each with the API; `edge` listens at another port.
+fn with_edge(machine: &Machine) -> String {
+    let edge = format!("127.0.0.1:{}", gw_testkit::wire::free_port());
+    let default = format!("default: {{ builtin: {{ listen: {} }} }}", machine.listen());
+    let both = format!("{default}\n    edge: {{ builtin: {{ listen: {edge} }} }}");
+    machine.edit(&default, &both);
+    machine.edit(
+        "  openapi: { file: openapi.yaml }",
+        "  openapi: { file: openapi.yaml }\n  targets: [default, edge]",
+    );
+    edge
+}
+
+/// The gateway of `edge` no longer knows of a newer state.
+fn forget(machine: &Machine) {
+    std::fs::remove_file(machine.state().join("targets/dev/edge/last-served"))
+        .expect("it can be removed");
+}
+
+/// The second of two targets refuses change 2, whose state the first one has already.
+fn refused(machine: &Machine) -> super::machine::Gateway {
+    with_edge(machine);
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    std::fs::write(machine.state().join("targets/dev/edge/last-served"), "99").expect("written");
+    let gateway = machine.gateway_with("shop", &["--target", "edge"]);
+    machine.edit("100/1m", "60/1m");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 5, "{told}");
+    assert!(told.contains("callers may meet the new state already"), "{told}");
+    assert!(told.contains("mend what it names in the declarations, then apply"), "{told}");
+    assert!(told.contains("gatewright rollback --to NUMBER"), "{told}");
+    gateway
+}
+
+#[test]
+fn what_a_target_refuses_is_replaced_by_what_is_declared_then() {
+    let machine = Machine::with_shop();
+    let gateway = refused(&machine);
+    // The same again is refused again, and our own half is nobody else's doing.
+    assert_eq!(machine.ends("shop", &["apply"]), 5);
+    let (told, _) = machine.tells(&["drift"]);
+    assert!(!told.contains("default"), "{told}");
+    assert!(told.contains("the gateway of edge refused what it was given"), "{told}");
+    let (told, code) = machine.tells(&["apply", "--abandon"]);
+    assert_eq!(code, 5, "{told}");
+    assert!(told.contains("rollback --to NUMBER"), "{told}");
+    assert_eq!(gateway.stop("TERM"), Some(0));
+    forget(&machine);
+    machine.edit("60/1m", "50/1m");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 6, "{told}");
+    assert!(told.contains("change 2 was refused by a target"), "{told}");
+    let history = machine.says(&["history"]);
+    assert!(history.lines().any(|line| line.contains("superseded")), "{history}");
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 0);
+}
+
+#[test]
+fn from_what_a_target_refuses_there_is_a_way_back() {
+    let machine = Machine::with_shop();
+    let gateway = refused(&machine);
+    assert_eq!(gateway.stop("TERM"), Some(0));
+    forget(&machine);
+    let (told, code) = machine.tells(&["rollback", "--to", "1", "--no-input"]);
+    assert_eq!(code, 6, "{told}");
+    assert!(told.contains("the state of change 2 is held"), "{told}");
+    assert_eq!(machine.ends("shop", &["apply"]), 3);
+    let (told, code) = machine.tells(&["rollback", "--to", "1", "--no-input"]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(told, "the state of change 1 is in force already");
+}
+
+#[test]
+fn a_rollback_that_nobody_confirms_changes_nothing() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let (told, code) = machine.tells(&["rollback", "--to", "1"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("What changes for callers"), "{told}");
+    assert!(told.contains("60/1m → 100/1m"), "{told}");
+    assert_eq!(machine.says(&["history"]).lines().count(), 2);
+}
+
+#[test]
+fn a_target_that_is_taken_out_serves_nobody_any_more() {
+    let machine = Machine::with_shop();
+    let edge = with_edge(&machine);
+    let edge = format!("\n    edge: {{ builtin: {{ listen: {edge} }} }}");
+    let take_out = || {
+        machine.edit(&edge, "");
+        machine.edit("\n  targets: [default, edge]", "");
+    };
+    machine.edit(", deletes: true", "");
+    let _default = machine.gateway_with("shop", &["--target", "default"]);
+    let gateway = machine.gateway_with("shop", &["--target", "edge"]);
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let before = machine.folder.read("shop/gatewright.yaml");
+    take_out();
+    // A deletion needs a rule that says so.
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 3, "{told}");
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+
+    machine.folder.write("shop/gatewright.yaml", &before);
+    machine.edit("identities: [local] }", "identities: [local], deletes: true }");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    take_out();
+    let (told, code) = machine.tells(&["plan"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("target edge is taken out: nothing is served there any more"), "{told}");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(gateway.call("GET", "/orders").status, 404);
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 0);
+    // Nor does it after a restart, and the way back is a rollback.
+    assert_eq!(gateway.stop("TERM"), Some(0));
+    assert_eq!(machine.ends("shop", &["rollback", "--to", "2", "--no-input"]), 6);
+    let gateway = machine.gateway_with("shop", &["--target", "edge"]);
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+}
+
+#[test]
+fn an_environment_that_is_no_longer_declared_is_told_and_can_be_emptied() {
+    let machine = Machine::with_shop();
+    let gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("metadata: { name: dev }", "metadata: { name: test }");
+    for command in ["status", "plan"] {
+        let (told, _) = machine.tells(&[command, "--env", "test"]);
+        assert!(told.contains("dev is not declared any more"), "{command}: {told}");
+    }
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+    let (told, code) = machine.tells(&["apply", "--env", "dev"]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(gateway.call("GET", "/orders").status, 404);
+    assert!(machine.says(&["history", "--env", "dev"]).contains("verified"));
+    let (told, _) = machine.tells(&["status", "--env", "test"]);
+    assert!(!told.contains("not declared any more"), "{told}");
+}
+
+#[test]
+fn what_is_in_force_is_told_while_the_folder_is_broken() {
+    let machine = Machine::with_shop();
+    let gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("limits:", "limitz:");
+    assert_eq!(machine.ends("shop", &["plan"]), 2);
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+    for command in [
+        &["status"] as &[&str],
+        &["drift"],
+        &["history"],
+        &["explain", "--last"],
+        &["explain", "2"],
+        &["explain", "api/orders"],
+        &["dev", "break"],
+        &["rollback", "--to", "1", "--no-input"],
+    ] {
+        let (told, code) = machine.tells(command);
+        assert_eq!(code, 0, "{command:?}: {told}");
+    }
+    let (told, _) = machine.tells(&["status"]);
+    assert!(told.contains("the folder has errors"), "{told}");
+}
