@@ -139,6 +139,11 @@ impl Record {
         Ok(Again { agrees, unknown: self.unknown(snapshot, &caller), answer })
     }
 
+    /// Whether the caller sent a token or certificate that was refused: then nothing of it is kept.
+    pub fn proof_was_refused(&self) -> bool {
+        self.verdict() == Ok(Verdict::Unproven)
+    }
+
     /// What a snapshot would look at and the record does not know.
     fn unknown(&self, snapshot: &Snapshot, caller: &Caller) -> BTreeSet<String> {
         let Routed::Found(found) = snapshot.route(&self.host, &self.method, &self.path) else {

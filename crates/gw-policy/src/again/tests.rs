@@ -136,6 +136,7 @@ fn what_no_rule_decided_is_not_judged() {
     // A refused token is nobody's: the rules refuse nobody in particular too.
     record.reason = Reason::TokenExpired;
     assert!(record.judge_again(&snapshot).unwrap().agrees);
+    assert!(record.proof_was_refused());
     // What was granted and failed later was granted.
     record.grant = Some(sample::at(15));
     record.reason = Reason::Limit;

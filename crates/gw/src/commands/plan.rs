@@ -53,6 +53,11 @@ impl Plan {
         progress.end().await;
         let plan = planned.map_err(|error| Failure::from(&error))?.plan;
         keep(&scene, &plan).await?;
+        if self.out.is_none() && scene.state.standing().is_none() {
+            context.ui.say(
+                "this plan is not kept, because nothing was applied here yet; `--out FILE` keeps it",
+            );
+        }
         if let Some(path) = &self.out {
             write(path, &plan)?;
             context.ui.say(&format!("wrote {}", path.display()));

@@ -131,7 +131,8 @@ impl Judged {
 fn text(record: &Record, then: &Judged, now: &Judged) -> String {
     let number = record.generation.map(|number| format!(" {number}")).unwrap_or_default();
     format!(
-        "{record}judged again, as of that time\n{}{}",
+        "{record}judged again, as of that time{}\n{}{}",
+        if record.proof_was_refused() { " and without the proof that was refused" } else { "" },
         then.text(&format!("by generation{number}, which decided it")),
         now.text("by the files as they are now"),
     )

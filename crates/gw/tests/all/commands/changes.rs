@@ -43,7 +43,7 @@ fn a_change_is_applied_and_verified() {
 fn callers_come_first_in_a_plan() {
     let machine = Machine::with_shop();
     let _gateway = machine.gateway();
-    insta::assert_snapshot!(machine.tells(&["plan"]).0, @r#"
+    insta::assert_snapshot!(machine.tells(&["plan"]).0, @r"
     shop · files as they are, not a commit · dev → the gateway at 127.0.0.1:PORT
     nothing was applied here before; what is there was read just now
 
@@ -62,7 +62,8 @@ fn callers_come_first_in_a_plan() {
       ✔ gatewright.yaml:19 local
 
     plan p-ID · 3 create · 0 change · 0 delete · may be applied
-    "#);
+    this plan is not kept, because nothing was applied here yet; `--out FILE` keeps it
+    ");
     assert_eq!(machine.ends("shop", &["apply"]), 0);
     machine.edit("100/1m", "60/1m");
     machine.edit("[orders-team]", "[orders-team, sales]");
