@@ -13,8 +13,6 @@ mod references;
 pub mod template;
 mod version;
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use serde::{Deserialize, Serialize};
 
 pub use self::{library::Library, reference::Pointer, template::Template};
@@ -41,7 +39,7 @@ pub struct Document {
     pub operations: Vec<Described>,
     /// What `servers` would put in front of every path. Callers of a gateway never see it.
     pub base: Option<Base>,
-    trees: BTreeMap<String, Arc<Node>>,
+    trees: references::Trees,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +80,7 @@ pub struct Base {
 impl Document {
     /// The node that a pointer means.
     pub fn get(&self, pointer: &Pointer) -> Option<&Node> {
-        reference::walk(self.trees.get(&pointer.file)?, &pointer.tokens)
+        reference::walk(&self.trees.get(&pointer.file)?.root, &pointer.tokens)
     }
 
     /// The node behind any chain of `$ref`, with the file it stands in.
@@ -93,7 +91,7 @@ impl Document {
 
     /// Every file that belongs to the document, by its path from the root of the workspace.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.trees.iter().map(|(path, tree)| (path.as_str(), tree.as_ref()))
+        self.trees.iter().map(|(path, tree)| (path.as_str(), &tree.root))
     }
 }
 

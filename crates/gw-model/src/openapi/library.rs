@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    document::{self, Limits, Node},
+    document::{self, Limits},
     load::{Files, ReadError},
     openapi::{
         Document, operations,
         reference::Reference,
-        references::{self, Trees, Written},
+        references::{self, Tree, Trees, Written},
         version,
     },
     source::{FileId, Position, Sources, Span},
@@ -27,7 +27,7 @@ const SHOWN_PER_CODE: usize = 10;
 #[derive(Debug, Default)]
 pub struct Library {
     /// `None`: the file cannot be used, which has been reported.
-    files: BTreeMap<String, Option<Arc<Node>>>,
+    files: BTreeMap<String, Option<Arc<Tree>>>,
     documents: BTreeMap<String, Option<Arc<Document>>>,
 }
 
@@ -66,23 +66,24 @@ impl Library {
                 Diagnostic::new(Code::NoSuchOpenapi, format!("`{path}` cannot be read: {reason}"));
             diagnostic.at(named, "named here").help("the path begins at the root of the workspace")
         };
-        let root = self.open(path, desk, missing)?;
+        let tree = self.open(path, desk, missing)?;
+        let root = &tree.root;
         let version =
-            version::read(&root, path).map_err(|refusal| desk.diagnostics.push(*refusal)).ok()?;
-        let trees = self.gather(path, root.clone(), desk);
-        let (operations, wrong) = operations::read(&trees, path, &root);
+            version::read(root, path).map_err(|refusal| desk.diagnostics.push(*refusal)).ok()?;
+        let trees = self.gather(path, Arc::clone(&tree), desk);
+        let (operations, wrong) = operations::read(&trees, path, root);
         desk.diagnostics.extend(wrong);
-        let base = version::base(&root);
+        let base = version::base(root);
         Some(Document { path: path.to_owned(), version, operations, base, trees })
     }
 
     /// Opens every file that is reached by a reference.
-    fn gather(&mut self, path: &str, root: Arc<Node>, desk: &mut Desk<'_>) -> Trees {
-        let mut trees = Trees::from([(path.to_owned(), root.clone())]);
+    fn gather(&mut self, path: &str, tree: Arc<Tree>, desk: &mut Desk<'_>) -> Trees {
+        let mut trees = Trees::from([(path.to_owned(), Arc::clone(&tree))]);
         let mut read: Vec<(String, Vec<Written>)> = vec![];
-        let mut waiting = vec![(path.to_owned(), root)];
+        let mut waiting = vec![(path.to_owned(), tree)];
         while let Some((file, tree)) = waiting.pop() {
-            let written = references::collect(&tree);
+            let written = references::collect(&tree.root);
             for one in &written {
                 let Ok(reference) = Reference::parse(&one.text, &file) else { continue };
                 if trees.contains_key(&reference.file) {
@@ -112,7 +113,7 @@ impl Library {
         path: &str,
         desk: &mut Desk<'_>,
         missing: impl FnOnce(&str, &ReadError) -> Diagnostic,
-    ) -> Option<Arc<Node>> {
+    ) -> Option<Arc<Tree>> {
         if let Some(known) = self.files.get(path) {
             return known.clone();
         }
@@ -121,7 +122,7 @@ impl Library {
             Ok(bytes) => {
                 let (file, nodes) = document::read(desk.sources, path, bytes, &LIMITS);
                 match nodes.map(|nodes| nodes.into_iter().next()) {
-                    Ok(Some(node)) => Ok(node),
+                    Ok(Some(node)) => Ok(Tree::new(node)),
                     Ok(None) => Err(empty(path, file)),
                     Err(refusal) => Err(*refusal),
                 }

@@ -1,6 +1,6 @@
 //! `$ref`: which node of which file of the workspace it means.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::document::{Node, Value};
 
@@ -120,26 +120,34 @@ pub(super) fn walk<'a>(root: &'a Node, tokens: &[String]) -> Option<&'a Node> {
     })
 }
 
-/// The way down to the schema that carries this anchor.
-pub(super) fn find_anchor(root: &Node, anchor: &str) -> Option<Vec<String>> {
-    let mut waiting = vec![(root, Vec::new())];
-    while let Some((node, tokens)) = waiting.pop() {
-        let named = |key| node.get(key).and_then(Node::as_text) == Some(anchor);
-        if named("$anchor") || named("$dynamicAnchor") {
-            return Some(tokens);
-        }
-        let down = |token: String| [tokens.as_slice(), &[token]].concat();
-        match &node.value {
-            Value::Map(entries) => {
-                waiting.extend(entries.iter().map(|entry| (&entry.node, down(entry.key.clone()))));
-            }
-            Value::List(items) => waiting.extend(
-                items.iter().enumerate().map(|(index, item)| (item, down(index.to_string()))),
-            ),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+/// The way down to every schema that carries an anchor; of two with one name, to the first.
+pub(super) fn anchors(root: &Node) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    collect_anchors(root, &mut vec![], &mut found);
+    found
+}
+
+/// Goes no deeper than the reader of documents, which counts.
+fn collect_anchors(node: &Node, way: &mut Vec<String>, found: &mut BTreeMap<String, Vec<String>>) {
+    for key in ["$anchor", "$dynamicAnchor"] {
+        if let Some(anchor) = node.get(key).and_then(Node::as_text) {
+            found.entry(anchor.to_owned()).or_insert_with(|| way.clone());
         }
     }
-    None
+    let mut down = |token: String, node: &Node| {
+        way.push(token);
+        collect_anchors(node, way, found);
+        way.pop();
+    };
+    match &node.value {
+        Value::Map(entries) => {
+            entries.iter().for_each(|entry| down(entry.key.clone(), &entry.node));
+        }
+        Value::List(items) => {
+            items.iter().enumerate().for_each(|(index, item)| down(index.to_string(), item));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+    }
 }
 
 impl fmt::Display for Pointer {

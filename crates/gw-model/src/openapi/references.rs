@@ -5,18 +5,35 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
     document::{Node, Value},
-    openapi::reference::{Pointer, Reference, Refusal, Target, find_anchor, walk},
+    openapi::reference::{Pointer, Reference, Refusal, Target, anchors, walk},
     source::Span,
 };
 
-pub(super) type Trees = BTreeMap<String, Arc<Node>>;
+pub(super) type Trees = BTreeMap<String, Arc<Tree>>;
+
+/// A file, and where its anchors are: looked for once, when one is first named.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) root: Node,
+    anchors: OnceLock<BTreeMap<String, Vec<String>>>,
+}
+
+impl Tree {
+    pub(super) fn new(root: Node) -> Self {
+        Self { root, anchors: OnceLock::new() }
+    }
+
+    fn anchor(&self, name: &str) -> Option<&Vec<String>> {
+        self.anchors.get_or_init(|| anchors(&self.root)).get(name)
+    }
+}
 
 /// A `$ref` as written.
 #[derive(Clone, Debug)]
@@ -105,12 +122,12 @@ pub(super) fn collect(root: &Node) -> Vec<Written> {
 /// The node that a `$ref` in `file` means.
 pub(super) fn target<'a>(trees: &'a Trees, file: &str, text: &str) -> Option<(Pointer, End<'a>)> {
     let reference = Reference::parse(text, file).ok()?;
-    let (path, root) = trees.get_key_value(&reference.file)?;
+    let (path, tree) = trees.get_key_value(&reference.file)?;
     let tokens = match reference.target {
         Target::Tokens(tokens) => tokens,
-        Target::Anchor(anchor) => find_anchor(root, &anchor)?,
+        Target::Anchor(anchor) => tree.anchor(&anchor)?.clone(),
     };
-    let node = walk(root, &tokens)?;
+    let node = walk(&tree.root, &tokens)?;
     Some((Pointer { file: path.clone(), tokens }, End { file: path, node }))
 }
 

@@ -1,3 +1,5 @@
+use std::{collections::BTreeMap, sync::Arc};
+
 use insta::assert_snapshot;
 
 use super::*;
@@ -189,6 +191,42 @@ components:
       example: { $ref: 'https://example.com/not-followed' }
 ";
     assert_snapshot!(read(text), @"GET /tree: GET /tree Unsaid openapi.yaml#/paths/~1tree/get");
+}
+
+/// Anchors of a file are looked for once; of two with one name the first in the file is meant.
+#[test]
+fn anchors_are_found_wherever_they_stand() {
+    let schemas: String = (0..3_000)
+        .map(|number| {
+            format!(
+                "    S{number}: {{ $anchor: s{number}, properties: {{ next: {{ $ref: '#s{}' }} }} }}\n",
+                (number + 1) % 3_000
+            )
+        })
+        .collect();
+    let text = format!(
+        "
+-- openapi.yaml --
+openapi: 3.1.0
+paths: {{ /chain: {{ get: {{ responses: {{ '200': {{ $ref: 'more.yaml#answer' }} }} }} }} }}
+components:
+  schemas:
+{schemas}    Lost: {{ $ref: '#nobody' }}
+-- more.yaml --
+list:
+  - {{ $dynamicAnchor: answer, description: the first }}
+  - {{ $anchor: answer, description: the second }}
+"
+    );
+    let (document, said) = open(&text);
+    let document = document.unwrap();
+    assert!(said.contains("`#nobody` leads nowhere") && said.lines().count() <= 4, "{said}");
+    let answer = document.operations[0].place.join("responses").join("200");
+    let (file, node) = document.resolve(&answer.file, document.get(&answer).unwrap()).unwrap();
+    assert_eq!(
+        (file, node.get("description").unwrap().as_text()),
+        ("more.yaml", Some("the first"))
+    );
 }
 
 #[test]
