@@ -178,6 +178,10 @@ codes! {
          the gateway compares paths: it begins with `/`, has no empty segment, no `.` or `..`, and \
          no encoded `/` or `\\`. A call in another form is refused, so such a path could never be \
          reached.";
+    SameListen = 1303 Error "two targets at one address",
+        "Both targets of the environment are served from this state, so on one machine, and only one \
+         process can listen at an address there (`0.0.0.0` is every address). The second gateway \
+         could never start. A target that names no address listens at `127.0.0.1:8080`.";
     PolicySyntax = 1303 Error "Cedar text that cannot be read",
         "A `.cedar` file or a `when` condition is not Cedar. Nothing is applied while a policy \
          cannot be read, because leaving it out could open a door.";
@@ -232,6 +236,14 @@ codes! {
          every later one by the rules in force; once these are, nothing can be applied here any more, \
          not even a file that names `apply` again.";
 
+    AcceptanceEnded = 1417 Warning "an acceptance that has ended",
+        "The last day under `until` of a difference that was accepted is past, so nothing is \
+         accepted any more: where a target shows the difference, it is an error again. Remove the \
+         entry, or give it a new day if the need is still there.";
+    AcceptanceEndsSoon = 1418 Warning "an acceptance that ends soon",
+        "The last day under `until` of a difference that was accepted is at most 14 days away. From \
+         the next day on the difference is an error again.";
+
     OpenIssuer = 1420 Warning "anybody at this issuer",
         "Some issuers sign tokens for everybody in the world who runs a job or a cluster there. A \
          rule that names such an identity and no claim that says whose job it is admits all of them. \
@@ -239,6 +251,11 @@ codes! {
     UnmatchedCedar = 1421 Warning "Cedar file that nothing names",
         "A `.cedar` file lies in the workspace, and no glob under `policies` matches it, so its \
          forbids do not hold.";
+
+    SharedListen = 1422 Warning "two environments at one address",
+        "The code of this workspace lives on this machine, and so do its gateways. Two environments \
+         whose gateways listen at one address (`127.0.0.1:8080` where none is named, `0.0.0.0` is \
+         every address) cannot both be served at a time.";
 
     // GW15xx: secrets.
 

@@ -2,6 +2,7 @@
 
 use crate::{
     code::Code,
+    id::ApiName,
     source::{Origin, Position, Sources, Span},
 };
 
@@ -40,6 +41,18 @@ pub struct Mark {
     pub start: Position,
     pub end: Position,
     pub text: String,
+    /// What is meant, where it is more than a place. The place is then that of the whole
+    /// declaration, until [`crate::load::Declarations::locate`] finds a better one.
+    pub meant: Option<Meant>,
+}
+
+/// Something that declarations name, and whose place they know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meant {
+    /// The name of the API, where it is declared.
+    Api(ApiName),
+    /// The operation, where the OpenAPI document lists it.
+    Operation { api: ApiName, id: String },
 }
 
 impl Diagnostic {
@@ -58,8 +71,19 @@ impl Diagnostic {
     #[must_use]
     pub fn on(mut self, origin: &Origin, text: impl Into<String>) -> Self {
         let start = Position { line: origin.line, column: 1 };
-        self.marks.push(Mark { file: origin.file.clone(), start, end: start, text: text.into() });
+        let (file, text) = (origin.file.clone(), text.into());
+        self.marks.push(Mark { file, start, end: start, text, meant: None });
         self
+    }
+
+    /// Marks what is meant in the declaration that begins at an origin.
+    #[must_use]
+    pub fn on_meant(self, meant: Meant, origin: &Origin, text: impl Into<String>) -> Self {
+        let mut told = self.on(origin, text);
+        if let Some(mark) = told.marks.last_mut() {
+            mark.meant = Some(meant);
+        }
+        told
     }
 
     #[must_use]

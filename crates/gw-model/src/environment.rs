@@ -1,6 +1,9 @@
 //! `Environment`: targets, secret store, and who may change it.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use serde::{Deserialize, Serialize};
 use time::Date;
@@ -357,6 +360,7 @@ words! {
 declaration! {
     /// A named difference between targets that somebody takes upon himself.
     pub struct Accept {
+        pub at: Origin, place;
         /// code of the difference
         pub code: String, required, form(6, &form::DIFFERENCE_CODE);
         /// only on this target
@@ -394,6 +398,11 @@ words! {
         Failed = "failed",
         RotationDue = "rotationDue",
     }
+}
+
+impl Builtin {
+    /// Where callers find a gateway whose target names no address.
+    pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 }
 
 impl Default for Drift {

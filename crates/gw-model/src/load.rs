@@ -1,6 +1,7 @@
 //! A folder becomes declarations: which files are read, and what they say together.
 
 mod discover;
+mod listen;
 mod names;
 mod requires;
 mod resolve;
@@ -16,13 +17,13 @@ use crate::{
     code::Code,
     declared::Declared,
     desired::{Api, Desired, Intake, PolicyFile},
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Diagnostic, Meant, Severity},
     document::Node,
     environment::EnvironmentSpec,
     id::{ApiName, EnvironmentName, WorkspaceName},
     openapi::{self, Library, Operation},
     shape::nearest,
-    source::{FileId, Sources},
+    source::{FileId, Sources, Span},
     workspace::WorkspaceSpec,
 };
 
@@ -55,12 +56,15 @@ pub struct Declarations {
     workspace: Written<WorkspaceSpec>,
     environments: BTreeMap<EnvironmentName, Written<EnvironmentSpec>>,
     apis: BTreeMap<ApiName, Written<ApiSpec>>,
-    /// The OpenAPI documents by their paths.
-    documents: BTreeMap<String, Arc<openapi::Document>>,
     policies: Vec<PolicyFile>,
     /// What must hold, environment by environment.
     desired: BTreeMap<EnvironmentName, Arc<Desired>>,
+    /// Where the operations of each API are written, in their order.
+    places: BTreeMap<ApiName, Vec<Span>>,
 }
+
+/// The OpenAPI documents by their paths. They are large, and gone when everything is resolved.
+type Documents = BTreeMap<String, Arc<openapi::Document>>;
 
 /// A declaration as it was written, and what it says before values are filled in.
 #[derive(Clone, Debug)]
@@ -77,17 +81,19 @@ pub fn load(files: &dyn Files) -> Loaded {
     requires::check(&found, &mut diagnostics);
     let documents = read_openapi(&found, files, &mut sources, &mut diagnostics);
     let used = names::check(&found, &documents, &mut diagnostics);
+    listen::check(&found, &mut diagnostics);
     let native = read_native(&used, files, &mut sources, &mut diagnostics);
     scan::scan(&found, &documents, &native, &mut sources, &mut diagnostics);
     let whole = !has_errors(&diagnostics);
-    let mut declarations = whole.then(|| Declarations::build(found, documents, &sources)).flatten();
+    let mut declarations = whole.then(|| Declarations::build(found, &sources)).flatten();
     if let Some(declarations) = &mut declarations {
-        diagnostics.extend(declarations.disagreements());
+        diagnostics.extend(declarations.disagreements(&documents));
+        declarations.places = declarations.places_in(&documents);
         declarations.desired = declarations
             .environments
             .iter()
             .filter_map(|(name, environment)| {
-                let found = declarations.resolve(name, environment);
+                let found = declarations.resolve(name, environment, &documents);
                 let desired = found.map_err(|found| diagnostics.extend(found)).ok()?;
                 Some((name.clone(), Arc::new(desired)))
             })
@@ -122,9 +128,9 @@ fn read_openapi(
     files: &dyn Files,
     sources: &mut Sources,
     diagnostics: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, Arc<openapi::Document>> {
+) -> Documents {
     let mut library = Library::default();
-    let mut documents = BTreeMap::new();
+    let mut documents = Documents::new();
     for api in found.apis() {
         let Some(file) = api.spec().at(&["openapi", "file"]) else { continue };
         let Some(path) = file.as_text() else { continue };
@@ -165,21 +171,17 @@ fn read_native(
 
 impl Declarations {
     /// `None` only if a document does not fit its shape, which has been told.
-    fn build(
-        mut found: Found,
-        documents: BTreeMap<String, Arc<openapi::Document>>,
-        sources: &Sources,
-    ) -> Option<Self> {
+    fn build(mut found: Found, sources: &Sources) -> Option<Self> {
         let workspace = found.take(Kind::Workspace).pop()?;
         Some(Self {
             workspace_name: workspace.name.parse().ok()?,
             workspace: Written::read(workspace, sources)?,
             environments: read_all(found.take(Kind::Environment), sources)?,
             apis: read_all(found.take(Kind::Api), sources)?,
-            documents,
             policies: found.policies(sources),
             sources: sources.clone(),
             desired: BTreeMap::new(),
+            places: BTreeMap::new(),
         })
     }
 
@@ -204,14 +206,6 @@ impl Declarations {
         &self.policies
     }
 
-    /// The OpenAPI document of an API, with everything it says about operations.
-    pub fn openapi(&self, api: &ApiName) -> Option<&Arc<openapi::Document>> {
-        match &self.apis.get(api)?.spec.openapi {
-            FileRef::File(path) => self.documents.get(path),
-            FileRef::ConfigMap { .. } => None,
-        }
-    }
-
     /// What must hold in one environment.
     pub fn desired(&self, name: &EnvironmentName) -> Result<Arc<Desired>, Box<Diagnostic>> {
         let known = self.desired.get(name).map(Arc::clone);
@@ -223,11 +217,47 @@ impl Declarations {
         self.desired.values().map(AsRef::as_ref)
     }
 
+    /// Points at what is meant: an API at its name, an operation where its document lists it.
+    pub fn locate(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+        for mark in &mut diagnostic.marks {
+            let span = mark.meant.as_ref().and_then(|meant| self.place(meant));
+            let known = span.and_then(|span| Some((span, self.sources.get(span.file)?)));
+            if let Some((span, file)) = known {
+                mark.file.clone_from(&file.path);
+                (mark.start, mark.end) = (span.start, span.end);
+            }
+        }
+        diagnostic
+    }
+
+    fn place(&self, meant: &Meant) -> Option<Span> {
+        match meant {
+            Meant::Api(name) => {
+                let document = &self.apis.get(name)?.document;
+                Some(document.at(&["metadata", "name"])?.span)
+            }
+            Meant::Operation { api, id } => {
+                let declared = self.desired.values().find_map(|desired| desired.apis.get(api))?;
+                let index = declared.operations.iter().position(|operation| operation.id == *id)?;
+                self.places.get(api)?.get(index).copied()
+            }
+        }
+    }
+
+    fn places_in(&self, documents: &Documents) -> BTreeMap<ApiName, Vec<Span>> {
+        let places = |(name, spec): (&ApiName, &ApiSpec)| {
+            let described = openapi(documents, spec)?.operations.iter();
+            Some((name.clone(), described.map(|described| described.at).collect()))
+        };
+        self.apis().filter_map(places).collect()
+    }
+
     /// Lays overrides over every API of an environment and fills its values in.
     fn resolve(
         &self,
         name: &EnvironmentName,
         environment: &Written<EnvironmentSpec>,
+        documents: &Documents,
     ) -> Result<Desired, Vec<Diagnostic>> {
         let mut diagnostics = vec![];
         let mut apis = BTreeMap::new();
@@ -244,7 +274,8 @@ impl Declarations {
                     };
                     upstream::check(&seen, &mut diagnostics);
                     let at = self.sources.origin(written.document.span);
-                    apis.insert(api.clone(), Api { at, operations: self.operations(api), spec });
+                    let operations = operations(documents, &spec);
+                    apis.insert(api.clone(), Api { at, operations, spec });
                 }
                 Err(found) => diagnostics.extend(found),
             }
@@ -274,15 +305,9 @@ impl Declarations {
     }
 
     /// Where an API and its OpenAPI document say different things.
-    fn disagreements(&self) -> impl Iterator<Item = Diagnostic> {
-        let documents = self.apis().filter_map(|(name, spec)| Some((self.openapi(name)?, spec)));
-        documents.flat_map(|(document, spec)| openapi::agreement::compare(document, spec))
-    }
-
-    fn operations(&self, api: &ApiName) -> Vec<Operation> {
-        let described = self.openapi(api).map(|document| document.operations.as_slice());
-        let described = described.unwrap_or_default().iter();
-        described.map(|described| described.operation.clone()).collect()
+    fn disagreements(&self, documents: &Documents) -> impl Iterator<Item = Diagnostic> {
+        let described = self.apis().filter_map(|(_, spec)| Some((openapi(documents, spec)?, spec)));
+        described.flat_map(|(document, spec)| openapi::agreement::compare(document, spec))
     }
 
     fn no_environment(&self, name: &EnvironmentName) -> Diagnostic {
@@ -319,6 +344,20 @@ impl Declarations {
         let environment_spec = self.environments.get(environment)?;
         resolve::merge(written, environment, environment_spec).ok()
     }
+}
+
+/// The OpenAPI document of an API.
+fn openapi<'a>(documents: &'a Documents, api: &ApiSpec) -> Option<&'a openapi::Document> {
+    match &api.openapi {
+        FileRef::File(path) => documents.get(path).map(AsRef::as_ref),
+        FileRef::ConfigMap { .. } => None,
+    }
+}
+
+fn operations(documents: &Documents, api: &ApiSpec) -> Vec<Operation> {
+    let described = openapi(documents, api).map(|document| document.operations.as_slice());
+    let described = described.unwrap_or_default().iter();
+    described.map(|described| described.operation.clone()).collect()
 }
 
 impl<T: Declared> Written<T> {

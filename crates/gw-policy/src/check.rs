@@ -8,8 +8,8 @@ use gw_model::{
     api::{AccessRule, Who},
     code::Code,
     desired::{Api, Desired},
-    diagnostic::Diagnostic,
-    environment::{ChangeAction, ChangeRule},
+    diagnostic::{Diagnostic, Meant},
+    environment::{Accept, ChangeAction, ChangeRule},
     id::{ApiName, IdentityName},
     shape::nearest,
 };
@@ -26,6 +26,9 @@ use crate::{
 
 /// A rule that ends within this time is worth a word.
 const SOON: Duration = Duration::days(14);
+
+/// So many places of one finding are shown.
+const SHOWN: usize = 3;
 
 /// Everything to tell about one environment on one day, errors among it.
 pub fn findings(desired: &Desired, today: Date) -> Vec<Diagnostic> {
@@ -46,6 +49,7 @@ pub fn findings(desired: &Desired, today: Date) -> Vec<Diagnostic> {
         }
     }
     findings.extend(nobody_applies(desired));
+    findings.extend(desired.spec.accept.iter().filter_map(|accept| look_at_accept(accept, today)));
     for (name, api) in &desired.apis {
         for rule in &api.spec.access {
             findings.extend(look_at_rule(name, api, rule, today));
@@ -67,6 +71,20 @@ fn nobody_applies(desired: &Desired) -> Option<Diagnostic> {
     Some(match desired.spec.changes.first() {
         Some(rule) => told.on(&rule.at, "the rules begin here"),
         None => told,
+    })
+}
+
+/// What was accepted for a time is told like a rule that ends.
+fn look_at_accept(accept: &Accept, today: Date) -> Option<Diagnostic> {
+    let Accept { at, code, target: _, because: _, until } = accept;
+    let until = (*until)?;
+    if until < today {
+        let message = format!("the acceptance of {code} ended on {until}");
+        return Some(Diagnostic::new(Code::AcceptanceEnded, message).on(at, "accepts nothing"));
+    }
+    (until - today <= SOON).then(|| {
+        let message = format!("the acceptance of {code} ends on {until}");
+        Diagnostic::new(Code::AcceptanceEndsSoon, message).on(at, "accepted until then")
     })
 }
 
@@ -107,13 +125,23 @@ fn nobody_may_call(name: &ApiName, api: &Api, today: Date) -> Option<Diagnostic>
     let rules: Vec<_> = api.spec.access.iter().filter(|rule| grants(rule)).collect();
     let shut =
         api.operations.iter().filter(|operation| !rules.iter().any(|rule| admits(rule, operation)));
-    let shut: Vec<_> = shut.map(|operation| format!("`{}`", operation.id)).collect();
+    let shut: Vec<&str> = shut.map(|operation| operation.id.as_str()).collect();
     let message = match shut.as_slice() {
         [] => return None,
-        [one] => format!("nobody may call operation {one} of API `{name}`"),
-        several => format!("nobody may call {} of API `{name}`", several.join(", ")),
+        [one] => format!("nobody may call operation `{one}` of API `{name}`"),
+        several => {
+            let listed: Vec<String> = several.iter().map(|id| format!("`{id}`")).collect();
+            format!("nobody may call {} of API `{name}`", listed.join(", "))
+        }
     };
-    let finding = Diagnostic::new(Code::NobodyMayCall, message).on(&api.at, "has no rule for it");
+    let mut finding = Diagnostic::new(Code::NobodyMayCall, message);
+    for id in shut.iter().take(SHOWN) {
+        let meant = Meant::Operation { api: name.clone(), id: (*id).to_owned() };
+        finding = finding.on_meant(meant, &api.at, "listed here");
+    }
+    if let Some(first) = api.spec.access.first() {
+        finding = finding.on(&first.at, "no rule from here on grants it");
+    }
     Some(finding.help("add a rule under `access`, or leave it: the gateway answers 403"))
 }
 

@@ -4,15 +4,18 @@
 //! (a [`crate::decision::Record`]). The socket only answers; it changes nothing. A
 //! gateway looks into its folder before it says how it is, so a status is of this moment.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use gw_model::id::{EnvironmentName, TargetName, WorkspaceId};
+use gw_model::{
+    environment::Builtin,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::generation::{Generation, Object};
 
 /// Callers come here where the environment says nothing else.
-pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+pub const LISTEN: SocketAddr = Builtin::LISTEN;
 
 /// The name of the socket in the folder of a target.
 pub const SOCKET: &str = "gateway.sock";

@@ -10,7 +10,7 @@ use gw_model::{
     api::{AccessRule, ApiSpec, Cors, Headers, Limit, Listen, Upstream, Validate, Who},
     code::Code,
     desired::{self, Desired},
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Diagnostic, Meant, Severity},
     id::{ApiName, EnvironmentName, IdentityName, TargetName},
     scalar::{ByteSize, Method},
     source::Origin,
@@ -378,7 +378,9 @@ impl Compiler {
             Some(path) => match route::normalize(path) {
                 Ok(normal) => normal.into_owned(),
                 Err(refusal) => {
-                    self.refuse_path(path, refusal, &declared.at);
+                    let told = refused_path(path, refusal);
+                    let meant = Meant::Api(name.clone());
+                    self.findings.push(told.on_meant(meant, &declared.at, "the path of this API"));
                     return;
                 }
             },
@@ -420,8 +422,12 @@ impl Compiler {
         let template = match Template::parse(&path) {
             Ok(template) => template,
             Err(refusal) => {
-                let at = api.at.clone();
-                self.refuse_path(&path, refusal, &at);
+                let told = refused_path(&path, refusal);
+                // Other methods of the path say the same.
+                if self.findings.last().map(|last| &last.message) != Some(&told.message) {
+                    let told = told.on_meant(operation_of(api, id), &api.at, "this path");
+                    self.findings.push(told);
+                }
                 return;
             }
         };
@@ -454,22 +460,23 @@ impl Compiler {
         self.templates.push(Some(template));
     }
 
-    fn refuse_path(&mut self, path: &str, refusal: PathRefusal, at: &Origin) {
-        let message = format!("no call can have the path `{path}`: {refusal}");
-        self.findings.push(Diagnostic::new(Code::UnroutablePath, message).on(at, "of this API"));
-    }
-
     fn same_path(&self, api: &Api, path: &str, method: Method, other: u32) -> Diagnostic {
         let row = self.rows.get(usize::try_from(other).unwrap_or(usize::MAX));
         let first = row.and_then(|row| self.apis.get(usize::try_from(row.api).ok()?));
-        let (first, at) = first.map_or((&api.name, &api.at), |first| (&first.name, &first.at));
-        let message = if *first == api.name {
-            format!("API `{first}` lists {method} `{path}` twice")
+        let first = first.unwrap_or(api);
+        let message = if first.name == api.name {
+            format!("API `{}` lists {method} `{path}` twice", api.name)
         } else {
-            format!("`{path}` is answered by API `{first}` and by API `{}`", api.name)
+            format!("`{path}` is answered by API `{}` and by API `{}`", first.name, api.name)
         };
-        let finding = Diagnostic::new(Code::SamePath, message).on(&api.at, "answers it");
-        let finding = if *first == api.name { finding } else { finding.on(at, "answers it too") };
+        let meant = |api: &Api| Meant::Api(api.name.clone());
+        let finding = Diagnostic::new(Code::SamePath, message);
+        let finding = finding.on_meant(meant(api), &api.at, "answers it");
+        let finding = if first.name == api.name {
+            finding
+        } else {
+            finding.on_meant(meant(first), &first.at, "answers it too")
+        };
         finding.help("give one of them a `listen.host` or a `listen.path` of its own")
     }
 
@@ -500,11 +507,24 @@ impl Compiler {
                     api.name, other.name
                 );
                 let finding = Diagnostic::new(Code::ShadowedRoute, message);
-                findings.push(finding.on(&api.at, "is more exact").on(&other.at, "is hidden"));
+                findings.push(
+                    finding
+                        .on_meant(operation_of(api, &row.id), &api.at, "is more exact")
+                        .on_meant(operation_of(other, &lost.id), &other.at, "is hidden"),
+                );
             }
         }
         self.findings.append(&mut findings);
     }
+}
+
+fn operation_of(api: &Api, id: &str) -> Meant {
+    Meant::Operation { api: api.name.clone(), id: id.to_owned() }
+}
+
+fn refused_path(path: &str, refusal: PathRefusal) -> Diagnostic {
+    let message = format!("no call can have the path `{path}`: {refusal}");
+    Diagnostic::new(Code::UnroutablePath, message)
 }
 
 /// Gives each operation the forbids that can touch it.

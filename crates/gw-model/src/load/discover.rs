@@ -454,8 +454,9 @@ fn is_ours(node: &Node) -> bool {
 
 /// A cheap look before a file is parsed.
 fn speaks_of_us(bytes: &[u8]) -> bool {
+    const US: &str = "gatewright.io/";
     let text = String::from_utf8_lossy(bytes);
-    text.lines().any(|line| line.contains("apiVersion") && line.contains("gatewright.io/"))
+    text.contains(US) && text.lines().any(|line| line.contains("apiVersion") && line.contains(US))
 }
 
 fn head_of(node: &Node) -> Span {

@@ -60,8 +60,7 @@ pub(crate) fn merge(
     if let Value::Map(entries) = &mut document.value
         && let Some(spec) = entries.iter_mut().find(|entry| entry.key == "spec")
     {
-        let shape = Kind::Api.shape().field("spec").map(|field| &field.shape);
-        spec.node = laid_over(&spec.node, name, shape);
+        override_with(&mut spec.node, name);
     }
     let values = environment.spec_node().and_then(|spec| spec.get("values"));
     let mut fill = Fill { values, name, filled: BTreeMap::new(), diagnostics: vec![] };
@@ -73,16 +72,15 @@ pub(crate) fn merge(
     }
 }
 
-/// The spec without `overrides`, and with those of one environment in their places.
-fn laid_over(spec: &Node, name: &EnvironmentName, shape: Option<&Shape>) -> Node {
+/// Takes `overrides` away, and puts those of one environment in their places.
+fn override_with(spec: &mut Node, name: &EnvironmentName) {
     let over = spec.at(&["overrides", name.as_str()]).cloned();
-    let mut base = spec.clone();
-    if let Value::Map(entries) = &mut base.value {
+    if let Value::Map(entries) = &mut spec.value {
         entries.retain(|entry| entry.key != "overrides");
     }
-    match (over, shape) {
-        (Some(over), Some(shape)) => lay_over(&base, &over, shape),
-        _ => base,
+    let shape = Kind::Api.shape().field("spec").map(|field| &field.shape);
+    if let (Some(over), Some(shape)) = (over, shape) {
+        *spec = lay_over(spec, &over, shape);
     }
 }
 

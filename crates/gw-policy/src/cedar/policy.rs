@@ -340,6 +340,7 @@ impl Place<'_> {
             start: position(&self.file.text, begin),
             end: position(&self.file.text, begin + length.max(1)),
             text: String::new(),
+            meant: None,
         }
     }
 }

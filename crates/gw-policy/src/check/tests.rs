@@ -3,7 +3,7 @@ use time::macros::date;
 
 use super::*;
 use crate::sample::{
-    ORDERS, api, change_rule, desired, orders, orders_access, rule, staff, with_policy,
+    ORDERS, api, at, change_rule, desired, orders, orders_access, rule, staff, with_policy,
 };
 
 const TODAY: Date = date!(2026 - 09 - 10);
@@ -45,7 +45,7 @@ fn a_rule_that_can_never_match_is_told() {
     assert_eq!(told(&empty), [format!("{never}claim `groups` has no accepted value")]);
 }
 
-/// Shows S2.19: part (an exception without a last day is not refused)
+/// Shows S2.19: part (the format lets a difference be accepted without a last day)
 #[test]
 fn a_rule_that_ends_is_told_before_and_after() {
     let until = |date| {
@@ -61,6 +61,36 @@ fn a_rule_that_ends_is_told_before_and_after() {
     assert_eq!(
         until(date!(2026 - 09 - 09)),
         ["GW1413: this rule of API `orders` ended on 2026-09-09"]
+    );
+}
+
+/// Shows S2.19: part (the format lets a difference be accepted without a last day)
+#[test]
+fn an_acceptance_that_ends_is_told_before_and_after() {
+    let until = |until| {
+        let mut desired = orders();
+        desired.spec.accept = vec![Accept {
+            at: at(9),
+            code: "GW2111".to_owned(),
+            target: None,
+            because: "two regions count apart".to_owned(),
+            until,
+        }];
+        told(&desired)
+    };
+    assert_eq!(until(None), [""; 0]);
+    assert_eq!(until(Some(date!(2026 - 09 - 25))), [""; 0]);
+    assert_eq!(
+        until(Some(date!(2026 - 09 - 24))),
+        ["GW1418: the acceptance of GW2111 ends on 2026-09-24"]
+    );
+    assert_eq!(
+        until(Some(date!(2026 - 09 - 10))),
+        ["GW1418: the acceptance of GW2111 ends on 2026-09-10"]
+    );
+    assert_eq!(
+        until(Some(date!(2026 - 09 - 09))),
+        ["GW1417: the acceptance of GW2111 ended on 2026-09-09"]
     );
 }
 

@@ -62,9 +62,11 @@ impl Workspace {
         let mut found = self.found.clone();
         if let Some(declarations) = &self.declarations {
             let environments: Vec<&Desired> = declarations.desired_everywhere().collect();
-            found.extend(check::policies(&environments));
-            found.extend(environments.iter().flat_map(|one| check::findings(one, today)));
-            found.extend(environments.into_iter().flat_map(refused_by_a_plan));
+            let policies = check::policies(&environments);
+            let findings = environments.iter().flat_map(|one| check::findings(one, today));
+            let refused = environments.iter().flat_map(|one| refused_by_a_plan(one));
+            let told = policies.into_iter().chain(findings).chain(refused);
+            found.extend(told.map(|finding| declarations.locate(finding)));
         }
         let mut once: Vec<Diagnostic> = vec![];
         for diagnostic in found {

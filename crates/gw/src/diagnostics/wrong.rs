@@ -114,6 +114,7 @@ fn check(folder: &Folder) -> (Vec<Diagnostic>, Sources) {
         let environments: Vec<_> = declarations.desired_everywhere().collect();
         let findings = environments.iter().flat_map(|one| gw_policy::check::findings(one, TODAY));
         for finding in gw_policy::check::policies(&environments).into_iter().chain(findings) {
+            let finding = declarations.locate(finding);
             if !found.contains(&finding) {
                 found.push(finding);
             }
