@@ -7,9 +7,10 @@ use cedar_policy::{Authorizer, Decision, PolicySet};
 use gw_model::{
     api::{AccessRule, Who},
     desired::{Desired, PolicyFile},
-    id::IdentityName,
+    id::{IdentityName, SecretName},
     scalar::Method,
     source::Origin,
+    workspace::Identity,
 };
 use proptest::{prelude::*, sample::select, strategy::ValueTree, test_runner::TestRunner};
 use time::{Date, OffsetDateTime, macros::date};
@@ -30,6 +31,9 @@ const OPERATIONS: &[(&str, Method, &str)] = &[
     ("delete", Method::Delete, "/items/{id}"),
 ];
 
+/// The first two are proved by tokens, the last by a client certificate.
+const IDENTITIES: [&str; 3] = ["staff", "partners", "machines"];
+
 const OVERFLOWS: &str = "9223372036854775807 + 1 == 0";
 
 const CONDITIONS: &[&str] = &[
@@ -43,7 +47,7 @@ const CONDITIONS: &[&str] = &[
 ];
 
 fn identities() -> impl Strategy<Value = Vec<IdentityName>> {
-    proptest::sample::subsequence(vec!["staff", "partners"], 1..=2)
+    proptest::sample::subsequence(IDENTITIES.to_vec(), 1..=3)
         .prop_map(|names| names.into_iter().map(sample::identity).collect())
 }
 
@@ -85,37 +89,51 @@ fn rule() -> impl Strategy<Value = AccessRule> {
     )
 }
 
+const FORBIDDEN_PRINCIPALS: &[&str] = &[
+    "(principal, ",
+    "(principal in Gatewright::Identity::\"staff\", ",
+    "(principal in Gatewright::Identity::\"machines\", ",
+];
+
+const FORBIDDEN_ACTIONS: &[&str] = &[
+    " action, ",
+    " action == Gatewright::Action::\"call\", ",
+    " action == Gatewright::Action::\"apply\", ",
+];
+
+const FORBIDDEN_RESOURCES: &[&str] = &[
+    " resource) ",
+    " resource in Gatewright::Api::\"items\") ",
+    " resource in Gatewright::Api::\"other\") ",
+    " resource == Gatewright::Operation::\"items/get\") ",
+    " resource in Gatewright::Environment::\"prod\") ",
+    " resource is Gatewright::Operation) ",
+    " resource is Gatewright::Operation in Gatewright::Api::\"items\") ",
+];
+
+const FORBIDDEN_WHEN: &[&str] = &[
+    " { false }",
+    " { true }",
+    " { principal.subject == \"bob\" }",
+    " { principal.hasTag(\"groups\") && principal.getTag(\"groups\").contains(\"a\") }",
+    " { context.at > datetime(\"2026-09-10T00:00:00Z\") }",
+    " { 9223372036854775807 + 1 == 0 }",
+];
+
 /// One forbid: a principal, an action, a resource, a condition.
 fn forbid() -> impl Strategy<Value = String> {
-    let principal = select(vec!["principal", "principal in Gatewright::Identity::\"staff\""]);
-    let action = select(vec![
-        "action",
-        "action == Gatewright::Action::\"call\"",
-        "action == Gatewright::Action::\"apply\"",
-    ]);
-    let resource = select(vec![
-        "resource",
-        "resource in Gatewright::Api::\"items\"",
-        "resource in Gatewright::Api::\"other\"",
-        "resource == Gatewright::Operation::\"items/get\"",
-        "resource in Gatewright::Environment::\"prod\"",
-        "resource is Gatewright::Operation",
-        "resource is Gatewright::Operation in Gatewright::Api::\"items\"",
-    ]);
-    let condition = select(vec![
-        "false",
-        "true",
-        "principal.subject == \"bob\"",
-        "principal.hasTag(\"groups\") && principal.getTag(\"groups\").contains(\"a\")",
-        "context.at > datetime(\"2026-09-10T00:00:00Z\")",
-        OVERFLOWS,
-    ]);
-    let word = prop_oneof![Just("when"), Just("unless")];
-    (principal, action, resource, word, condition).prop_map(
-        |(principal, action, resource, word, condition)| {
-            format!("forbid ({principal}, {action}, {resource}) {word} {{ {condition} }};")
-        },
-    )
+    let word = select(vec!["when", "unless"]);
+    let parts = (
+        select(FORBIDDEN_PRINCIPALS),
+        select(FORBIDDEN_ACTIONS),
+        select(FORBIDDEN_RESOURCES),
+        word,
+        select(FORBIDDEN_WHEN),
+    );
+    parts.prop_map(|(principal, action, resource, word, condition)| {
+        let head = [principal.trim_end(), action.trim_end(), resource.trim_end()].concat();
+        format!("forbid {head} {word}{condition};")
+    })
 }
 
 fn is_valid(text: &str) -> bool {
@@ -134,7 +152,7 @@ fn principal() -> impl Strategy<Value = Principal> {
             .prop_map(|values| values.into_iter().map(str::to_owned).collect::<BTreeSet<_>>()),
         0..3,
     );
-    (select(vec!["staff", "partners"]), select(vec!["ann", "bob"]), held).prop_map(
+    (select(IDENTITIES.to_vec()), select(vec!["ann", "bob"]), held).prop_map(
         |(identity, subject, claims)| Principal {
             claims,
             ..sample::principal(identity, subject, &[])
@@ -152,6 +170,9 @@ fn world(access: Vec<AccessRule>, policies: &[String]) -> Desired {
         path: format!("policies/{number}.cedar"),
         text: text.clone(),
     };
+    let authorities = vec![SecretName::parse("machines-ca").unwrap()];
+    let machines = Identity::ClientCertificate { authorities };
+    desired.identities.insert(sample::identity("machines"), machines);
     desired.policies = policies.iter().enumerate().map(file).collect();
     desired
 }
@@ -372,68 +393,96 @@ fn ask_cedar(
     (response.decision() == Decision::Allow, failed)
 }
 
-/// Whatever a rule can be and a decision can come to is met by the generators above.
+/// What the rules of a world are made of, in the words of the test below.
+fn seen_in_rule(rule: &AccessRule, seen: &mut BTreeSet<String>) {
+    let mut see = |what: String| {
+        seen.insert(what);
+    };
+    let all_or_some = |empty: bool| if empty { "all" } else { "some" };
+    see(format!("{} methods", all_or_some(rule.methods.is_empty())));
+    see(format!("{} operations", all_or_some(rule.operations.is_empty())));
+    match rule.until {
+        None => see("no end".to_owned()),
+        Some(day) if day < NOW.date() => see("ended".to_owned()),
+        Some(_) => see("an end ahead".to_owned()),
+    }
+    let Who::Proven { identities, claims, when } = &rule.who else {
+        return see("public".to_owned());
+    };
+    see(format!("{} identities", identities.len()));
+    identities.iter().for_each(|name| see(format!("rule for {name}")));
+    see(format!("{} claims", claims.len()));
+    see(when.as_ref().map_or("no when".to_owned(), |when| format!("when {when}")));
+}
+
+fn seen_in_world(policies: &[String], caller: &Caller, seen: &mut BTreeSet<String>) {
+    let parts = [FORBIDDEN_PRINCIPALS, FORBIDDEN_ACTIONS, FORBIDDEN_RESOURCES, FORBIDDEN_WHEN];
+    for text in policies {
+        let words = [" when ", " unless "].into_iter();
+        let held =
+            parts.concat().into_iter().chain(words).filter(|part| text.contains(part.trim_end()));
+        seen.extend(held.map(|part| format!("forbid {}", part.trim())));
+    }
+    seen.insert(format!("{} proofs", caller.principals.len()));
+    for principal in &caller.principals {
+        seen.insert(format!("proof of {}", principal.identity));
+    }
+}
+
+/// Whatever a rule, a policy and a caller can be, and a decision can come to, is met by the generators
+/// above.
 #[test]
 fn the_generators_reach_every_variant() {
     let mut runner = TestRunner::deterministic();
     let mut seen = BTreeSet::new();
-    for _ in 0..400 {
+    for _ in 0..600 {
         let value = (rules(), forbids(), caller()).new_tree(&mut runner).unwrap().current();
         let (access, policies, caller) = value;
-        for rule in &access {
-            seen.insert(if rule.methods.is_empty() { "all methods" } else { "some methods" });
-            seen.insert(if rule.operations.is_empty() {
-                "all operations"
-            } else {
-                "some operations"
-            });
-            seen.insert(if rule.until.is_none() { "no end" } else { "an end" });
-            seen.insert(match &rule.who {
-                Who::Public => "public",
-                Who::Proven { claims, when: None, .. } if claims.is_empty() => "identity",
-                Who::Proven { claims, when: None, .. } if claims.len() == 1 => "one claim",
-                Who::Proven { when: None, .. } => "two claims",
-                Who::Proven { when: Some(_), .. } => "a condition",
-            });
-        }
-        seen.insert(match caller.principals.len() {
-            0 => "nobody",
-            1 => "one proof",
-            _ => "two proofs",
-        });
+        access.iter().for_each(|rule| seen_in_rule(rule, &mut seen));
+        seen_in_world(&policies, &caller, &mut seen);
         let snapshot = sample::compile(&world(access, &policies));
         for operation in snapshot.operations() {
-            seen.insert(if operation.forbids().next().is_some() { "guarded" } else { "free" });
+            let guarded = operation.forbids().next().is_some();
+            seen.insert(if guarded { "guarded" } else { "free" }.to_owned());
             seen.insert(match operation.authorize(&caller, IP, NOW) {
-                Ok(permit) if permit.principal().is_none() => "granted to anyone",
-                Ok(_) => "granted",
-                Err(denial) => denial.reason.code(),
+                Ok(permit) => permit.principal().map_or("granted to anyone".to_owned(), |one| {
+                    format!("granted to {}", one.identity)
+                }),
+                Err(denial) => denial.reason.code().to_owned(),
             });
         }
     }
-    let expected = [
-        "a condition",
+    let named = [
         "all methods",
         "all operations",
-        "an end",
+        "an end ahead",
+        "ended",
+        "forbid unless",
+        "forbid when",
         "forbidden_by_policy",
         "free",
-        "granted",
         "granted to anyone",
         "guarded",
-        "identity",
         "no end",
-        "nobody",
+        "no when",
         "not_granted",
         "not_signed_in",
-        "one claim",
-        "one proof",
         "policy_error",
         "public",
         "some methods",
         "some operations",
-        "two claims",
-        "two proofs",
     ];
-    assert_eq!(seen, expected.into());
+    let parts = [FORBIDDEN_PRINCIPALS, FORBIDDEN_ACTIONS, FORBIDDEN_RESOURCES, FORBIDDEN_WHEN];
+    let forbidden = parts.concat().into_iter().map(|part| format!("forbid {}", part.trim()));
+    let conditions = CONDITIONS.iter().map(|when| format!("when {when}"));
+    let numbers = ["identities", "claims", "proofs"].into_iter().flat_map(|what| {
+        let least = usize::from(what == "identities");
+        (least..least + 3).map(move |number| format!("{number} {what}"))
+    });
+    let identities = IDENTITIES.iter().flat_map(|name| {
+        ["rule for", "proof of", "granted to"].map(|what| format!("{what} {name}"))
+    });
+    let expected = named.map(str::to_owned).into_iter();
+    let expected = expected.chain(forbidden).chain(conditions).chain(numbers).chain(identities);
+    assert_eq!(seen, expected.collect());
 }
