@@ -143,6 +143,25 @@ fn a_limit_lets_exactly_so_many_through_whatever_the_thread() {
 }
 
 #[test]
+fn a_limit_of_the_api_is_one_for_all_callers_and_operations() {
+    let bench = Bench::new();
+    let mut orders = bench.orders();
+    orders.spec.limits = vec![limit("3/1m", Per::Api)];
+    bench.publish(1, &bench.parts([named("orders", orders), named("open", bench.open())]));
+    let gateway = bench.start();
+    let call = |subject: &str, path: &str| {
+        gateway.as_bearer("GET", path, &bench.token(subject, &json!({}))).status
+    };
+    assert_eq!([call("bob", "/orders"), call("mira", "/orders/7")], [200, 200]);
+    // Who is refused has taken nothing from the others.
+    assert_eq!(gateway.call("GET", "/orders", &[]).status, 401);
+    assert_eq!([call("ann", "/orders"), call("eve", "/orders/8")], [200, 429]);
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 200);
+    bench.clock.advance(Duration::minutes(1));
+    assert_eq!(call("eve", "/orders/8"), 200);
+}
+
+#[test]
 fn a_body_over_the_bound_never_arrives_whole() {
     let bench = Bench::new();
     let mut open = bench.open();

@@ -1,7 +1,7 @@
 //! Callers over TLS, with and without a certificate of their own.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
@@ -19,13 +19,21 @@ use rustls::{
 
 use crate::bench::{Bench, granted, identity, named, rule, wait_until};
 
-struct Leaf {
+pub(crate) struct Leaf {
     chain: Vec<CertificateDer<'static>>,
     key: KeyPair,
     pem: String,
 }
 
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+impl Leaf {
+    /// For the gateway itself.
+    pub(crate) fn tls(&self) -> Tls {
+        let key = Redacted::new(self.key.serialize_pem().into_bytes());
+        Tls { chain: self.pem.clone().into_bytes(), key }
+    }
+}
+
+pub(crate) fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(vec![]).expect("parameters");
     params.distinguished_name.push(rcgen::DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,7 +41,7 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
         .expect("a certificate")
 }
 
-fn leaf(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Leaf {
+pub(crate) fn leaf(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Leaf {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
     let certificate = params.signed_by(&key, authority).expect("a certificate");
@@ -42,31 +50,46 @@ fn leaf(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Leaf {
 
 /// GET over TLS; the status of the answer.
 fn get(address: SocketAddr, roots: &RootCertStore, own: Option<&Leaf>) -> u16 {
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots.clone());
-    let config = match own {
-        None => builder.with_no_client_auth(),
-        Some(leaf) => {
-            let key = PrivateKeyDer::try_from(leaf.key.serialize_der()).expect("a key");
-            builder.with_client_auth_cert(leaf.chain.clone(), key).expect("a pair")
+    let mut connection = Secured::open(address, roots, own);
+    connection.call("GET /orders HTTP/1.1\r\nhost: gateway.test\r\n\r\n")
+}
+
+/// A connection over TLS. Several requests may follow one another on it.
+pub(crate) struct Secured(BufReader<StreamOwned<ClientConnection, TcpStream>>);
+
+impl Secured {
+    pub(crate) fn open(address: SocketAddr, roots: &RootCertStore, own: Option<&Leaf>) -> Self {
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots.clone());
+        let config = match own {
+            None => builder.with_no_client_auth(),
+            Some(leaf) => {
+                let key = PrivateKeyDer::try_from(leaf.key.serialize_der()).expect("a key");
+                builder.with_client_auth_cert(leaf.chain.clone(), key).expect("a pair")
+            }
+        };
+        let name = ServerName::try_from("gateway.test").expect("a name");
+        let connection = ClientConnection::new(Arc::new(config), name).expect("a connection");
+        let socket = TcpStream::connect(address).expect("it accepts");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+        Self(BufReader::new(StreamOwned::new(connection, socket)))
+    }
+
+    /// The status of the answer, whose body has a length.
+    pub(crate) fn call(&mut self, request: &str) -> u16 {
+        self.0.get_mut().write_all(request.as_bytes()).expect("it reads");
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).expect("it answers"), 0, "{head}");
         }
-    };
-    let name = ServerName::try_from("gateway.test").expect("a name");
-    let connection = ClientConnection::new(Arc::new(config), name).expect("a connection");
-    let socket = TcpStream::connect(address).expect("it accepts");
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
-    let mut stream = StreamOwned::new(connection, socket);
-    let request = b"GET /orders HTTP/1.1\r\nhost: gateway.test\r\nconnection: close\r\n\r\n";
-    stream.write_all(request).expect("it reads");
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).expect("it answers");
-    String::from_utf8_lossy(&answer)
-        .split(' ')
-        .nth(1)
-        .and_then(|it| it.parse().ok())
-        .expect("a status")
+        let lines = || head.split("\r\n").map(str::to_ascii_lowercase);
+        let length =
+            lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        self.0.read_exact(&mut vec![0; length.expect("a length")]).expect("a body");
+        head.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a status")
+    }
 }
 
 #[test]
@@ -89,8 +112,7 @@ fn a_certificate_is_a_caller_where_an_authority_of_an_identity_vouches_for_it() 
     bench.publish(1, &parts);
     bench.vault.set("partner-ca", &ours.pem());
     let mut settings = bench.settings();
-    let key = Redacted::new(server.key.serialize_pem().into_bytes());
-    settings.tls = Some(Tls { chain: server.pem.clone().into_bytes(), key });
+    settings.tls = Some(server.tls());
     let gateway = bench.start_with(settings);
     let address = gateway.gateway.address();
     let mut roots = RootCertStore::empty();
