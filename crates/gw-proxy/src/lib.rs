@@ -9,6 +9,8 @@ mod admin;
 mod assertion;
 mod certificate;
 mod credential;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod gateway;
 mod generations;
 mod listen;

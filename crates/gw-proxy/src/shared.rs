@@ -90,7 +90,7 @@ impl Wants for WantsCertificates {
 }
 
 /// The addresses of `X-Forwarded-For`, as they were added; `None` is one that is no address.
-fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+pub(crate) fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let lines = headers.get_all("x-forwarded-for").iter();
     let words = lines.flat_map(|line| line.to_str().unwrap_or("?").split(','));
     words.map(|word| parse_address(word.trim())).collect()

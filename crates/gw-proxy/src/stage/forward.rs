@@ -170,7 +170,7 @@ impl Outgoing<'_> {
 }
 
 /// The caller's headers without any that a backend could take for the gateway's word.
-fn strip(headers: &HeaderMap, pass_authorization: bool) -> HeaderMap {
+pub(crate) fn strip(headers: &HeaderMap, pass_authorization: bool) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(headers.len() + 8);
     for (name, value) in headers {
         let ours = header::is_identity(name.as_str())
