@@ -3,6 +3,7 @@
 //! Nothing here is shipped. A part whose set-up fails stops the test that asked for it.
 #![expect(clippy::expect_used, reason = "a set-up that fails must stop the test that asked for it")]
 
+pub mod absent;
 pub mod attack;
 pub mod authority;
 pub mod backend;
@@ -10,6 +11,7 @@ pub mod clock;
 pub mod corpus;
 pub mod issuer;
 pub mod oidc_provider;
+pub mod shared;
 pub mod signer;
 pub mod watch;
 pub mod wire;

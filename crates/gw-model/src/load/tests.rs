@@ -501,16 +501,8 @@ impl Files for Disk<'_> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the test reads the examples beside the repository")]
 fn the_examples_of_the_design_load_without_error() {
-    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned();
-    let shared = std::env::var("GATEWRIGHT_SHARED").unwrap_or_else(|_| beside());
-    let examples = Path::new(&shared).join("design/examples");
-    if !examples.is_dir() {
-        assert!(std::env::var("CI").is_err(), "there is no {}", examples.display());
-        println!("not loaded: there is no {}", examples.display());
-        return;
-    }
+    let Some(examples) = gw_testkit::shared::folder("design/examples") else { return };
     let mut folders = vec![examples.join("orders")];
     let scenarios = std::fs::read_dir(examples.join("scenarios")).unwrap();
     folders.extend(scenarios.map(|entry| entry.unwrap().path()));
@@ -550,6 +542,8 @@ proptest::proptest! {
         let start = at.min(text.len());
         let end = (start + cut).min(text.len());
         text.replace_range(start..end, &put);
-        folder.told();
+        let loaded = load(&folder);
+        let told = loaded.diagnostics.iter().any(|found| found.severity() == Severity::Error);
+        proptest::prop_assert_ne!(loaded.declarations.is_some(), told);
     }
 }

@@ -46,15 +46,8 @@ fn the_schema_is_as_strict_as_the_reference() {
 /// The reference lies beside the repository; only there can the comparison be made.
 #[expect(clippy::disallowed_methods, reason = "the test reads the reference beside the repository")]
 fn reference() -> Option<Json> {
-    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned();
-    let shared = std::env::var("GATEWRIGHT_SHARED").unwrap_or_else(|_| beside());
-    let path = Path::new(&shared).join("design/schema/gatewright.schema.json");
-    let Ok(bytes) = std::fs::read(&path) else {
-        assert!(std::env::var("CI").is_err(), "there is no {}", path.display());
-        println!("not compared: there is no {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_slice(&bytes).unwrap())
+    let path = gw_testkit::shared::folder("design/schema")?.join("gatewright.schema.json");
+    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }
 
 fn compare(ours: &Json, theirs: &Json, path: &str, differences: &mut Vec<String>) {

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -68,10 +67,7 @@ fn published_documents_load_with_all_their_operations() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache/openapi");
     if !folder.join(".fetched").exists() {
         let said = "the published OpenAPI documents are not here: run scripts/openapi-documents.sh";
-        assert_ne!(option_env!("CI"), Some("true"), "{said}");
-        // Past the harness, which swallows what a passing test prints.
-        writeln!(io::stderr(), "NOT RUN: {said}").unwrap();
-        return;
+        return gw_testkit::absent::not_run(said);
     }
     let cache = Cache(folder.canonicalize().unwrap());
     let ours: Vec<(usize, &str)> = names().map(|name| (count(&cache, name), name)).collect();

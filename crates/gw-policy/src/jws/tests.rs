@@ -5,23 +5,10 @@ use serde_json::{Value, json};
 use super::*;
 
 /// Reads published vectors that lie beside the project.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "published vectors are files beside the project, and where is a setting of the test"
-)]
+#[expect(clippy::disallowed_methods, reason = "published vectors are files beside the project")]
 fn vectors(path: &str) -> Option<Value> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    let shared = std::env::var("GATEWRIGHT_SHARED").unwrap_or_else(|_| beside.to_owned());
-    let path = format!("{shared}/vectors/{path}");
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
-        Err(error) => {
-            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!ci, "no published vectors at `{path}`: {error}");
-            eprintln!("not checked: no published vectors at `{path}`: {error}");
-            None
-        }
-    }
+    let path = gw_testkit::shared::folder("vectors")?.join(path);
+    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }
 
 fn key_set(jwk: &Value) -> Option<KeySet> {

@@ -81,13 +81,6 @@ fn a_refused_call_is_explained_offline() {
 }
 
 #[test]
-fn status_counts_literal_secrets() {
-    let machine = Machine::with_shop();
-    assert_eq!(machine.ends("shop", &["apply"]), 6);
-    assert!(machine.says(&["status"]).contains("literal secrets  0"));
-}
-
-#[test]
 fn mistakes_end_with_two() {
     let machine = Machine::with_shop();
     for arguments in [

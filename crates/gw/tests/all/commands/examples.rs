@@ -1,22 +1,16 @@
 //! The folders of declarations that the design shows.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
+use gw_testkit::shared;
+
 use super::machine::Machine;
 
-#[expect(clippy::disallowed_methods, reason = "the test reads the examples beside the repository")]
 fn folders() -> Vec<PathBuf> {
-    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned();
-    let shared = env::var("GATEWRIGHT_SHARED").unwrap_or_else(|_| beside());
-    let examples = Path::new(&shared).join("design/examples");
-    if !examples.is_dir() {
-        assert!(env::var("CI").is_err(), "there is no {}", examples.display());
-        println!("not checked: there is no {}", examples.display());
-        return vec![];
-    }
+    let Some(examples) = shared::folder("design/examples") else { return vec![] };
     let scenarios = fs::read_dir(examples.join("scenarios")).expect("the scenarios can be read");
     let mut folders: Vec<_> = scenarios.map(|entry| entry.expect("an entry").path()).collect();
     folders.push(examples.join("orders"));
