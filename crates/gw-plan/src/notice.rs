@@ -19,11 +19,13 @@ use gw_model::{
 };
 use gw_policy::change::PlanFacts;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::Date;
 
 use self::settings::Side;
 pub use self::table::{AccessRow, AccessTable, Cell};
 pub(crate) use self::{access::fold, rules::parts};
+use crate::difference::{Leaf, leaves};
 
 /// One thing that somebody will notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +38,25 @@ pub struct Notice {
     pub operation: Option<Operation>,
     pub who: Option<Class>,
     pub text: String,
+    /// Of something that is one thing before and another after.
+    #[serde(default)]
+    pub change: Option<Change>,
     pub at: Option<Origin>,
+}
+
+/// Both sides in the words of the text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Change {
+    pub before: String,
+    pub after: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Effect {
+    /// Where callers find something at all: an address that is listened at, a target more or less.
+    Reach,
     /// An operation that asked for proof asks for none any more, or never will.
     Public,
     Widen,
@@ -94,7 +109,8 @@ impl Effect {
     /// Whether a reviewer must not overlook it.
     pub const fn is_risk(self) -> bool {
         match self {
-            Self::Public
+            Self::Reach
+            | Self::Public
             | Self::Widen
             | Self::LoosenLimit
             | Self::LoosenValidation
@@ -109,6 +125,7 @@ impl Effect {
     /// The mark at the end of a line.
     pub const fn mark(self) -> &'static str {
         match self {
+            Self::Reach => "CHANGES REACH",
             Self::Public => "BECOMES PUBLIC",
             Self::Widen => "WIDENS ACCESS",
             Self::Narrow => "narrows access",
@@ -120,6 +137,39 @@ impl Effect {
             Self::Rules => "CHANGES THE RULES",
             Self::TightenLimit | Self::TightenValidation | Self::Setting => "",
         }
+    }
+}
+
+impl Notice {
+    /// Where something is found comes first, then API by API.
+    fn rank(&self) -> (bool, Option<&ApiName>, Effect) {
+        (self.effect != Effect::Reach, self.api.as_ref(), self.effect)
+    }
+}
+
+impl Change {
+    /// What a list of plain values loses and gains.
+    fn of_lists(before: &Value, after: &Value) -> Option<Self> {
+        let (before, after) = (before.as_array()?, after.as_array()?);
+        if before.iter().chain(after).any(|it| it.is_object() || it.is_array()) {
+            return None;
+        }
+        let only = |some: &[Value], others: &[Value]| {
+            let only = some.iter().filter(|it| !others.contains(it));
+            let only: Vec<String> = only.map(|it| shown(Some(it))).collect();
+            if only.is_empty() { "none".to_owned() } else { only.join(", ") }
+        };
+        let change = Self { before: only(before, after), after: only(after, before) };
+        (change.before != change.after).then_some(change)
+    }
+}
+
+/// A value as a line shows it.
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "none".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
     }
 }
 
@@ -139,9 +189,7 @@ impl Noticed {
             settings::compare(name, old, new, &mut noticed);
         }
         rules::compare(before, after, &mut noticed);
-        noticed
-            .notices
-            .sort_by(|one, other| (&one.api, one.effect).cmp(&(&other.api, other.effect)));
+        noticed.notices.sort_by(|one, other| one.rank().cmp(&other.rank()));
         noticed
     }
 
@@ -161,7 +209,8 @@ impl Noticed {
             Effect::MoveHost => facts.moves_hosts.extend(api.cloned()),
             Effect::Native => facts.uses_native = true,
             Effect::Rules => facts.touches_change_rules = true,
-            Effect::BindSecret
+            Effect::Reach
+            | Effect::BindSecret
             | Effect::TightenLimit
             | Effect::TightenValidation
             | Effect::Setting => {}
@@ -172,8 +221,44 @@ impl Noticed {
             operation: None,
             who: None,
             text: text.into(),
+            change: None,
             at: at.cloned(),
         });
+    }
+
+    /// The same, of something that is one thing before and another after.
+    fn push_change(
+        &mut self,
+        effect: Effect,
+        api: Option<&ApiName>,
+        label: &str,
+        change: Change,
+        at: Option<&Origin>,
+    ) {
+        let text = format!("{label}  {} → {}", change.before, change.after);
+        self.push(effect, api, text, at);
+        if let Some(notice) = self.notices.last_mut() {
+            notice.change = Some(change);
+        }
+    }
+
+    /// Every place where two values disagree.
+    fn push_leaves(
+        &mut self,
+        effect: Effect,
+        api: Option<&ApiName>,
+        label: &str,
+        (before, after): (Value, Value),
+        at: Option<&Origin>,
+    ) {
+        if let Some(change) = Change::of_lists(&before, &after) {
+            return self.push_change(effect, api, label, change, at);
+        }
+        for Leaf { path, before, after } in leaves(&before, &after) {
+            let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+            let change = Change { before: shown(before.as_ref()), after: shown(after.as_ref()) };
+            self.push_change(effect, api, &format!("{label}{dot}{path}"), change, at);
+        }
     }
 
     fn binds(&mut self, secret: &SecretName) {

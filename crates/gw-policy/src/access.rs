@@ -7,6 +7,7 @@
 //! never taken for one another; where that is wrong, a change is reported that is none, not hidden.
 
 mod class;
+mod proof;
 #[cfg(test)]
 mod tests;
 
@@ -23,11 +24,11 @@ use gw_model::{
     openapi::Operation,
     scalar::Method,
     source::Origin,
-    workspace::Identity,
 };
 use time::Date;
 
-pub use self::class::Class;
+use self::proof::{Proof, proofs_of, tell_apart};
+pub use self::{class::CallerClass, proof::Proved};
 use crate::cedar::{Guards, policy};
 
 /// Smallest tokens that are looked at for one rule. A rule with more (five claims of ten values)
@@ -79,15 +80,6 @@ enum WayWho {
     Proven { identity: IdentityName, proofs: Arc<[Proof]>, claims: Claims, when: Option<String> },
 }
 
-/// One way of being an identity: an issuer with one of its audiences, one authority, one account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Proof {
-    definition: String,
-    choice: String,
-    /// A larger allowance takes every token that a smaller one takes.
-    skew_ms: u64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     Widens,
@@ -101,7 +93,9 @@ pub struct AccessChange {
     pub address: Address,
     pub api: ApiName,
     pub operation: String,
-    pub class: Class,
+    pub class: CallerClass,
+    /// Those of the class who keep the operation where it narrows, or had it before where it widens.
+    pub within: Vec<CallerClass>,
     /// The rule that lets them in now, or that let them in before.
     pub at: Origin,
 }
@@ -173,9 +167,14 @@ impl Access {
     }
 
     /// The classes that may call an operation, as the rules say it.
-    pub fn callers(&self, address: &Address) -> Vec<Class> {
+    pub fn callers(&self, address: &Address) -> Vec<CallerClass> {
         let ways = self.operations.get(address).map(|entry| entry.ways.as_slice());
-        ways.unwrap_or_default().iter().map(Class::of).collect()
+        ways.unwrap_or_default().iter().map(CallerClass::of).collect()
+    }
+
+    /// The API and the name of an operation.
+    pub fn operation(&self, address: &Address) -> Option<(&ApiName, &str)> {
+        self.operations.get(address).map(|entry| (&entry.api, entry.operation.as_str()))
     }
 
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
@@ -232,53 +231,6 @@ fn covers_operation(rule: &AccessRule, operation: &Operation) -> bool {
         && (rule.operations.is_empty() || rule.operations.contains(&operation.id))
 }
 
-/// Takes an identity apart into alternatives, so that one more audience is a widening and one less
-/// a narrowing.
-fn proofs_of(identity: &Identity) -> Vec<Proof> {
-    let proof = |definition: String, choice: String, skew_ms| Proof { definition, choice, skew_ms };
-    match identity {
-        Identity::Oidc(oidc) => {
-            let definition = format!("oidc {:?} {:?} {:?}", oidc.issuer, oidc.subject, oidc.rename);
-            let skew_ms = oidc.clock_skew.as_ms();
-            let mut proofs = vec![];
-            for audience in &oidc.audiences {
-                for algorithm in &oidc.algorithms {
-                    let choice = format!("audience {audience}, {algorithm:?}");
-                    proofs.push(proof(definition.clone(), choice, skew_ms));
-                }
-            }
-            proofs
-        }
-        Identity::BitbucketPipelines { audience, repositories } => {
-            let definition = format!("pipelines {audience:?}");
-            let further = repositories.iter().map(|repository| format!("repository {repository}"));
-            std::iter::once("this repository".to_owned())
-                .chain(further)
-                .map(|choice| proof(definition.clone(), choice, 0))
-                .collect()
-        }
-        Identity::SignedWebhook { provider, header, secret, remember } => {
-            let definition = format!("webhook {provider:?} {header:?} {secret} {remember}");
-            vec![proof(definition, String::new(), 0)]
-        }
-        Identity::ClientCertificate { authorities } => authorities
-            .iter()
-            .map(|authority| proof("certificate".to_owned(), format!("authority {authority}"), 0))
-            .collect(),
-        Identity::AwsIam { audience, accounts, arns } => {
-            let definition = format!("aws {audience:?}");
-            let any = ["*".to_owned()];
-            let arns = if arns.is_empty() { &any[..] } else { arns };
-            let pair = |account| arns.iter().map(move |arn| format!("account {account}, {arn}"));
-            accounts
-                .iter()
-                .flat_map(pair)
-                .map(|choice| proof(definition.clone(), choice, 0))
-                .collect()
-        }
-    }
-}
-
 /// Adds a change for each class that `here` lets in and `there` does not.
 fn compare(
     direction: Direction,
@@ -288,21 +240,25 @@ fn compare(
     changes: &mut Vec<AccessChange>,
 ) {
     let Some(here) = here else { return };
-    let mut push = |entry: &Entry, class, at: &Origin| {
+    let mut push = |class, within, at: &Origin| {
         changes.push(AccessChange {
             direction,
             address: address.clone(),
-            api: entry.api.clone(),
-            operation: entry.operation.clone(),
+            api: here.api.clone(),
+            operation: here.operation.clone(),
             class,
+            within,
             at: at.clone(),
         });
     };
     let ways = there.map(|entry| entry.ways.as_slice()).unwrap_or_default();
     let mut covered: Vec<&Way> = ways.iter().collect();
     for way in &here.ways {
-        for class in uncovered(way, &covered) {
-            push(here, class, &way.at);
+        for Uncovered { way, class } in uncovered(way, &covered, ways) {
+            let mut within = broadest(ways.iter().filter(|other| way.covers(other)));
+            // Who differs by the proof alone has been told apart by it.
+            within.retain(|part| !part.beyond(&class).is_empty());
+            push(class, within, &way.at);
         }
         // A narrower rule beside it says nothing new.
         covered.push(way);
@@ -311,50 +267,96 @@ fn compare(
     if let Some(there) = there {
         for (text, forbid) in &there.forbids {
             if !here.forbids.contains_key(text) {
-                push(here, Class::NamedByPolicy { id: forbid.id.clone() }, &forbid.at);
+                let class = CallerClass::NamedByPolicy { id: forbid.id.clone() };
+                push(class, vec![], &forbid.at);
             }
         }
     }
 }
 
-/// The classes inside `way` that no way of `others` lets in.
-fn uncovered(way: &Way, others: &[&Way]) -> Vec<Class> {
+/// Some callers whom a way lets in and no other does.
+struct Uncovered {
+    /// A way that would let in just them.
+    way: Way,
+    class: CallerClass,
+}
+
+/// The classes inside `way` that no way of `others` lets in. `there` are the ways of the other side.
+fn uncovered(way: &Way, others: &[&Way], there: &[Way]) -> Vec<Uncovered> {
     let others: Vec<&Way> =
         others.iter().copied().filter(|other| lasts_as_long(other.until, way.until)).collect();
     if others.iter().any(|other| matches!(other.who, WayWho::Anyone)) {
         return vec![];
     }
-    let WayWho::Proven { proofs, claims, when, .. } = &way.who else {
-        return vec![Class::of(way)];
+    let WayWho::Proven { identity, proofs, claims, when } = &way.who else {
+        return vec![Uncovered { way: way.clone(), class: CallerClass::of(way) }];
     };
-    let when = when.as_deref();
+    let condition = when.as_deref();
     let tokens = smallest_tokens(claims);
     // By the tokens that are not taken: the ways of being the identity for which that is so.
     let mut left: BTreeMap<Vec<Token<'_>>, Vec<&Proof>> = BTreeMap::new();
     for proof in proofs.iter() {
-        let takes = |token: &Token<'_>| others.iter().any(|other| takes(other, proof, token, when));
+        let takes =
+            |token: &Token<'_>| others.iter().any(|other| takes(other, proof, token, condition));
         let refused: Vec<Token<'_>> = match &tokens {
             Some(tokens) => tokens.iter().filter(|token| !takes(token)).cloned().collect(),
-            None if others.iter().any(|other| takes_all(other, proof, claims, when)) => vec![],
+            None if others.iter().any(|other| takes_all(other, proof, claims, condition)) => vec![],
             None => vec![Token::new()],
         };
         if !refused.is_empty() {
             left.entry(refused).or_default().push(proof);
         }
     }
-    let mut classes = vec![];
+    let known: Vec<&Proof> = there.iter().flat_map(|other| other.proofs_of(identity)).collect();
+    let mut found = vec![];
     for (refused, of) in left {
-        let choices = of.iter().map(|proof| proof.choice.clone()).collect::<Vec<_>>();
-        let choices = if of.len() == proofs.len() { vec![] } else { choices };
-        if tokens.is_none() {
-            classes.push(Class::of(way).only(choices));
-            continue;
-        }
-        for claims in merge(&refused) {
-            classes.push(Class::of(way).with_claims(claims).only(choices.clone()));
+        let proved = tell_apart(&of, proofs, &known);
+        let proofs: Arc<[Proof]> = of.into_iter().cloned().collect();
+        let classes = if tokens.is_none() { vec![claims.clone()] } else { merge(&refused) };
+        for claims in classes {
+            let (identity, when) = (identity.clone(), when.clone());
+            let who = WayWho::Proven { identity, proofs: Arc::clone(&proofs), claims, when };
+            let way = Way { who, ..way.clone() };
+            let class = CallerClass::of(&way).proved(proved.clone());
+            found.push(Uncovered { way, class });
         }
     }
-    classes
+    found
+}
+
+/// The classes of some ways, without those that are part of another.
+fn broadest<'a>(ways: impl Iterator<Item = &'a Way>) -> Vec<CallerClass> {
+    let mut kept: Vec<&Way> = vec![];
+    for way in ways {
+        if !kept.iter().any(|wider| wider.covers(way)) {
+            kept.retain(|narrower| !way.covers(narrower));
+            kept.push(way);
+        }
+    }
+    kept.into_iter().map(CallerClass::of).collect()
+}
+
+impl Way {
+    /// Whether it lets in everybody whom another lets in.
+    fn covers(&self, other: &Self) -> bool {
+        if !lasts_as_long(self.until, other.until) {
+            return false;
+        }
+        match (&self.who, &other.who) {
+            (WayWho::Anyone, _) => true,
+            (WayWho::Proven { .. }, WayWho::Anyone) => false,
+            (WayWho::Proven { .. }, WayWho::Proven { identity: _, proofs, claims, when }) => {
+                proofs.iter().all(|proof| takes_all(self, proof, claims, when.as_deref()))
+            }
+        }
+    }
+
+    fn proofs_of(&self, wanted: &IdentityName) -> &[Proof] {
+        match &self.who {
+            WayWho::Proven { identity, proofs, .. } if identity == wanted => proofs,
+            WayWho::Proven { .. } | WayWho::Anyone => &[],
+        }
+    }
 }
 
 /// One value for each claim that a rule names.
@@ -402,14 +404,6 @@ fn holds(
     proofs.iter().any(|own| own.accepts(proof))
         && claims.iter().all(|(claim, values)| has(claim, values))
         && (when.is_none() || when.as_deref() == condition)
-}
-
-impl Proof {
-    fn accepts(&self, other: &Self) -> bool {
-        self.definition == other.definition
-            && self.choice == other.choice
-            && self.skew_ms >= other.skew_ms
-    }
 }
 
 fn lasts_as_long(until: Option<Date>, other: Option<Date>) -> bool {

@@ -13,8 +13,8 @@ use gw_model::{
 };
 use serde::Serialize;
 
-use super::{Effect, Noticed};
-use crate::difference::{Leaf, leaves, without_origins};
+use super::{Change, Effect, Noticed};
+use crate::difference::without_origins;
 
 /// An API, and the targets of its environment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,8 +60,8 @@ pub(super) fn compare(
     told.body(before.max_body, *max_body);
     told.setting("owner", &before.owner, owner);
     told.setting("version", &before.version, version);
-    told.setting("targets", &before.targets, targets);
-    told.setting("listen", &before.listen, listen);
+    told.targets(&before.targets, targets);
+    told.differ(Effect::Reach, "listen", &before.listen, listen);
     told.setting("cors", &before.cors, cors);
     told.setting("headers", &before.headers, headers);
 }
@@ -101,7 +101,9 @@ impl Told<'_> {
         if host(&before.url) == host(url) {
             self.setting("upstream.url", &before.url, url);
         } else {
-            self.push(Effect::MoveHost, format!("backend {} → {}", host(&before.url), host(url)));
+            let change = Change { before: host(&before.url).into(), after: host(url).into() };
+            let (name, at) = (Some(self.name), Some(self.at));
+            self.noticed.push_change(Effect::MoveHost, name, "backend", change, at);
         }
         self.setting("upstream.timeout", &before.timeout, timeout);
         self.setting("upstream.auth", &before.auth, auth);
@@ -165,23 +167,32 @@ impl Told<'_> {
         self.push(effect, format!("bodies up to {} → {}", words(before), words(after)));
     }
 
+    fn targets(&mut self, before: &[TargetName], after: &[TargetName]) {
+        for name in after.iter().filter(|name| !before.contains(name)) {
+            self.push(Effect::Reach, format!("answered by target {name} too"));
+        }
+        for name in before.iter().filter(|name| !after.contains(name)) {
+            self.push(Effect::Reach, format!("no longer answered by target {name}"));
+        }
+    }
+
     fn setting<T: Serialize + PartialEq>(&mut self, label: &str, before: &T, after: &T) {
+        self.differ(Effect::Setting, label, before, after);
+    }
+
+    fn differ<T: Serialize + PartialEq>(
+        &mut self,
+        effect: Effect,
+        label: &str,
+        before: &T,
+        after: &T,
+    ) {
         if before == after {
             return;
         }
-        let value = |side: &T| serde_json::to_value(side).unwrap_or_default();
-        for Leaf { path, before, after } in
-            leaves(&without_origins(value(before)), &without_origins(value(after)))
-        {
-            let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-            let side = |side: Option<serde_json::Value>| match side {
-                None | Some(serde_json::Value::Null) => "none".to_owned(),
-                Some(serde_json::Value::String(text)) => text,
-                Some(other) => other.to_string(),
-            };
-            let text = format!("{label}{dot}{path}  {} → {}", side(before), side(after));
-            self.push(Effect::Setting, text);
-        }
+        let value = |side: &T| without_origins(serde_json::to_value(side).unwrap_or_default());
+        let sides = (value(before), value(after));
+        self.noticed.push_leaves(effect, Some(self.name), label, sides, Some(self.at));
     }
 }
 

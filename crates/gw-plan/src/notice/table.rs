@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use gw_model::openapi::Operation;
-use gw_policy::access::{Access, AccessChange, Address, Class, Direction};
+use gw_policy::access::{Access, AccessChange, Address, CallerClass, Direction};
 use serde::{Deserialize, Serialize};
 
 /// Rows are operations whose callers change, columns are classes of callers.
@@ -39,7 +39,7 @@ impl AccessTable {
         if addresses.is_empty() || addresses.len() > ROWS_MAX {
             return None;
         }
-        let mut classes: Vec<Class> = vec![];
+        let mut classes: Vec<CallerClass> = vec![];
         for address in &addresses {
             let changed = changes.iter().filter(|change| change.address == **address);
             let changed = changed.map(|change| change.class.clone());
@@ -53,7 +53,7 @@ impl AccessTable {
         if classes.len() > CLASSES_MAX {
             return None;
         }
-        let cell = |address: &Address, class: &Class| Cell {
+        let cell = |address: &Address, class: &CallerClass| Cell {
             before: lets_in(&old.callers(address), class),
             after: lets_in(&new.callers(address), class),
         };
@@ -82,12 +82,18 @@ fn operation(changes: &[AccessChange], address: &Address) -> Operation {
 }
 
 /// Whether everybody in a class satisfies one of these.
-fn lets_in(callers: &[Class], class: &Class) -> bool {
+fn lets_in(callers: &[CallerClass], class: &CallerClass) -> bool {
     callers.iter().any(|wider| match (wider, class) {
-        (Class::Anyone, _) => true,
+        (CallerClass::Anyone, _) => true,
         (
-            Class::Proven { identity, claims, when, until, only: _ },
-            Class::Proven { identity: of, claims: held, when: condition, until: end, only: _ },
+            CallerClass::Proven { identity, claims, when, until, proved: _ },
+            CallerClass::Proven {
+                identity: of,
+                claims: held,
+                when: condition,
+                until: end,
+                proved: _,
+            },
         ) => {
             identity == of
                 && (when.is_none() || when == condition)

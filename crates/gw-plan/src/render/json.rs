@@ -46,7 +46,7 @@ fn target(target: &TargetPlan) -> Value {
 }
 
 fn caller(notice: &Notice) -> Value {
-    let Notice { effect, api, operation, who, text, at } = notice;
+    let Notice { effect, api, operation, who, text, change, at } = notice;
     value!({
         "api": api,
         "operation": operation.as_ref().map(|operation| &operation.id),
@@ -54,6 +54,8 @@ fn caller(notice: &Notice) -> Value {
         "risk": effect.is_risk(),
         "who": who,
         "text": text,
+        "before": change.as_ref().map(|change| &change.before),
+        "after": change.as_ref().map(|change| &change.after),
         "source": at,
     })
 }

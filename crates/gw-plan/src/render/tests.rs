@@ -3,7 +3,7 @@ use gw_model::{
     desired::{Desired, PolicyFile},
     id::{PersonName, TeamName},
     scalar::Method,
-    workspace::Team,
+    workspace::{Identity, Team},
 };
 
 use super::*;
@@ -40,6 +40,22 @@ fn a_change_that_widens_and_waits() {
     insta::assert_snapshot!("markdown", markdown(&plan));
     insta::assert_snapshot!("json", serde_json::to_string_pretty(&json(&plan)).unwrap());
     insta::assert_snapshot!(first_line(&plan), @"⚠ WIDENS ACCESS: orders POST /orders + group sales (staff) may call (and 1 more)");
+}
+
+#[test]
+fn another_issuer_is_named_wherever_the_plan_is_read() {
+    let mut evil = shop();
+    if let Some(Identity::Oidc(oidc)) = evil.identities.get_mut("staff") {
+        oidc.issuer = "https://evil.test".to_owned();
+    }
+    let plan = planned(Some(&shop()), &evil, &holding(&shop())).plan;
+    let told = "any staff: issuer https://issuer.test → https://evil.test";
+    assert!(text(&plan).contains(told), "{}", text(&plan));
+    assert!(markdown(&plan).contains(told), "{}", markdown(&plan));
+    assert!(text(&plan).contains("somebody loses access"));
+    let caller = &json(&plan)["callers"][0];
+    assert_eq!(caller["before"], "issuer https://issuer.test");
+    assert_eq!(caller["after"], "issuer https://evil.test");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::{
     difference::{Action, Difference, Drift, Leaf},
-    notice::{Effect, Notice, fold},
+    notice::{Notice, fold},
     plan::{Baseline, Decision, Note, Plan, TargetPlan, Weight},
 };
 
@@ -118,7 +118,7 @@ fn age(then: OffsetDateTime, now: OffsetDateTime) -> String {
 
 fn lines(plan: &Plan) -> Vec<Line> {
     let lines = fold(&plan.notices).into_iter().map(|(notice, operations)| {
-        let Notice { effect, api, operation: _, who: _, text, at } = notice;
+        let Notice { effect, api, operation: _, who: _, text, change: _, at } = notice;
         let operations = match operations.as_slice() {
             [] => String::new(),
             [one] => format!("{} {}", one.method, one.path),
@@ -169,7 +169,7 @@ fn losses(plan: &Plan) -> String {
     let kept = plan.kept;
     let loses = if plan.notices.is_empty() {
         "nothing"
-    } else if plan.notices.iter().any(|notice| notice.effect == Effect::Narrow) {
+    } else if plan.facts.narrows_access {
         "somebody loses access"
     } else {
         "nobody loses access"

@@ -3,7 +3,7 @@ use gw_model::{
     environment::{Deletions, Drift, EnvironmentSpec},
     id::{EnvironmentName, TargetName, WorkspaceName},
     scalar::Period,
-    workspace::{Algorithm, Oidc, Source},
+    workspace::{Algorithm, Identity, Oidc, Source},
 };
 use proptest::prelude::*;
 use time::macros::date;
@@ -112,7 +112,9 @@ fn told(before: &Desired, after: &Desired) -> String {
     let lines = describe(before).changes_to(&describe(after)).into_iter().map(|change| {
         let sign = if change.direction == Direction::Widens { '+' } else { '-' };
         let Address { path, method, .. } = change.address;
-        format!("{sign} {method} {path}: {} ({})\n", change.class, change.at)
+        let within: Vec<String> =
+            change.within.iter().map(|part| format!(" → {}", part.beyond(&change.class))).collect();
+        format!("{sign} {method} {path}: {}{} ({})\n", change.class, within.join(","), change.at)
     });
     lines.collect()
 }
@@ -152,7 +154,7 @@ fn dropping_a_claim_lets_everybody_in() {
             vec![rule(1, POST, proven("staff", &[("groups", &["a"])]))],
             vec![rule(1, POST, proven("staff", &[]))],
         ),
-        @"+ POST /orders: any staff (api.yaml:1)"
+        @"+ POST /orders: any staff → only group a (api.yaml:1)"
     );
 }
 
@@ -160,7 +162,7 @@ fn dropping_a_claim_lets_everybody_in() {
 fn a_public_operation_is_named_as_such() {
     insta::assert_snapshot!(
         between(vec![rule(1, POST, proven("staff", &[]))], vec![rule(2, POST, Who::Public)]),
-        @"+ POST /orders: anyone, without proof (api.yaml:2)"
+        @"+ POST /orders: anyone, without proof → only any staff (api.yaml:2)"
     );
 }
 
@@ -171,7 +173,7 @@ fn a_claim_more_narrows_for_the_others() {
             vec![rule(1, POST, proven("staff", &[("groups", &["a"])]))],
             vec![rule(1, POST, proven("staff", &[("groups", &["a"]), ("level", &["3"])]))],
         ),
-        @"- POST /orders: group a (staff) (api.yaml:1)"
+        @"- POST /orders: group a (staff) → only level 3 (api.yaml:1)"
     );
 }
 
@@ -184,8 +186,84 @@ fn one_more_audience_is_a_widening_of_that_audience() {
         .insert(IdentityName::parse("staff").unwrap(), oidc(&["api://orders", "api://old"]));
     insta::assert_snapshot!(
         told(&before, &after),
-        @"+ POST /orders: any staff, only audience api://old, Rs256 (api.yaml:1)"
+        @"+ POST /orders: any staff with audience api://old (api.yaml:1)"
     );
+}
+
+#[test]
+fn a_narrowed_rule_says_who_keeps_the_operation() {
+    let any = || rule(1, POST, proven("staff", &[]));
+    let narrowed = |edit: fn(&mut AccessRule)| {
+        let mut narrow = any();
+        edit(&mut narrow);
+        between(vec![any()], vec![narrow])
+    };
+    let until: fn(&mut AccessRule) = |rule| rule.until = Some(date!(2026 - 12 - 25));
+    let when: fn(&mut AccessRule) = |rule| {
+        if let Who::Proven { when, .. } = &mut rule.who {
+            *when = Some("resource.owner == \"a\"".to_owned());
+        }
+    };
+    insta::assert_snapshot!([narrowed(until), narrowed(when)].concat(), @r#"
+    - POST /orders: any staff → until 2026-12-25 (api.yaml:1)
+    - POST /orders: any staff → only when resource.owner == "a" (api.yaml:1)
+    "#);
+    insta::assert_snapshot!(
+        between(
+            vec![any()],
+            vec![
+                rule(2, POST, proven("staff", &[("groups", &["a"])])),
+                rule(3, POST, proven("staff", &[("groups", &["a"]), ("level", &["3"])])),
+                rule(4, POST, proven("staff", &[("level", &["3"])])),
+            ],
+        ),
+        @"- POST /orders: any staff → only group a, → only level 3 (api.yaml:1)"
+    );
+    insta::assert_snapshot!(between(vec![rule(1, POST, Who::Public)], vec![any()]), @"- POST /orders: anyone, without proof → only any staff (api.yaml:1)");
+}
+
+#[test]
+fn another_issuer_is_told_by_its_name() {
+    let with = |edit: fn(&mut Oidc)| {
+        let before = desired(vec![rule(1, POST, proven("staff", &[]))]);
+        let mut after = before.clone();
+        if let Some(Identity::Oidc(oidc)) = after.identities.get_mut("staff") {
+            edit(oidc);
+        }
+        told(&before, &after)
+    };
+    let edits: [fn(&mut Oidc); 7] = [
+        |oidc| oidc.issuer = "https://evil.test".to_owned(),
+        |oidc| oidc.algorithms = vec![Algorithm::Es256],
+        |oidc| oidc.algorithms.push(Algorithm::Es256),
+        |oidc| oidc.subject = "uid".to_owned(),
+        |oidc| oidc.clock_skew = period("2m"),
+        |oidc| drop(oidc.rename.insert("groups".to_owned(), "realm.groups".to_owned())),
+        |oidc| {
+            oidc.audiences.push("api://new".to_owned());
+            oidc.algorithms.push(Algorithm::Es256);
+        },
+    ];
+    let table: Vec<String> = edits.into_iter().map(with).collect();
+    insta::assert_snapshot!(table.join("\n"), @r"
+    - POST /orders: any staff with issuer https://issuer.test (api.yaml:1)
+    + POST /orders: any staff with issuer https://evil.test (api.yaml:1)
+
+    - POST /orders: any staff with algorithm RS256 (api.yaml:1)
+    + POST /orders: any staff with algorithm ES256 (api.yaml:1)
+
+    + POST /orders: any staff with algorithm ES256 (api.yaml:1)
+
+    - POST /orders: any staff with subject sub (api.yaml:1)
+    + POST /orders: any staff with subject uid (api.yaml:1)
+
+    + POST /orders: any staff with clock skew 2m (api.yaml:1)
+
+    - POST /orders: any staff with claims as they are (api.yaml:1)
+    + POST /orders: any staff with claims groups from realm.groups (api.yaml:1)
+
+    + POST /orders: any staff with algorithm ES256 and audience api://orders and claims as they are and clock skew 1m and issuer https://issuer.test and kind token and subject sub or algorithm RS256 and audience api://new and claims as they are and clock skew 1m and issuer https://issuer.test and kind token and subject sub or algorithm ES256 and audience api://new and claims as they are and clock skew 1m and issuer https://issuer.test and kind token and subject sub (api.yaml:1)
+    ");
 }
 
 #[test]
@@ -261,6 +339,57 @@ fn admits(rules: &[AccessRule], identity: &str, token: &BTreeMap<&str, Vec<&str>
     })
 }
 
+/// The same with last days and conditions.
+fn rules_in_time() -> impl Strategy<Value = Vec<AccessRule>> {
+    let until = prop::sample::select(vec![None, None, Some(TODAY), Some(date!(2026 - 06 - 01))]);
+    let when = prop::sample::select(vec![None, None, Some("x"), Some("y")]);
+    (rules(), prop::collection::vec((until, when), 4)).prop_map(|(mut rules, further)| {
+        for (rule, (until, condition)) in rules.iter_mut().zip(further) {
+            rule.until = until;
+            if let Who::Proven { when, .. } = &mut rule.who {
+                *when = condition.map(str::to_owned);
+            }
+        }
+        rules
+    })
+}
+
+/// A moment at which a call is decided: a day, and the conditions that hold.
+type Moment = (Date, &'static [&'static str]);
+
+fn moments() -> impl Iterator<Item = Moment> {
+    let truths: [&[&str]; 4] = [&[], &["x"], &["y"], &["x", "y"]];
+    let days = [TODAY, date!(2026 - 05 - 15), date!(2026 - 07 - 01)];
+    days.into_iter().flat_map(move |day| truths.into_iter().map(move |truth| (day, truth)))
+}
+
+/// The rules that can grant at a moment, without their days and conditions.
+fn at_moment(rules: &[AccessRule], (day, truth): Moment) -> Vec<AccessRule> {
+    let speaks = |rule: &&AccessRule| {
+        rule.until.is_none_or(|until| until >= day)
+            && match &rule.who {
+                Who::Proven { when: Some(when), .. } => truth.contains(&when.as_str()),
+                Who::Proven { when: None, .. } | Who::Public => true,
+            }
+    };
+    rules.iter().filter(speaks).cloned().collect()
+}
+
+/// Whether a class of callers has such a token.
+fn is_in(class: &CallerClass, identity: &str, token: &BTreeMap<&str, Vec<&str>>) -> bool {
+    match class {
+        CallerClass::Anyone => true,
+        CallerClass::Proven { identity: name, claims, .. } => {
+            let holds = |(claim, values): (&String, &Vec<String>)| {
+                let held = token.get(claim.as_str());
+                held.is_some_and(|held| held.iter().any(|it| values.iter().any(|want| want == it)))
+            };
+            name.as_str() == identity && claims.iter().all(holds)
+        }
+        CallerClass::NamedByPolicy { .. } => false,
+    }
+}
+
 /// Every token that holds at most two values of each claim.
 fn all_tokens() -> Vec<BTreeMap<&'static str, Vec<&'static str>>> {
     let sets: [&[&str]; 8] =
@@ -299,6 +428,66 @@ proptest! {
             });
             let says = told.iter().any(|change| change.direction == direction);
             prop_assert_eq!(says, somebody, "{:?}: {:?}", direction, told);
+        }
+    }
+
+    #[test]
+    fn days_conditions_and_audiences_are_told_exactly_too(
+        before in rules_in_time(), after in rules_in_time(),
+        old in prop::sample::subsequence(vec!["p", "q"], 1..=2),
+        new in prop::sample::subsequence(vec!["p", "q"], 1..=2),
+    ) {
+        let state = |rules: &[AccessRule], audiences: &[&str]| {
+            let mut desired = desired(rules.to_vec());
+            desired.identities.insert(IdentityName::parse("staff").unwrap(), oidc(audiences));
+            describe(&desired)
+        };
+        let told = state(&before, &old).changes_to(&state(&after, &new));
+        // What a rule asks for is asked with one value of each claim: more of them change nothing.
+        let mut tokens = all_tokens();
+        tokens.retain(|token| token.values().all(|held| held.len() <= 1));
+        for direction in [Direction::Widens, Direction::Narrows] {
+            let ((had, known), (has, knows)) = if direction == Direction::Widens {
+                ((&before, &old), (&after, &new))
+            } else {
+                ((&after, &new), (&before, &old))
+            };
+            let somebody = moments().any(|moment| {
+                let (had, has) = (at_moment(had, moment), at_moment(has, moment));
+                let public = |rules: &[AccessRule]| rules.iter().any(|it| it.who == Who::Public);
+                let proofs = [("staff", Some("p")), ("staff", Some("q")), ("shops", None)];
+                let may = |rules: &[AccessRule], trusted: &[&str], (identity, audience), token: &_| {
+                    public(rules)
+                        || (Option::is_none_or(audience, |it| trusted.contains(&it))
+                            && admits(rules, identity, token))
+                };
+                (!public(&had) && public(&has))
+                    || proofs.into_iter().any(|proof| {
+                        tokens.iter().any(|token| {
+                            !may(&had, known, proof, token) && may(&has, knows, proof, token)
+                        })
+                    })
+            });
+            let says = told.iter().any(|change| change.direction == direction);
+            prop_assert_eq!(says, somebody, "{:?}: {:?}", direction, told);
+        }
+    }
+
+    /// Those who are said to keep an operation do, and they are some of those who lose it.
+    #[test]
+    fn who_keeps_an_operation_may_still_call(before in rules(), after in rules()) {
+        let told = describe(&desired(before.clone())).changes_to(&describe(&desired(after.clone())));
+        for AccessChange { direction, class, within, .. } in told {
+            let (had, has) =
+                if direction == Direction::Widens { (&after, &before) } else { (&before, &after) };
+            for part in within {
+                for identity in ["staff", "shops"] {
+                    for token in all_tokens().iter().filter(|token| is_in(&part, identity, token)) {
+                        prop_assert!(is_in(&class, identity, token), "{} in {}", part, class);
+                        prop_assert!(admits(had, identity, token) && admits(has, identity, token));
+                    }
+                }
+            }
         }
     }
 
