@@ -30,12 +30,14 @@ fn a_broken_folder_does_not_stop_a_restart() {
 fn what_no_gateway_would_serve_is_refused_before_anything_is_written() {
     let machine = Machine::with_shop();
     assert_eq!(machine.ends("shop", &["apply"]), 6);
-    machine.edit("  limits:", "  headers:\n    request:\n      set: { X-Real-Ip: a }\n  limits:");
+    let header = "  headers:\n    request:\n      set: { X-Real-Ip: a }\n";
+    machine.edit("  limits:", &format!("{header}  limits:"));
     let (told, code) = machine.tells(&["apply"]);
     assert_eq!(code, 2, "{told}");
     assert!(told.contains("X-Real-Ip"), "{told}");
     let gateway = machine.gateway();
     assert_eq!(gateway.call("GET", "/orders").status, 401);
+    machine.edit(header, "");
     assert_eq!(machine.says(&["history"]).lines().count(), 1);
 }
 
