@@ -276,8 +276,10 @@ impl<'d> ChangeRules<'d> {
         } else if rules.is_empty() {
             (ChangeReason::NoRule, format!("no rule under `changes` of {environment} names {verb}"))
         } else if !granted {
-            let why = format!("no rule under `changes` of {environment} grants {verb} here");
-            (ChangeReason::NotGranted, why)
+            let nearest = rules.first().map(needs_of).map(|(needs, _)| needs.join(", "));
+            let lacks = nearest.map(|needs| format!(": the nearest lacks {needs}"));
+            let rules = format!("no rule for {verb} under `changes` of {environment} holds");
+            (ChangeReason::NotGranted, format!("{rules}{}", lacks.unwrap_or_default()))
         } else if let Some(failed) = failed {
             (
                 ChangeReason::PolicyError,
@@ -308,8 +310,17 @@ fn cure(
         ChangeReason::DeletionsRefused => {
             format!("leave the objects in place, or change `deletions.mode` of {environment}")
         }
-        ChangeReason::NotGranted => match rules.first().map(needs_of) {
-            Some((needs, at)) => format!("{} ({at})", needs.join(" and ")),
+        ChangeReason::NotGranted => match rules.first() {
+            Some(nearest) if nearest.missing.iter().all(|missing| missing.fact == "deletes") => {
+                let at = &nearest.at;
+                format!(
+                    "add `deletes: true` to the rule at {at}, or leave in place what it deletes"
+                )
+            }
+            Some(nearest) => {
+                let (needs, at) = needs_of(nearest);
+                format!("bring what the rule at {at} asks for: {}", needs.join(" and "))
+            }
             None => format!("look at `changes` of {environment}"),
         },
         ChangeReason::ForbiddenByPolicy | ChangeReason::PolicyError => {

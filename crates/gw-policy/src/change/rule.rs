@@ -156,7 +156,7 @@ impl ChangeRules<'_> {
         }
         let count = plan.deletes;
         let needs =
-            format!("a rule with `deletes: true`: this deletes {}", count_of(count, "object"));
+            format!("`deletes: true` in the rule: this deletes {}", count_of(count, "object"));
         found.say(rule.deletes, "deletes", format!("deletes {count}"), needs);
         let ceiling = u64::from(self.desired.spec.deletions.ceiling);
         let large = count > ceiling && count.saturating_mul(10) > plan.objects;

@@ -109,10 +109,10 @@ fn each_fact_of_a_commit_is_asked_for() {
     assert_eq!(denial.reason, ChangeReason::NotGranted);
     insta::assert_snapshot!(denial, @r"
     DENIED  apply prod
-      blocked   no rule under `changes` of prod grants apply here
+      blocked   no rule for apply under `changes` of prod holds: the nearest lacks a commit on branch main, 1 approval (it has 0)
       ✘ environments/prod.yaml:17   pipeline
           missing: a commit on branch main, 1 approval (it has 0)
-      cure      a commit on branch main and 1 approval (it has 0) (environments/prod.yaml:17)
+      cure      bring what the rule at environments/prod.yaml:17 asks for: a commit on branch main and 1 approval (it has 0)
     ");
     other.commit = None;
     let denial = denied(&prod(), &other, &PlanFacts::default());
@@ -147,17 +147,29 @@ fn claims_identities_and_actions_count() {
     let other = asked(ChangeAction::Rollback, by("staff", &["sales"]));
     insta::assert_snapshot!(denied(&prod(), &other, &PlanFacts::default()), @r"
     DENIED  rollback prod
-      blocked   no rule under `changes` of prod grants rollback here
+      blocked   no rule for rollback under `changes` of prod holds: the nearest lacks claim groups: platform-oncall (it holds sales)
       ✘ environments/prod.yaml:20   staff
           missing: claim groups: platform-oncall (it holds sales)
-      cure      claim groups: platform-oncall (it holds sales) (environments/prod.yaml:20)
+      cure      bring what the rule at environments/prod.yaml:20 asks for: claim groups: platform-oncall (it holds sales)
     ");
     let stranger = asked(ChangeAction::Rollback, by("partners", &["platform-oncall"]));
-    insta::assert_snapshot!(denied(&prod(), &stranger, &PlanFacts::default()).cure, @"identity staff (this is partners) (environments/prod.yaml:20)");
+    insta::assert_snapshot!(denied(&prod(), &stranger, &PlanFacts::default()).cure, @"bring what the rule at environments/prod.yaml:20 asks for: identity staff (this is partners)");
     let nobody =
         denied(&prod(), &asked(ChangeAction::BreakGlass, by("staff", &[])), &PlanFacts::default());
     assert_eq!(nobody.reason, ChangeReason::NoRule);
     insta::assert_snapshot!(nobody.why, @"no rule under `changes` of prod names breakGlass");
+}
+
+#[test]
+fn a_rule_that_lacks_nothing_but_deletions_says_how_to_allow_them() {
+    let deletes = PlanFacts { deletes: 1, objects: 100, ..PlanFacts::default() };
+    let mut rules = prod();
+    for rule in &mut rules.spec.changes {
+        rule.deletes = false;
+    }
+    let denial = denied(&rules, &apply(), &deletes);
+    insta::assert_snapshot!(denial.why, @"no rule for apply under `changes` of prod holds: the nearest lacks `deletes: true` in the rule: this deletes 1 object");
+    insta::assert_snapshot!(denial.cure, @"add `deletes: true` to the rule at environments/prod.yaml:17, or leave in place what it deletes");
 }
 
 /// Shows S2.19: part (an exception without a last day is not refused)
