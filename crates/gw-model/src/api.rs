@@ -10,6 +10,7 @@ use crate::{
     document::Node,
     form, header,
     id::{EnvironmentName, IdentityName, SecretName, TargetName},
+    openapi::Operation,
     scalar::{ByteSize, Method, Period, Rate},
     shape::{Field, Kind, Role, Shape, form, list, name, table, text},
     source::{Origin, Sources},
@@ -190,6 +191,13 @@ declaration! {
     rules(|map: Shape| map.needs("claims", "identities").needs("when", "identities"))
 }
 
+/// Which operations a rule or a limit speaks of: those that everything given names.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    methods: &'a [Method],
+    operations: &'a [String],
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Who {
@@ -351,6 +359,32 @@ impl Flat for Who {
             claims: claims.unwrap_or_else(|| Some(Claims::new()))?,
             when: when.map_or(Some(None), |when| when.map(Some))?,
         })
+    }
+}
+
+impl AccessRule {
+    pub fn selection(&self) -> Selection<'_> {
+        Selection { methods: &self.methods, operations: &self.operations }
+    }
+}
+
+impl Limit {
+    pub fn selection(&self) -> Selection<'_> {
+        Selection { methods: &self.methods, operations: &self.operations }
+    }
+}
+
+impl Selection<'_> {
+    pub fn covers(self, operation: &Operation) -> bool {
+        self.covers_method(operation.method) && self.covers_id(&operation.id)
+    }
+
+    pub fn covers_method(self, method: Method) -> bool {
+        self.methods.is_empty() || self.methods.contains(&method)
+    }
+
+    pub fn covers_id(self, id: &str) -> bool {
+        self.operations.is_empty() || self.operations.iter().any(|named| named == id)
     }
 }
 

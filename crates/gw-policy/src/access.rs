@@ -17,7 +17,7 @@ use std::{
 };
 
 use gw_model::{
-    api::{AccessRule, Claims, Who},
+    api::{Claims, Who},
     desired::{Api, Desired},
     diagnostic::Diagnostic,
     id::{ApiName, IdentityName},
@@ -200,7 +200,7 @@ fn ways_of(
 ) -> Vec<Way> {
     let mut ways = vec![];
     for rule in &api.spec.access {
-        if !covers_operation(rule, operation) || rule.until.is_some_and(|until| until < today) {
+        if !rule.selection().covers(operation) || rule.until.is_some_and(|until| until < today) {
             continue;
         }
         let mut push = |who| ways.push(Way { at: rule.at.clone(), until: rule.until, who });
@@ -224,11 +224,6 @@ fn ways_of(
         WayWho::Proven { claims, when, .. } => (1 + claims.len(), when.is_some()),
     });
     ways
-}
-
-fn covers_operation(rule: &AccessRule, operation: &Operation) -> bool {
-    (rule.methods.is_empty() || rule.methods.contains(&operation.method))
-        && (rule.operations.is_empty() || rule.operations.contains(&operation.id))
 }
 
 /// Adds a change for each class that `here` lets in and `there` does not.

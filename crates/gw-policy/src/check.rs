@@ -93,7 +93,7 @@ fn look_at_rule(name: &ApiName, api: &Api, rule: &AccessRule, today: Date) -> Op
         let message = format!("this rule of API `{name}` can never match: {why}");
         Some(Diagnostic::new(Code::RuleNeverMatches, message).on(&rule.at, "grants nothing"))
     };
-    if !api.operations.iter().any(|operation| admits(rule, operation)) {
+    if !api.operations.iter().any(|operation| rule.selection().covers(operation)) {
         return never("no operation has such a method and name".to_owned());
     }
     if let Who::Proven { identities, claims, when: _ } = &rule.who {
@@ -115,16 +115,13 @@ fn look_at_rule(name: &ApiName, api: &Api, rule: &AccessRule, today: Date) -> Op
     })
 }
 
-fn admits(rule: &AccessRule, operation: &gw_model::openapi::Operation) -> bool {
-    (rule.methods.is_empty() || rule.methods.contains(&operation.method))
-        && (rule.operations.is_empty() || rule.operations.contains(&operation.id))
-}
-
 fn nobody_may_call(name: &ApiName, api: &Api, today: Date) -> Option<Diagnostic> {
     let grants = |rule: &AccessRule| rule.until.is_none_or(|until| until >= today);
     let rules: Vec<_> = api.spec.access.iter().filter(|rule| grants(rule)).collect();
-    let shut =
-        api.operations.iter().filter(|operation| !rules.iter().any(|rule| admits(rule, operation)));
+    let shut = api
+        .operations
+        .iter()
+        .filter(|operation| !rules.iter().any(|rule| rule.selection().covers(operation)));
     let shut: Vec<&str> = shut.map(|operation| operation.id.as_str()).collect();
     let message = match shut.as_slice() {
         [] => return None,

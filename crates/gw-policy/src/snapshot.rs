@@ -59,7 +59,6 @@ pub struct Api {
 #[derive(Debug)]
 pub struct Rule {
     pub declared: AccessRule,
-    methods: Methods,
     /// Unix seconds from which it no longer holds: the end of its last day, UTC.
     ends_at: Option<i64>,
     /// Its Cedar condition among the snapshot's.
@@ -76,7 +75,7 @@ pub struct Operation<'s> {
 }
 
 pub(crate) struct Row {
-    api: u32,
+    api: ApiIndex,
     method: Method,
     id: Box<str>,
     /// As callers use it: mount and template.
@@ -105,21 +104,31 @@ pub struct Found<'s, 'r> {
     path: std::borrow::Cow<'r, str>,
 }
 
-/// A set of methods.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Methods(u8);
+/// The place of an API among the snapshot's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ApiIndex(u32);
 
-impl Methods {
-    pub(crate) fn of(methods: &[Method]) -> Self {
-        Self(methods.iter().fold(0, |set, method| set | Self::bit(*method)))
+impl ApiIndex {
+    fn new(place: usize) -> Self {
+        Self(u32::try_from(place).unwrap_or(u32::MAX))
     }
 
-    pub(crate) const fn contains(self, method: Method) -> bool {
-        self.0 & Self::bit(method) != 0
+    fn get(self, apis: &[Api]) -> Option<&Api> {
+        apis.get(usize::try_from(self.0).ok()?)
+    }
+}
+
+/// The place of an operation among the snapshot's, as the router knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RowIndex(u32);
+
+impl RowIndex {
+    fn new(place: usize) -> Self {
+        Self(u32::try_from(place).unwrap_or(u32::MAX))
     }
 
-    const fn bit(method: Method) -> u8 {
-        1 << (method as u8)
+    fn get(self, rows: &[Row]) -> Option<&Row> {
+        rows.get(usize::try_from(self.0).ok()?)
     }
 }
 
@@ -190,7 +199,7 @@ impl Snapshot {
 
     pub fn operation(&self, index: usize) -> Option<Operation<'_>> {
         let row = self.rows.get(index)?;
-        let api = self.apis.get(usize::try_from(row.api).ok()?)?;
+        let api = row.api.get(&self.apis)?;
         Some(Operation { snapshot: self, row, api, index })
     }
 
@@ -287,26 +296,12 @@ impl Rule {
     fn new(declared: &AccessRule, when: Option<usize>) -> Self {
         let last_day = declared.until.and_then(time::Date::next_day);
         let ends_at = last_day.map(|day| UtcDateTime::new(day, Time::MIDNIGHT).unix_timestamp());
-        let methods = Methods::of(&declared.methods);
-        Self { declared: declared.clone(), methods, ends_at, when }
+        Self { declared: declared.clone(), ends_at, when }
     }
 
     /// Whether its last day is not past.
     pub(crate) fn runs(&self, now: OffsetDateTime) -> bool {
         self.ends_at.is_none_or(|end| now.unix_timestamp() < end)
-    }
-
-    /// Whether it speaks of this operation at all.
-    pub(crate) fn admits(&self, method: Method, id: &str) -> bool {
-        self.admits_method(method) && self.admits_operation(id)
-    }
-
-    pub(crate) fn admits_method(&self, method: Method) -> bool {
-        self.declared.methods.is_empty() || self.methods.contains(method)
-    }
-
-    pub(crate) fn admits_operation(&self, id: &str) -> bool {
-        self.declared.operations.is_empty() || self.declared.operations.iter().any(|it| it == id)
     }
 }
 
@@ -402,10 +397,10 @@ impl Compiler {
             max_body: *max_body,
             rules,
         };
-        self.apis.push(api);
         for operation in &declared.operations {
-            self.add_operation(operation);
+            self.add_operation(&api, operation);
         }
+        self.apis.push(api);
     }
 
     fn condition(&mut self, rule: &AccessRule) -> Option<usize> {
@@ -414,10 +409,9 @@ impl Compiler {
         Some(self.conditions.len() - 1)
     }
 
-    /// Adds an operation of the API that was added last.
-    fn add_operation(&mut self, operation: &gw_model::openapi::Operation) {
+    /// Adds an operation of the API that is added next.
+    fn add_operation(&mut self, api: &Api, operation: &gw_model::openapi::Operation) {
         let gw_model::openapi::Operation { id, method, path, .. } = operation;
-        let Some(api) = self.apis.last() else { return };
         let path = format!("{}{path}", api.mount);
         let template = match Template::parse(&path) {
             Ok(template) => template,
@@ -431,25 +425,21 @@ impl Compiler {
                 return;
             }
         };
-        let index = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let own = ApiIndex::new(api.index);
+        let RowIndex(index) = RowIndex::new(self.rows.len());
         let before = self.router.add(api.host.as_deref(), &template, *method, index);
         let twice = before.into_iter().find(|(known, other)| {
-            let row = self.rows.get(usize::try_from(*other).unwrap_or(usize::MAX));
-            known == method || row.is_some_and(|row| usize::try_from(row.api) != Ok(api.index))
+            let row = RowIndex(*other).get(&self.rows);
+            known == method || row.is_some_and(|row| row.api != own)
         });
         if let Some((_, other)) = twice {
-            let finding = self.same_path(api, &path, *method, other);
+            let finding = self.same_path(api, &path, *method, RowIndex(other));
             self.findings.push(finding);
         }
-        let Some(api) = self.apis.last() else { return };
-        let matching = |methods: &[Method], operations: &[String]| {
-            (methods.is_empty() || methods.contains(method))
-                && (operations.is_empty() || operations.contains(id))
-        };
-        let admitting = api.rules.iter().map(|rule| rule.admits(*method, id));
-        let counting = api.limits.iter().map(|limit| matching(&limit.methods, &limit.operations));
+        let admitting = api.rules.iter().map(|rule| rule.declared.selection().covers(operation));
+        let counting = api.limits.iter().map(|limit| limit.selection().covers(operation));
         self.rows.push(Row {
-            api: u32::try_from(api.index).unwrap_or(u32::MAX),
+            api: own,
             method: *method,
             id: id.as_str().into(),
             path: path.into_boxed_str(),
@@ -460,9 +450,9 @@ impl Compiler {
         self.templates.push(Some(template));
     }
 
-    fn same_path(&self, api: &Api, path: &str, method: Method, other: u32) -> Diagnostic {
-        let row = self.rows.get(usize::try_from(other).unwrap_or(usize::MAX));
-        let first = row.and_then(|row| self.apis.get(usize::try_from(row.api).ok()?));
+    fn same_path(&self, api: &Api, path: &str, method: Method, other: RowIndex) -> Diagnostic {
+        let row = other.get(&self.rows);
+        let first = row.and_then(|row| row.api.get(&self.apis));
         let first = first.unwrap_or(api);
         let message = if first.name == api.name {
             format!("API `{}` lists {method} `{path}` twice", api.name)
@@ -484,22 +474,17 @@ impl Compiler {
     /// APIs is enough.
     fn find_shadowed(&mut self) {
         let mut told = std::collections::BTreeSet::new();
-        let owner = |index: u32| {
-            self.rows.get(usize::try_from(index).unwrap_or(usize::MAX)).map(|row| row.api)
-        };
+        let owner = |index: u32| RowIndex(index).get(&self.rows).map(|row| row.api);
         let mut findings = vec![];
         for (row, template) in self.rows.iter().zip(&self.templates) {
             let Some(template) = template else { continue };
-            let at = |api: u32| self.apis.get(usize::try_from(api).unwrap_or(usize::MAX));
-            let Some(api) = at(row.api) else { continue };
+            let Some(api) = row.api.get(&self.apis) else { continue };
             let foreign = |other: u32| owner(other) != Some(row.api);
             let Some(loser) = self.router.shadowed(api.host.as_deref(), template, &foreign) else {
                 continue;
             };
-            let Some(lost) = self.rows.get(usize::try_from(loser).unwrap_or(usize::MAX)) else {
-                continue;
-            };
-            let Some(other) = at(lost.api) else { continue };
+            let Some(lost) = RowIndex(loser).get(&self.rows) else { continue };
+            let Some(other) = lost.api.get(&self.apis) else { continue };
             if told.insert((row.api, lost.api)) {
                 let (path, loser) = (&row.path, &lost.path);
                 let message = format!(
@@ -530,7 +515,7 @@ fn refused_path(path: &str, refusal: PathRefusal) -> Diagnostic {
 /// Gives each operation the forbids that can touch it.
 fn guard_rows(rows: &mut [Row], apis: &[Api], guards: &mut Guards) -> Result<(), NotEvaluated> {
     for row in rows {
-        let api = usize::try_from(row.api).ok().and_then(|api| apis.get(api));
+        let api = row.api.get(apis);
         let lost = || NotEvaluated(format!("operation `{}` has no API", row.id));
         row.guard = guards.guard(&api.ok_or_else(lost)?.name, &row.id)?;
     }

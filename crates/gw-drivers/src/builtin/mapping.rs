@@ -174,10 +174,7 @@ fn rules<'a>(
     api: &'a Api,
     operation: &'a Operation,
 ) -> impl Iterator<Item = &'a AccessRule> + use<'a> {
-    api.spec.access.iter().filter(|rule| {
-        (rule.methods.is_empty() || rule.methods.contains(&operation.method))
-            && (rule.operations.is_empty() || rule.operations.contains(&operation.id))
-    })
+    api.spec.access.iter().filter(|rule| rule.selection().covers(operation))
 }
 
 /// Somebody may call it, and only with a token.

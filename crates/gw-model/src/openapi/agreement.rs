@@ -5,7 +5,7 @@ use crate::{
     api::{AccessRule, ApiSpec, Who},
     code::Code,
     diagnostic::Diagnostic,
-    openapi::{Described, Document, Login, Operation},
+    openapi::{Described, Document, Login},
     source::Origin,
 };
 
@@ -59,18 +59,13 @@ fn disagrees<'a>(
     rules: &'a [AccessRule],
     stricter: Stricter,
 ) -> Option<&'a Origin> {
-    let mut granting = rules.iter().filter(|rule| covers(rule, &described.operation));
+    let mut granting = rules.iter().filter(|rule| rule.selection().covers(&described.operation));
     let public = granting.clone().find(|rule| rule.who == Who::Public);
     match (stricter, described.login, public) {
         (Stricter::Access, Login::NotNeeded, None) => granting.next().map(|rule| &rule.at),
         (Stricter::Document, Login::Needed, Some(rule)) => Some(&rule.at),
         _ => None,
     }
-}
-
-fn covers(rule: &AccessRule, operation: &Operation) -> bool {
-    (rule.methods.is_empty() || rule.methods.contains(&operation.method))
-        && (rule.operations.is_empty() || rule.operations.contains(&operation.id))
 }
 
 /// Public paths are those of the document; a path in `servers` would be forgotten in silence.

@@ -53,10 +53,8 @@ pub(super) fn compare(name: &ApiName, before: &Api, after: &Api, noticed: &mut N
 
 fn scoped<'a>(api: &'a Api, among: &'a Api) -> Vec<Scoped<'a>> {
     let covers = |limit: &Limit| {
-        let covered = among.operations.iter().filter(|operation| {
-            (limit.methods.is_empty() || limit.methods.contains(&operation.method))
-                && (limit.operations.is_empty() || limit.operations.contains(&operation.id))
-        });
+        let operations = among.operations.iter();
+        let covered = operations.filter(|operation| limit.selection().covers(operation));
         covered.map(|operation| operation.id.as_str()).collect()
     };
     let limits = api.spec.limits.iter();

@@ -1,5 +1,5 @@
 use gw_model::{
-    api::{ApiSpec, FileRef, Headers, Listen, Native, Upstream, Validate},
+    api::{AccessRule, ApiSpec, FileRef, Headers, Listen, Native, Upstream, Validate},
     environment::{Deletions, Drift, EnvironmentSpec},
     id::{EnvironmentName, TargetName, WorkspaceName},
     scalar::Period,

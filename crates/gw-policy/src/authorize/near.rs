@@ -136,12 +136,12 @@ impl<'s, 'c> NearMiss<'s, 'c> {
     fn of(asking: Asking<'s, 'c>, rule: &'s Rule) -> Self {
         let mut miss = Self { rule, principal: None, lacks: vec![], evidence: vec![] };
         let (method, id) = (asking.operation.method(), asking.operation.id());
-        if !rule.admits_method(method) {
+        if !rule.declared.selection().covers_method(method) {
             let only = rule.declared.methods.iter().map(|it| it.as_str()).collect::<Vec<_>>();
             miss.lack(Lack::Elsewhere, Aspect::Method, format!("{} only", only.join(", ")));
             return miss;
         }
-        if !rule.admits_operation(id) {
+        if !rule.declared.selection().covers_id(id) {
             let only = rule.declared.operations.join(", ");
             miss.lack(Lack::Elsewhere, Aspect::Operation, format!("{only} only"));
             return miss;
