@@ -82,6 +82,8 @@ pub struct Plan {
     #[serde(with = "time::serde::rfc3339")]
     pub made_at: OffsetDateTime,
     pub compared_with: Option<Baseline>,
+    /// It is for these APIs only; empty: for everything.
+    pub only: BTreeSet<ApiName>,
     pub notices: Vec<Notice>,
     /// Before and after, where that is small enough to be read.
     pub access: Option<AccessTable>,
@@ -227,6 +229,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         commit,
         made_at: asked.at,
         compared_with: in_force.map(|InForce { change, at, desired: _ }| Baseline { change, at }),
+        only: only.clone(),
         notices: noticed.notices,
         access: noticed.access,
         kept: noticed.kept,

@@ -112,14 +112,8 @@ impl Apply {
             return Ok(planned);
         };
         let shown = find_plan(scene, name).await?;
-        let mut planned = make(context, scene, &only).await?;
-        let mut ground = replan(&shown, &planned.plan);
-        if ground.is_err() {
-            // It may have been a plan for some APIs only; then those are the ones that it names.
-            planned = make(context, scene, &shown.facts.apis).await?;
-            ground = replan(&shown, &planned.plan);
-        }
-        match ground {
+        let planned = make(context, scene, &shown.only).await?;
+        match replan(&shown, &planned.plan) {
             Ok(Ground::Same) => {}
             Ok(Ground::Moved { what }) => context.ui.say(&format!(
                 "since the plan was made, {} moved; what is done is still what was shown",
