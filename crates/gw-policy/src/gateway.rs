@@ -17,6 +17,9 @@ use crate::generation::{Generation, Object};
 /// Callers come here where the environment says nothing else.
 pub const LISTEN: SocketAddr = Builtin::LISTEN;
 
+/// The header by which a gateway knows the calls that prove a change, with [`Status::probe`] in it.
+pub const PROBE: &str = "gatewright-probe";
+
 /// The name of the socket in the folder of a target.
 pub const SOCKET: &str = "gateway.sock";
 
@@ -43,6 +46,8 @@ pub struct Status {
     pub serving: Option<Serving>,
     /// The newest generation that it was given and did not take.
     pub refused: Option<Refused>,
+    /// What calls carry that prove a change. Only who may open the socket learns it.
+    pub probe: String,
 }
 
 /// Which generation is served.

@@ -155,6 +155,7 @@ impl Admin {
             listen: self.listen,
             serving: current.as_ref().map(|serving| ServingNote::from(&serving.generation)),
             refused: self.shared.refused.lock().clone(),
+            probe: self.shared.probe.clone(),
         }
     }
 

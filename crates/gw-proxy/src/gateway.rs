@@ -36,7 +36,7 @@ use crate::{
     listen,
     memory::Memory,
     metrics::Metrics,
-    noise::Noise,
+    noise::{Noise, secret_word},
     phase::Phase,
     pipeline::Worker,
     record::{DECISIONS, Decisions},
@@ -281,6 +281,7 @@ impl Prepared {
             lines,
             metrics: Metrics::default(),
             signer,
+            probe: secret_word().ok_or(StartError::Random)?,
         });
         let wants = Arc::new(WantsCertificates(Arc::clone(&shared)));
         let tls = settings.tls.map(|tls| tls::server(&tls, wants)).transpose();

@@ -1,4 +1,5 @@
-//! Numbers for the ids of decisions and traces: distinct on this node and beyond, not secret.
+//! Numbers for the ids of decisions and traces: distinct on this node and beyond, not secret. And a
+//! word that is secret.
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use gw_policy::decision::DecisionId;
@@ -29,4 +30,11 @@ impl Noise {
         let [chance @ .., _, _, _] = self.next().to_be_bytes();
         DecisionId::new(unix_ms, chance)
     }
+}
+
+/// A word that nobody can guess. `None`: the machine gives no random bytes.
+pub(crate) fn secret_word() -> Option<String> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }

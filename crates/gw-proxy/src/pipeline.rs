@@ -234,9 +234,12 @@ impl Worker {
         let status = response.status();
         let took = call.started.elapsed();
         let api = call.operation.map_or("", |operation| operation.api().name.as_str());
-        self.shared.metrics.call(api, call.reason.code(), took);
+        let is_probe = self.shared.is_probe(&head.headers);
+        if !is_probe {
+            self.shared.metrics.call(api, call.reason.code(), took);
+        }
         let chance = self.noise.borrow_mut().next();
-        if self.shared.records(status, refusal.is_some(), chance) {
+        if !is_probe && self.shared.records(status, refusal.is_some(), chance) {
             let record = self.record(&call, head, status, refusal.as_ref(), took);
             self.shared.decisions.keep(record);
         }

@@ -102,8 +102,11 @@ impl Client {
         }
         let address = reachable(status.listen);
         let host = probe.host.clone().unwrap_or_else(|| address.to_string());
-        let mut request =
-            Request::builder().method(probe.method.as_str()).uri(&probe.path).header(HOST, host);
+        let mut request = Request::builder()
+            .method(probe.method.as_str())
+            .uri(&probe.path)
+            .header(HOST, host)
+            .header(gateway::PROBE, status.probe);
         match probe.token {
             Token::None => {}
             Token::OfAnotherIssuer => {

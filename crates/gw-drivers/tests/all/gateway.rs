@@ -119,6 +119,7 @@ impl Shared {
                     .current()
                     .filter(|number| Some(*number) == self.refuses)
                     .map(|number| Refused { number: Some(number), because: "told to".to_owned() }),
+                probe: String::new(),
             }),
             (GENERATION, Some(generation)) => json(&Served {
                 workspace_id: workspace(self.owner),

@@ -373,3 +373,20 @@ fn a_generation_that_could_not_be_read_is_tried_again() {
     bench.write(2, &bench.generation(2, &marked(&bench, 2)).sign(&bench.key).expect("signed"));
     gateway.await_generation(2);
 }
+
+#[test]
+fn only_whoever_may_open_the_socket_can_call_without_being_counted() {
+    let bench = Bench::new();
+    bench.publish(1, &marked(&bench, 1));
+    let gateway = bench.start();
+    let (_, status) = gateway.ask("/v1/status");
+    let word = status["probe"].as_str().expect("a word").to_owned();
+    assert_eq!(gateway.call("GET", "/nowhere", &[("gatewright-probe", &word)]).status, 404);
+    assert_eq!(gateway.ask("/v1/decisions/last").0, 404);
+    let longer = format!("{word}0");
+    for guess in ["", "guessed", longer.as_str()] {
+        let answered = gateway.call("GET", "/nowhere", &[("gatewright-probe", guess)]);
+        let id = answered.header("gatewright-decision").expect("a decision").to_owned();
+        assert_eq!(gateway.ask(&format!("/v1/decisions/{id}")).1["reason"], "no_route");
+    }
+}

@@ -40,6 +40,22 @@ fn a_change_is_applied_and_verified() {
 }
 
 #[test]
+fn the_calls_that_prove_a_change_are_no_callers_calls() {
+    let machine = Machine::with_shop();
+    let gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let (told, code) = machine.tells(&["explain", "--last"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("no call was decided yet"), "{told}");
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let (told, code) = machine.tells(&["explain", "--last"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("GET /orders"), "{told}");
+}
+
+#[test]
 fn callers_come_first_in_a_plan() {
     let machine = Machine::with_shop();
     let _gateway = machine.gateway();

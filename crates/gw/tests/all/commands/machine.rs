@@ -121,7 +121,7 @@ impl Machine {
         let mut process = self
             .program(at, &arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program can be started");
         let stdout = process.stdout.take().expect("standard output is piped");

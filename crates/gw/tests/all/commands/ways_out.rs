@@ -1,11 +1,14 @@
 //! From every state there is a way on: a refused change, a target or an environment that was taken
 //! out, a folder that is broken.
 
+use std::net::TcpListener;
+
 use super::machine::Machine;
 
-/// Two targets, each with the API; `edge` listens at another port.
-fn with_edge(machine: &Machine) -> String {
-    let edge = format!("127.0.0.1:{}", gw_testkit::wire::free_port());
+/// Two targets, each with the API; `edge` is to listen at another port, which is held until then.
+fn with_edge(machine: &Machine) -> (String, TcpListener) {
+    let held = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let edge = held.local_addr().expect("it is bound").to_string();
     let default = format!("default: {{ builtin: {{ listen: {} }} }}", machine.listen());
     let both = format!("{default}\n    edge: {{ builtin: {{ listen: {edge} }} }}");
     machine.edit(&default, &both);
@@ -13,7 +16,7 @@ fn with_edge(machine: &Machine) -> String {
         "  openapi: { file: openapi.yaml }",
         "  openapi: { file: openapi.yaml }\n  targets: [default, edge]",
     );
-    edge
+    (edge, held)
 }
 
 /// The gateway of `edge` no longer knows of a newer state.
@@ -24,9 +27,10 @@ fn forget(machine: &Machine) {
 
 /// The second of two targets refuses change 2, whose state the first one has already.
 fn refused(machine: &Machine) -> super::machine::Gateway {
-    with_edge(machine);
+    let (_, held) = with_edge(machine);
     assert_eq!(machine.ends("shop", &["apply"]), 6);
     std::fs::write(machine.state().join("targets/dev/edge/last-served"), "99").expect("written");
+    drop(held);
     let gateway = machine.gateway_with("shop", &["--target", "edge"]);
     machine.edit("100/1m", "60/1m");
     let (told, code) = machine.tells(&["apply"]);
@@ -91,7 +95,7 @@ fn a_rollback_that_nobody_confirms_changes_nothing() {
 #[test]
 fn a_target_that_is_taken_out_serves_nobody_any_more() {
     let machine = Machine::with_shop();
-    let edge = with_edge(&machine);
+    let (edge, held) = with_edge(&machine);
     let edge = format!("\n    edge: {{ builtin: {{ listen: {edge} }} }}");
     let take_out = || {
         machine.edit(&edge, "");
@@ -99,6 +103,7 @@ fn a_target_that_is_taken_out_serves_nobody_any_more() {
     };
     machine.edit(", deletes: true", "");
     let _default = machine.gateway_with("shop", &["--target", "default"]);
+    drop(held);
     let gateway = machine.gateway_with("shop", &["--target", "edge"]);
     assert_eq!(machine.ends("shop", &["apply"]), 0);
     let before = machine.folder.read("shop/gatewright.yaml");
