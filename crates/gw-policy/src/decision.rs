@@ -124,9 +124,9 @@ impl fmt::Display for Reason {
 }
 
 /// The id of one decision, `d-` and 18 characters: the time first, so that ids sort by it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct DecisionId(String);
+pub struct DecisionId([u8; ID_BYTES]);
 
 /// A text is not the id of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,45 +135,60 @@ pub struct NotADecision;
 /// Crockford's base 32: no letter that can be read as another.
 const SIGNS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-const TIME_SIGNS: u32 = 10;
-const RANDOM_SIGNS: u32 = 8;
+const TIME_SIGNS: usize = 10;
+const RANDOM_SIGNS: usize = 8;
+const ID_BYTES: usize = PREFIX.len() + TIME_SIGNS + RANDOM_SIGNS;
+const PREFIX: &str = "d-";
 
 impl DecisionId {
     /// 48 bits of time and 40 of chance.
     pub fn new(unix_ms: u64, random: [u8; 5]) -> Self {
         let chance = random.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
-        let mut text = String::with_capacity(20);
-        text.push_str("d-");
-        push_base32(&mut text, unix_ms, TIME_SIGNS);
-        push_base32(&mut text, chance, RANDOM_SIGNS);
+        let mut text = [0; ID_BYTES];
+        let time = (0..TIME_SIGNS).rev().map(|place| sign(unix_ms, place));
+        let chance = (0..RANDOM_SIGNS).rev().map(|place| sign(chance, place));
+        for (to, from) in text.iter_mut().zip(PREFIX.bytes().chain(time).chain(chance)) {
+            *to = from;
+        }
         Self(text)
     }
 
     pub fn parse(text: &str) -> Result<Self, NotADecision> {
-        let rest = text.strip_prefix("d-").ok_or(NotADecision)?;
-        let length = usize::try_from(TIME_SIGNS + RANDOM_SIGNS).map_err(|_| NotADecision)?;
-        if rest.len() == length && rest.bytes().all(|byte| SIGNS.contains(&byte)) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NotADecision)
+        let rest = text.strip_prefix(PREFIX).ok_or(NotADecision)?;
+        if !rest.bytes().all(|byte| SIGNS.contains(&byte)) {
+            return Err(NotADecision);
         }
+        text.as_bytes().try_into().map(Self).map_err(|_| NotADecision)
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        // All of it is ASCII, by the two that make one.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The time that is in it, to the millisecond.
+    pub fn unix_ms(&self) -> u64 {
+        let time = self.0.iter().skip(PREFIX.len()).take(TIME_SIGNS);
+        let places = time.filter_map(|byte| SIGNS.iter().position(|sign| sign == byte));
+        places.fold(0, |sum, place| (sum << 5) | u64::try_from(place).unwrap_or_default())
     }
 }
 
-fn push_base32(text: &mut String, number: u64, signs: u32) {
-    for place in (0..signs).rev() {
-        let index = usize::try_from((number >> (5 * place)) & 31).unwrap_or_default();
-        text.push(char::from(SIGNS.get(index).copied().unwrap_or(b'0')));
+/// Of a number in base 32: the last has place 0.
+fn sign(number: u64, place: usize) -> u8 {
+    let index = usize::try_from((number >> (5 * place)) & 31).unwrap_or_default();
+    SIGNS.get(index).copied().unwrap_or(b'0')
+}
+
+impl fmt::Debug for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DecisionId({self})")
     }
 }
 
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -194,7 +209,7 @@ impl TryFrom<String> for DecisionId {
 
 impl From<DecisionId> for String {
     fn from(id: DecisionId) -> Self {
-        id.0
+        id.as_str().to_owned()
     }
 }
 

@@ -7,6 +7,7 @@ fn ids_sort_by_time_and_are_read_back() {
     let two = DecisionId::new(1_789_034_283_001, [0; 5]);
     assert!(one < two);
     assert_eq!(DecisionId::parse(one.as_str()), Ok(one.clone()));
+    assert_eq!((one.unix_ms(), two.unix_ms()), (1_789_034_283_000, 1_789_034_283_001));
     assert_eq!(one.as_str().len(), 20);
     insta::assert_snapshot!(one, @"d-01M25C1FZR000G40R4");
     for wrong in ["", "d-", "d-01", "d-01M25GTMAR00G2081g", "x-01M25GTMAR00G2081G"] {
