@@ -31,9 +31,21 @@ impl Trace {
     }
 
     pub(crate) fn header(&self) -> Option<HeaderValue> {
-        let text = format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.sampled);
-        HeaderValue::try_from(text).ok()
+        let mut text = *b"00-................................-................-..";
+        let (trace_id, span_id) = (self.trace_id.to_be_bytes(), self.span_id.to_be_bytes());
+        let digits = trace_id.iter().chain(&span_id).chain([&self.sampled]).flat_map(hex);
+        for (to, digit) in text.iter_mut().filter(|byte| **byte == b'.').zip(digits) {
+            *to = digit;
+        }
+        HeaderValue::from_bytes(&text).ok()
     }
+}
+
+fn hex(byte: &u8) -> [u8; 2] {
+    [byte >> 4, byte & 0xf].map(|digit| match digit {
+        0..10 => b'0' + digit,
+        _ => b'a' + digit - 10,
+    })
 }
 
 /// The trace id and the sampled flag of a `traceparent`.

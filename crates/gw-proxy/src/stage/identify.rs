@@ -4,7 +4,12 @@
 //! again only while its issuer's keys are the same, the generation is the same, and it has not
 //! expired; everything else is verified anew.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher as _,
+    sync::Arc,
+};
 
 use gw_net::issuer::{Held, Issuer, Issuers};
 use gw_policy::{
@@ -41,13 +46,18 @@ pub(crate) struct Verified {
 
 #[derive(Debug)]
 struct Halves<V> {
-    young: HashMap<Box<str>, V>,
+    young: Half<V>,
     /// Of the tokens in the young half.
     young_bytes: usize,
-    old: HashMap<Box<str>, V>,
+    old: Half<V>,
+    key: RandomState,
 }
 
-#[derive(Clone, Debug)]
+/// Tokens by a keyed hash of their end. That is the signature, which no two have in common and nobody
+/// chooses; whether it is the same token, all of it says.
+type Half<V> = HashMap<u64, (Box<str>, V)>;
+
+#[derive(Debug)]
 struct Remembered {
     caller: Arc<Caller>,
     /// Unix seconds: the first at which one of its principals is worth nothing.
@@ -57,6 +67,8 @@ struct Remembered {
     generation: u64,
 }
 
+/// So much of the end of a token is hashed.
+const TAIL_BYTES: usize = 32;
 const HALF: usize = 4096;
 const HALF_BYTES: usize = 4 * 1024 * 1024;
 
@@ -78,14 +90,14 @@ impl Refused {
 }
 
 impl Verified {
-    fn find(&self, token: &str) -> Option<Remembered> {
+    /// Whom a token proved, if that still holds.
+    fn caller(&self, token: &str, generation: u64, now: i64) -> Option<Arc<Caller>> {
         let mut halves = self.halves.borrow_mut();
-        if let Some(known) = halves.young.get(token) {
-            return Some(known.clone());
-        }
-        let (token, known) = halves.old.remove_entry(token)?;
-        halves.keep(token, known.clone());
-        Some(known)
+        let known = halves.find(token)?;
+        let holds = known.generation == generation
+            && now < known.good_until
+            && known.issuer.generation() == Some(known.keys);
+        holds.then(|| Arc::clone(&known.caller))
     }
 
     fn keep(&self, token: &str, known: Remembered) {
@@ -95,19 +107,36 @@ impl Verified {
 
 impl<V> Default for Halves<V> {
     fn default() -> Self {
-        Self { young: HashMap::new(), young_bytes: 0, old: HashMap::new() }
+        let (young, old) = (HashMap::new(), HashMap::new());
+        Self { young, young_bytes: 0, old, key: RandomState::new() }
     }
 }
 
 impl<V> Halves<V> {
+    fn find(&mut self, token: &str) -> Option<&V> {
+        let hash = self.hash(token);
+        let same = |(held, _): &(Box<str>, V)| **held == *token;
+        if !self.young.get(&hash).is_some_and(same) {
+            let (held, known) = self.old.remove(&hash).filter(same)?;
+            self.keep(held, known);
+        }
+        self.young.get(&hash).map(|(_, known)| known)
+    }
+
+    fn hash(&self, token: &str) -> u64 {
+        let bytes = token.as_bytes();
+        self.key.hash_one(bytes.last_chunk::<TAIL_BYTES>().map_or(bytes, |tail| tail))
+    }
+
     fn keep(&mut self, token: Box<str>, known: V) {
-        let bytes = token.len();
+        let (hash, bytes) = (self.hash(&token), token.len());
         if self.young.len() >= HALF || self.young_bytes + bytes > HALF_BYTES {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }
-        if self.young.insert(token, known).is_none() {
-            self.young_bytes += bytes;
+        self.young_bytes += bytes;
+        if let Some((before, _)) = self.young.insert(hash, (token, known)) {
+            self.young_bytes -= before.len();
         }
     }
 }
@@ -123,9 +152,13 @@ pub(crate) async fn identify(
 ) -> Identified {
     let (mut caller, mut refused) = match bearer(headers) {
         Ok(None) => (Arc::default(), None),
-        Ok(Some(token)) => match by_token(serving, issuers, verified, token, now).await {
-            Ok(caller) => (caller, None),
-            Err(refusal) => (Arc::default(), Some(Refused::Token(refusal))),
+        Ok(Some(token)) => match verified.caller(token, serving.generation.number, now) {
+            Some(caller) => (caller, None),
+            // Rare and large: every call would carry room for it.
+            None => match Box::pin(by_token(serving, issuers, verified, token, now)).await {
+                Ok(caller) => (caller, None),
+                Err(refusal) => (Arc::default(), Some(Refused::Token(refusal))),
+            },
         },
         Err(refusal) => (Arc::default(), Some(refusal)),
     };
@@ -171,13 +204,6 @@ async fn by_token(
     now: i64,
 ) -> Result<Arc<Caller>, TokenRefusal> {
     let generation = serving.generation.number;
-    if let Some(known) = verified.find(text)
-        && known.generation == generation
-        && now < known.good_until
-        && known.issuer.generation() == Some(known.keys)
-    {
-        return Ok(known.caller);
-    }
     let token = Unverified::parse(text)?;
     let trusted = serving.issuers.get(token.issuer())?;
     let issuer = issuers.get(token.issuer()).ok_or(TokenRefusal::NoKeys)?;

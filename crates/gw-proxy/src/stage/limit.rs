@@ -24,25 +24,35 @@ use parking_lot::Mutex;
 /// Every counter of one gateway, spread over locks so that threads seldom meet.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    shards: Box<[Mutex<HashMap<Key, Window>>]>,
-    hasher: RandomState,
+    shards: Box<[Mutex<HashMap<Fingerprint, Counter>>]>,
+    keys: [RandomState; 2],
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    api: Box<str>,
+/// What is counted together, of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key<'a> {
+    api: &'a str,
     limit: usize,
     rate: Rate,
-    who: Who,
+    who: Who<'a>,
 }
 
 /// Whose calls are counted together.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Who {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Who<'a> {
     Everybody,
     Address(IpAddr),
     /// Issuer and subject, never the subject alone.
-    Caller(Box<str>, Box<str>),
+    Caller(&'a str, &'a str),
+}
+
+/// A keyed hash of a key: nobody can make two of them meet, and nothing is copied for a call.
+type Fingerprint = (u64, u64);
+
+#[derive(Debug)]
+struct Counter {
+    rate: Rate,
+    window: Window,
 }
 
 /// What the tightest limit says.
@@ -66,7 +76,7 @@ const SHARDS: usize = 64;
 impl Default for Counters {
     fn default() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new() }
+        Self { shards, keys: Default::default() }
     }
 }
 
@@ -83,7 +93,7 @@ impl Counters {
         let mut tightest: Option<Quota> = None;
         for (place, Limit { rate, per, .. }) in operation.limits() {
             let (rate, who) = (*rate, who(*per, principal, address));
-            let api = operation.api().name.as_str().into();
+            let api = operation.api().name.as_str();
             match self.admit(Key { api, limit: place, rate, who }, now_ms) {
                 Admission::Refused { retry_after_ms } => {
                     return Err(Exhausted { rate, per: *per, retry_after_ms });
@@ -101,28 +111,29 @@ impl Counters {
     /// Forgets counters that remember nothing any more.
     pub(crate) fn sweep(&self, now_ms: u64) {
         for shard in &self.shards {
-            shard.lock().retain(|key, window| !window.is_idle(key.rate, now_ms));
+            shard.lock().retain(|_, counter| !counter.window.is_idle(counter.rate, now_ms));
         }
     }
 
-    fn admit(&self, key: Key, now_ms: u64) -> Admission {
-        let hash = self.hasher.hash_one(&key);
-        let place = usize::try_from(hash % u64::try_from(SHARDS).unwrap_or(1)).unwrap_or_default();
+    fn admit(&self, key: Key<'_>, now_ms: u64) -> Admission {
+        let [one, other] = &self.keys;
+        let fingerprint = (one.hash_one(key), other.hash_one(key));
+        let place = fingerprint.0 % u64::try_from(SHARDS).unwrap_or(1);
+        let place = usize::try_from(place).unwrap_or_default();
         let Some(shard) = self.shards.get(place) else {
             return Admission::Refused { retry_after_ms: key.rate.window.as_ms() };
         };
         let rate = key.rate;
         let mut shard = shard.lock();
-        shard.entry(key).or_default().admit(rate, now_ms)
+        let fresh = || Counter { rate, window: Window::default() };
+        shard.entry(fingerprint).or_insert_with(fresh).window.admit(rate, now_ms)
     }
 }
 
-fn who(per: Per, principal: Option<&Principal>, address: IpAddr) -> Who {
+fn who(per: Per, principal: Option<&Principal>, address: IpAddr) -> Who<'_> {
     match (per, principal) {
         (Per::Api, _) => Who::Everybody,
-        (Per::Caller, Some(principal)) => {
-            Who::Caller(principal.issuer.as_str().into(), principal.subject.as_str().into())
-        }
+        (Per::Caller, Some(principal)) => Who::Caller(&principal.issuer, &principal.subject),
         // Nobody in particular is counted by where the call comes from.
         (Per::Caller, None) | (Per::Ip, _) => Who::Address(network(address)),
     }

@@ -1,8 +1,8 @@
 use super::*;
 
 fn held(halves: &Halves<()>) -> (usize, usize) {
-    let tokens = || halves.young.keys().chain(halves.old.keys());
-    (tokens().count(), tokens().map(|token| token.len()).sum())
+    let tokens = || halves.young.values().chain(halves.old.values());
+    (tokens().count(), tokens().map(|(token, ())| token.len()).sum())
 }
 
 #[test]
@@ -23,4 +23,18 @@ fn remembered_tokens_are_bounded_by_number_and_by_bytes() {
         halves.keep("one".into(), ());
     }
     assert_eq!((held(&halves), halves.young_bytes), ((1, 3), 3));
+}
+
+#[test]
+fn a_token_is_found_only_by_all_of_it() {
+    let mut halves = Halves::default();
+    let (one, other) =
+        (format!("head.one.{}", "s".repeat(64)), format!("head.two.{}", "s".repeat(64)));
+    halves.keep(one.as_str().into(), 1);
+    assert_eq!(halves.find(&one), Some(&1));
+    assert_eq!(halves.find(&other), None, "another token with the same end");
+    halves.keep(other.as_str().into(), 2);
+    assert_eq!(halves.find(&one), None);
+    assert_eq!(halves.find(&other), Some(&2));
+    assert_eq!(halves.young_bytes, other.len());
 }

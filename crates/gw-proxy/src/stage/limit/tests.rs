@@ -1,9 +1,9 @@
 use super::*;
 
-fn key(address: &str) -> Key {
+fn key(address: &str) -> Key<'static> {
     let address = address.parse().expect("an address");
     let rate = "2/1m".parse().expect("a rate");
-    Key { api: "orders".into(), limit: 0, rate, who: who(Per::Ip, None, address) }
+    Key { api: "orders", limit: 0, rate, who: who(Per::Ip, None, address) }
 }
 
 fn counted(counters: &Counters) -> usize {
