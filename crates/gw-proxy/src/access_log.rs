@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -10,7 +11,9 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use serde::Serialize;
+use gw_policy::decision::DecisionId;
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
 
 use crate::settings::AccessLog;
 
@@ -25,10 +28,11 @@ pub(crate) struct Lines {
 /// One call, after its last byte.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line {
-    pub(crate) time: String,
-    pub(crate) decision: String,
-    pub(crate) trace: String,
-    pub(crate) client: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) time: OffsetDateTime,
+    pub(crate) decision: DecisionId,
+    pub(crate) trace: TraceId,
+    pub(crate) client: IpAddr,
     pub(crate) method: String,
     pub(crate) host: String,
     pub(crate) path: String,
@@ -43,6 +47,16 @@ pub(crate) struct Line {
     /// Whether the caller got all of the answer.
     pub(crate) complete: bool,
     pub(crate) took_us: u64,
+}
+
+/// Written in hexadecimal.
+#[derive(Debug)]
+pub(crate) struct TraceId(pub(crate) u128);
+
+impl Serialize for TraceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:032x}", self.0))
+    }
 }
 
 const QUEUE: usize = 8 * 1024;

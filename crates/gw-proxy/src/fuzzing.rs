@@ -47,7 +47,8 @@ pub fn head(bytes: &[u8]) {
 
 fn parse(method: Method, target: Uri, headers: HeaderMap) -> Result<RequestHead, Malformed> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let peer = Peer { address, scheme: Scheme::Http, certificates: None };
+    let watch = std::rc::Rc::new(crate::pace::Watch::new(std::rc::Rc::default()));
+    let peer = std::rc::Rc::new(Peer::new(address, Scheme::Http, None, watch));
     RequestHead::parse(method, target, Version::HTTP_11, headers, peer)
 }
 

@@ -39,8 +39,8 @@ use crate::{
     noise::{Noise, secret_word},
     phase::Phase,
     pipeline::Worker,
-    record::{DECISIONS, Decisions},
-    settings::{Address, Settings},
+    record::{DECISIONS, Decisions, Grouping},
+    settings::{Address, Mode, Settings},
     shared::{Shared, WantsCertificates},
     stage::limit::Counters,
     steward::{Providers, Steward},
@@ -252,7 +252,11 @@ impl Prepared {
         let issuer = settings.public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
         let signer = read_signer(&settings.folder, &issuer)?;
         let folder = settings.folder.join(DECISIONS);
-        let opened = Decisions::open(&folder, settings.bounds.max_record_bytes);
+        let grouping = match settings.mode {
+            Mode::Development => Grouping::Off,
+            Mode::Production { .. } => Grouping::ByCause,
+        };
+        let opened = Decisions::open(&folder, settings.bounds.max_record_bytes, grouping);
         let (decisions, scribe) =
             opened.map_err(|error| StartError::Folder { path: folder.clone(), error })?;
         let mut scribes = vec![scribe, keeper];

@@ -17,6 +17,7 @@ mod listen;
 mod memory;
 mod metrics;
 mod noise;
+mod pace;
 mod phase;
 mod pipeline;
 mod record;

@@ -12,11 +12,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{mpsc, watch},
-    time::timeout,
+    time::{MissedTickBehavior, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    pace::{self, Pacer, Watch},
     phase::Phase,
     pipeline::Worker,
     wire::{
@@ -64,9 +65,16 @@ pub(crate) async fn accept(
     // Every connection holds a sender; when the last is dropped, all connections have ended.
     let (open, mut all_closed) = mpsc::channel::<()>(1);
     let mut sweep = tokio::time::interval(Duration::from_secs(5));
+    let mut ticks = tokio::time::interval(pace::TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let pacer = Pacer::new(worker.shared.bounds.patience());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            _tick = ticks.tick() => {
+                pacer.tick();
+                continue;
+            }
             _tick = sweep.tick() => {
                 worker.pool.sweep();
                 continue;
@@ -79,10 +87,10 @@ pub(crate) async fn accept(
                     worker.shared.metrics.refused_connections.add(1);
                     continue;
                 }
-                let (worker, phase, open) = (Rc::clone(&worker), phase.clone(), open.clone());
+                let (worker, open, watch) = (Rc::clone(&worker), open.clone(), pacer.watch());
                 let acceptor = acceptor.clone();
                 tokio::task::spawn_local(async move {
-                    serve(stream, address, acceptor, &worker, phase).await;
+                    serve(stream, address, acceptor, &worker, watch).await;
                     drop(open);
                 });
             }
@@ -92,7 +100,13 @@ pub(crate) async fn accept(
     }
     drop(listener);
     drop(open);
-    let _closed = all_closed.recv().await;
+    pacer.drain();
+    loop {
+        tokio::select! {
+            _closed = all_closed.recv() => return,
+            _tick = ticks.tick() => pacer.tick(),
+        }
+    }
 }
 
 async fn serve(
@@ -100,14 +114,14 @@ async fn serve(
     address: SocketAddr,
     acceptor: Option<TlsAcceptor>,
     worker: &Worker,
-    phase: watch::Receiver<Phase>,
+    watch: Rc<Watch>,
 ) {
     // Without it small answers wait for the caller's acknowledgement; they still arrive.
     let _slower = stream.set_nodelay(true);
     let bounds = &worker.shared.bounds;
     let Some(acceptor) = acceptor else {
-        let peer = Peer { address, scheme: Scheme::Http, certificates: None };
-        return wire::hyper::serve(stream, peer, bounds, worker, phase).await;
+        let peer = Peer::new(address, Scheme::Http, None, watch);
+        return wire::hyper::serve(stream, Rc::new(peer), bounds, worker).await;
     };
     let Ok(Ok(stream)) = timeout(bounds.handshake_timeout, acceptor.accept(stream)).await else {
         worker.shared.metrics.failed_handshakes.add(1);
@@ -115,6 +129,6 @@ async fn serve(
     };
     let chain = stream.get_ref().1.peer_certificates();
     let certificates = chain.map(|chain| chain.iter().map(|c| c.clone().into_owned()).collect());
-    let peer = Peer { address, scheme: Scheme::Https, certificates };
-    wire::hyper::serve(stream, peer, bounds, worker, phase).await;
+    let peer = Peer::new(address, Scheme::Https, certificates, watch);
+    wire::hyper::serve(stream, Rc::new(peer), bounds, worker).await;
 }

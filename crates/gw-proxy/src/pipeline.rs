@@ -19,10 +19,10 @@ use http::{
     HeaderMap, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN},
 };
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use crate::{
-    access_log::Line,
+    access_log::{Line, TraceId},
     assertion::{JWKS_PATH, JWKS_SECONDS},
     noise::Noise,
     respond::{self, DECISION, Refusal},
@@ -40,8 +40,8 @@ use crate::{
     upstream::Pool,
     wire::{
         body::{RequestBody, ResponseBody, Tally},
-        head::{Malformed, RequestHead},
-        hyper::Answer,
+        head::{Malformed, Peer, RequestHead},
+        hyper::{Answer, Unreadable},
     },
 };
 
@@ -64,7 +64,7 @@ struct Call<'s> {
     trace: Trace,
     client: IpAddr,
     operation: Option<Operation<'s>>,
-    /// In normal form, once it has one.
+    /// In normal form, where it came in another.
     path: Option<String>,
     identified: Option<Identified>,
     grant: Option<&'s Origin>,
@@ -99,8 +99,24 @@ impl Answer for Worker {
         self.end(call, &head, outcome)
     }
 
-    fn count_unreadable(&self) {
+    fn note(&self, peer: &Peer, unreadable: Unreadable) {
         self.shared.metrics.unreadable_requests.add(1);
+        let (reason, detail) = match unreadable {
+            Unreadable::NoRequest => {
+                (Reason::RequestRefused, "what came is no request of HTTP/1.1")
+            }
+            Unreadable::HeadTooLarge => (Reason::HeadTooLarge, "the head is longer than is read"),
+            Unreadable::TooSlow => {
+                (Reason::RequestTimeout, "the head came, or the answer was taken, too slowly")
+            }
+        };
+        let at = self.shared.clock.now();
+        let id = self.noise.borrow_mut().decision(unix_ms(at));
+        let serving = self.shared.current.load_full();
+        let mut record = self.blank(id, at, serving.as_deref(), reason);
+        record.client = Some(peer.address.ip().to_canonical());
+        record.detail = Some(detail.to_owned());
+        self.shared.decisions.keep(record);
     }
 }
 
@@ -138,7 +154,8 @@ impl Worker {
         };
         let operation = found.operation;
         call.operation = Some(operation);
-        call.path = Some(found.path().to_owned());
+        // A path that came in normal form stands in the head.
+        call.path = Some(found.path()).filter(|path| *path != head.path()).map(str::to_owned);
         let service = serving.service(operation.api());
         let service = service.ok_or(Refusal::Internal("an API without a service"))?;
         // 4. A browser that asks what it may ask is answered, and nothing is sent on.
@@ -222,7 +239,7 @@ impl Worker {
             }
         };
         let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::try_from(call.id.as_str()) {
+        if let Ok(id) = HeaderValue::from_str(call.id.as_str()) {
             headers.insert(DECISION, id);
         }
         if let Some(quota) = call.quota.as_ref().filter(|_| refusal.is_none()) {
@@ -308,7 +325,21 @@ impl Worker {
             response.headers_mut().insert(DECISION, value);
         }
         self.shared.metrics.call("", refusal.reason().code(), Duration::ZERO);
-        self.shared.decisions.keep(Record {
+        let mut record = self.blank(id, at, serving, refusal.reason());
+        record.detail = refusal.detail();
+        self.shared.decisions.keep(record);
+        response
+    }
+
+    /// A record of what has no path, host or caller to speak of.
+    fn blank(
+        &self,
+        id: DecisionId,
+        at: OffsetDateTime,
+        serving: Option<&Serving>,
+        reason: Reason,
+    ) -> Record {
+        Record {
             id,
             at_ms: unix_ms(at),
             environment: self.shared.environment.clone(),
@@ -318,9 +349,9 @@ impl Worker {
             method: String::new(),
             host: String::new(),
             path: String::new(),
-            reason: refusal.reason(),
-            status: response.status().as_u16(),
-            detail: refusal.detail(),
+            reason,
+            status: reason.status(),
+            detail: None,
             who: vec![],
             looked_at: BTreeSet::new(),
             operation: None,
@@ -331,8 +362,7 @@ impl Worker {
             upstream_status: None,
             took_us: 0,
             count: 1,
-        });
-        response
+        }
     }
 
     fn own_keys(&self) -> Response<ResponseBody> {
@@ -363,11 +393,10 @@ impl Call<'_> {
     fn line(&self, head: &RequestHead, status: StatusCode) -> Line {
         let asker = self.identified.as_ref().and_then(|it| it.caller.principals.first());
         Line {
-            // A time of this clock has a written form.
-            time: self.at.format(&Rfc3339).unwrap_or_default(),
-            decision: self.id.to_string(),
-            trace: format!("{:032x}", self.trace.trace_id),
-            client: self.client.to_string(),
+            time: self.at,
+            decision: self.id.clone(),
+            trace: TraceId(self.trace.trace_id),
+            client: self.client,
             method: shorten(head.method.as_str(), METHOD_CHARS),
             host: head.host.clone(),
             path: shorten(self.path.as_deref().unwrap_or(head.path()), PATH_CHARS),
@@ -439,5 +468,6 @@ fn shorten(text: &str, chars: usize) -> String {
 }
 
 fn unix_ms(at: OffsetDateTime) -> u64 {
-    u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or_default();
+    seconds * 1_000 + u64::from(at.millisecond())
 }

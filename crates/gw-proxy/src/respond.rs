@@ -42,6 +42,7 @@ pub(crate) enum Refusal {
     Denied(Box<Denial>),
     Limited(Exhausted),
     BodyTooLarge { allowed: u64 },
+    BodyTooSlow,
     Credential(NotReady),
     Upstream(UpstreamFault),
     UpstreamTimeout(Duration),
@@ -74,6 +75,7 @@ impl Refusal {
             Self::Denied(denial) => denial.reason,
             Self::Limited(_) => Reason::Limit,
             Self::BodyTooLarge { .. } => Reason::BodyTooLarge,
+            Self::BodyTooSlow => Reason::RequestTimeout,
             Self::Credential(_) => Reason::SecretUnavailable,
             Self::Upstream(_) => Reason::UpstreamUnreachable,
             Self::UpstreamTimeout(_) => Reason::UpstreamTimeout,
@@ -103,6 +105,7 @@ impl Refusal {
                 let size = allowed_size(*allowed);
                 Some(format!("the body may have {size} at most"))
             }
+            Self::BodyTooSlow => Some("the body comes too slowly".to_owned()),
             Self::NoSnapshot
             | Self::NoRoute
             | Self::MethodNotListed
@@ -132,7 +135,7 @@ impl Refusal {
             Self::UpstreamTimeout(after) => Some(format!("no answer within {after:?}")),
             Self::UpstreamInvalid(what) | Self::Internal(what) => Some((*what).to_owned()),
             Self::SeveralTokens | Self::Certificate | Self::Limited(_) => self.why(),
-            Self::BodyTooLarge { .. } => self.why(),
+            Self::BodyTooLarge { .. } | Self::BodyTooSlow => self.why(),
             Self::NoSnapshot | Self::NoRoute | Self::MethodNotListed | Self::Denied(_) => None,
         }
     }
@@ -140,7 +143,7 @@ impl Refusal {
     fn add_headers(&self, headers: &mut HeaderMap) {
         match self {
             // Bytes whose end is not clear must not be read as the next request.
-            Self::Malformed(_) | Self::BodyTooLarge { .. } => {
+            Self::Malformed(_) | Self::BodyTooLarge { .. } | Self::BodyTooSlow => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Limited(exhausted) => add_exhausted(exhausted, headers),

@@ -17,6 +17,8 @@ use gw_model::{
 use gw_net::{client::ClientSettings, issuer::Timing};
 use gw_policy::generation::PublicKey;
 
+use crate::pace::Patience;
+
 /// How one gateway runs.
 #[derive(Debug)]
 pub struct Settings {
@@ -81,16 +83,22 @@ pub struct Tls {
 /// How much is told and kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Every decision is recorded.
+    /// Every decision is recorded, each by itself.
     Development,
-    /// Every refusal and one in so many allowed calls are recorded.
+    /// Every refusal and one in so many allowed calls are recorded; equal refusals in groups.
     Production { record_one_in: u32 },
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The longest wait for a whole request head, and for the next one on an open connection.
+    /// The longest wait for a whole request head, from its first byte or from a new connection.
     pub head_timeout: Duration,
+    /// The longest wait for the next call on an open connection.
+    pub idle_timeout: Duration,
+    /// How long a caller may send or take nothing of a body.
+    pub body_grace: Duration,
+    /// Over that time: bytes for each second that the gateway waited for the caller.
+    pub body_bytes_per_second: u64,
     pub handshake_timeout: Duration,
     pub connect_timeout: Duration,
     /// How long an unused connection to an upstream is kept.
@@ -117,10 +125,25 @@ pub struct AccessLog {
     pub one_in: u32,
 }
 
+impl Bounds {
+    /// What a caller may take.
+    pub(crate) const fn patience(&self) -> Patience {
+        Patience {
+            head: self.head_timeout,
+            idle: self.idle_timeout,
+            grace: self.body_grace,
+            bytes_per_second: self.body_bytes_per_second,
+        }
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Self {
             head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            body_grace: Duration::from_secs(5),
+            body_bytes_per_second: 240,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             upstream_idle: Duration::from_secs(30),

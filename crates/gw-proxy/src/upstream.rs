@@ -2,25 +2,31 @@
 //!
 //! A connection is lent for one exchange and comes back when the last byte of the answer and that of
 //! the request have passed. One whose request is still on its way at the end of the answer is closed.
+//! Only the call that holds a connection moves bytes on it, so when the call ends early, whatever it
+//! had begun to send ends with it, and nobody else is ever woken for it.
 
 pub(crate) mod tls;
 
 use std::{
     cell::RefCell,
     collections::HashMap,
-    io,
+    fmt, io,
     net::IpAddr,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
 use gw_net::address::{Reach, Unreachable};
-use http::{Method, Request, Response, request::Parts};
-use http_body::Body as _;
+use http::{Request, Response};
 use hyper::{
     body::Incoming,
-    client::conn::http1::{Builder, SendRequest},
+    client::conn::{
+        TrySendError,
+        http1::{Builder, SendRequest},
+    },
 };
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -67,14 +73,26 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    line: Line,
     since: Instant,
 }
+
+/// One connection: where requests go in, and what moves their bytes when it is polled.
+struct Line {
+    sender: SendRequest<RequestBody>,
+    /// `None` once the connection has ended.
+    transport: Option<Transport>,
+}
+
+type Transport = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
+
+/// The same request again, where repeating it does no harm.
+pub(crate) type Again<'a> = &'a dyn Fn() -> Option<Request<RequestBody>>;
 
 /// A connection in use. Dropping it closes the connection.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    sender: SendRequest<RequestBody>,
+    line: Line,
     place: Arc<Place>,
     pool: Pool,
     /// Of the request that is sent on it.
@@ -107,24 +125,26 @@ impl Pool {
         &self,
         access: &Access,
         mut request: Request<RequestBody>,
+        again: Again<'_>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamFault> {
         let progress = request.body().progress();
         if let Some(mut lease) = self.take(&access.place) {
-            let spare = repeatable(&request);
-            let mut failed = match lease.sender.try_send_request(request).await {
+            let mut failed = match lease.line.exchange(request).await {
                 Ok(response) => return Ok((response, lease.during(progress))),
                 Err(failed) => failed,
             };
-            request = match (failed.take_message(), spare) {
-                (Some(unsent), _) => unsent,
-                (None, Some(parts)) if !failed.error().is_parse() => {
-                    Request::from_parts(parts, RequestBody::empty())
-                }
-                (None, _) => return Err(UpstreamFault::Broken(failed.into_error())),
+            request = match failed.take_message() {
+                Some(unsent) => unsent,
+                None => match again().filter(|_| !failed.error().is_parse()) {
+                    Some(repeated) => repeated,
+                    None => return Err(UpstreamFault::Broken(failed.into_error())),
+                },
             };
         }
-        let mut lease = self.connect(access).await?;
-        let response = lease.sender.send_request(request).await.map_err(UpstreamFault::Broken)?;
+        // Rare and large: every call would carry room for it.
+        let mut lease = Box::pin(self.connect(access)).await?;
+        let answered = lease.line.exchange(request).await;
+        let response = answered.map_err(|failed| UpstreamFault::Broken(failed.into_error()))?;
         Ok((response, lease.during(progress)))
     }
 
@@ -132,8 +152,10 @@ impl Pool {
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
         self.shelf.borrow_mut().retain(|_, connections| {
-            connections.retain(|idle| {
-                now.duration_since(idle.since) < self.idle && !idle.sender.is_closed()
+            connections.retain_mut(|idle| {
+                // Nobody moves it here: that the upstream has closed it is seen now.
+                idle.line.drive(&mut Context::from_waker(Waker::noop()));
+                now.duration_since(idle.since) < self.idle && idle.line.is_ready()
             });
             !connections.is_empty()
         });
@@ -144,9 +166,9 @@ impl Pool {
         let connections = shelf.get_mut(place)?;
         let now = Instant::now();
         while let Some(idle) = connections.pop() {
-            if idle.sender.is_ready() && now.duration_since(idle.since) < self.idle {
+            if idle.line.is_ready() && now.duration_since(idle.since) < self.idle {
                 let (place, pool) = (Arc::clone(place), self.clone());
-                return Some(Lease { sender: idle.sender, place, pool, request: None });
+                return Some(Lease { line: idle.line, place, pool, request: None });
             }
         }
         None
@@ -154,12 +176,12 @@ impl Pool {
 
     async fn connect(&self, access: &Access) -> Result<Lease, UpstreamFault> {
         let opened = timeout(self.connect_timeout, self.open(access)).await;
-        let sender = opened.map_err(|_| UpstreamFault::ConnectTimeout)??;
+        let line = opened.map_err(|_| UpstreamFault::ConnectTimeout)??;
         let (place, pool) = (Arc::clone(&access.place), self.clone());
-        Ok(Lease { sender, place, pool, request: None })
+        Ok(Lease { line, place, pool, request: None })
     }
 
-    async fn open(&self, access: &Access) -> Result<SendRequest<RequestBody>, UpstreamFault> {
+    async fn open(&self, access: &Access) -> Result<Line, UpstreamFault> {
         let stream = dial(&access.place, &access.reach).await?;
         match access.place.scheme {
             Scheme::Http => self.greet(stream).await,
@@ -181,16 +203,41 @@ impl Pool {
     async fn greet(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    ) -> Result<SendRequest<RequestBody>, UpstreamFault> {
+    ) -> Result<Line, UpstreamFault> {
         let mut builder = Builder::new();
         builder.max_header_size(self.max_head_bytes);
         let (sender, connection) =
             builder.handshake(TokioIo::new(stream)).await.map_err(UpstreamFault::Broken)?;
-        // How the connection ends is told to whoever holds the sender.
-        tokio::task::spawn_local(async move {
-            let _ended = connection.await;
-        });
-        Ok(sender)
+        Ok(Line { sender, transport: Some(Box::pin(connection)) })
+    }
+}
+
+impl Line {
+    /// Moves bytes both ways, as far as that goes now. How the connection ends is told to whoever
+    /// waits for an answer.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(transport) = &mut self.transport
+            && transport.as_mut().poll(cx).is_ready()
+        {
+            self.transport = None;
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.transport.is_some() && self.sender.is_ready()
+    }
+
+    async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        let mut answered = pin!(self.sender.try_send_request(request));
+        std::future::poll_fn(|cx| {
+            self.drive(cx);
+            // The answer comes out of what was polled above, so nobody need be woken for it.
+            answered.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
     }
 }
 
@@ -199,32 +246,30 @@ impl Lease {
         Self { request: Some(request), ..self }
     }
 
+    /// Moves the bytes of this exchange.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        self.line.drive(cx);
+    }
+
     /// The answer is complete: puts the connection back for the next exchange, or closes it when
     /// the request is not.
     pub(crate) fn give_back(self) {
-        let Self { sender, place, pool, request } = self;
-        if sender.is_closed() || !request.is_some_and(|request| request.is_ended()) {
+        let Self { line, place, pool, request } = self;
+        if !line.is_ready() || !request.is_some_and(|request| request.is_ended()) {
             return;
         }
         let mut shelf = pool.shelf.borrow_mut();
         let connections = shelf.entry(place).or_default();
         if connections.len() < MAX_IDLE {
-            connections.push(Idle { sender, since: Instant::now() });
+            connections.push(Idle { line, since: Instant::now() });
         }
     }
 }
 
-/// A copy of a request that may be sent twice without harm.
-fn repeatable(request: &Request<RequestBody>) -> Option<Parts> {
-    let safe = [Method::GET, Method::HEAD].contains(request.method());
-    if !safe || !request.body().is_end_stream() {
-        return None;
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("open", &self.transport.is_some()).finish_non_exhaustive()
     }
-    let mut copy = Request::new(());
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy.into_parts().0)
 }
 
 async fn dial(place: &Place, reach: &Reach) -> Result<TcpStream, UpstreamFault> {

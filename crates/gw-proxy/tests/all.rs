@@ -19,6 +19,8 @@ mod generations;
 mod identity_headers;
 #[path = "all/issuers.rs"]
 mod issuers;
+#[path = "all/slow.rs"]
+mod slow;
 #[path = "all/tokens.rs"]
 mod tokens;
 #[path = "all/upstreams.rs"]

@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use gw_model::id::{EnvironmentName, TargetName};
 use gw_policy::decision::Reason;
 
-use super::*;
+use super::{scribe::SEGMENTS, *};
 
-fn record(number: u64) -> Record {
+pub(super) fn record(number: u64) -> Record {
     Record {
         id: id(number),
         at_ms: number,
@@ -32,13 +32,17 @@ fn record(number: u64) -> Record {
     }
 }
 
-fn id(number: u64) -> DecisionId {
+pub(super) fn id(number: u64) -> DecisionId {
     DecisionId::new(number, [0; 5])
 }
 
-fn found(decisions: &Decisions, wanted: Wanted) -> Option<u64> {
+fn answer(decisions: &Decisions, wanted: Wanted) -> Option<Record> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    runtime.expect("a runtime").block_on(decisions.find(wanted)).map(|record| record.at_ms)
+    runtime.expect("a runtime").block_on(decisions.find(wanted))
+}
+
+fn found(decisions: &Decisions, wanted: Wanted) -> Option<u64> {
+    answer(decisions, wanted).map(|record| record.at_ms)
 }
 
 fn bytes_of(folder: &Path) -> u64 {
@@ -49,7 +53,8 @@ fn bytes_of(folder: &Path) -> u64 {
 #[test]
 fn what_was_handed_over_is_found_over_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (decisions, thread) = Decisions::open(folder.path(), 1 << 20).expect("it opens");
+    let (decisions, thread) =
+        Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
     assert_eq!(found(&decisions, Wanted::Last), None);
     decisions.keep(record(1));
     decisions.keep(record(2));
@@ -58,7 +63,8 @@ fn what_was_handed_over_is_found_over_a_restart() {
     assert_eq!(found(&decisions, Wanted::Id(id(3))), None);
     decisions.stop();
     thread.join().expect("it ends");
-    let (decisions, _thread) = Decisions::open(folder.path(), 1 << 20).expect("it opens");
+    let (decisions, _thread) =
+        Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
     assert_eq!(found(&decisions, Wanted::Last), Some(2));
     decisions.keep(record(3));
     assert_eq!(found(&decisions, Wanted::Last), Some(3));
@@ -69,14 +75,16 @@ fn what_was_handed_over_is_found_over_a_restart() {
 fn the_log_never_grows_over_its_bound_and_keeps_the_newest() {
     let folder = tempfile::tempdir().expect("a folder");
     let bound = 32 * 1024;
-    let (decisions, thread) = Decisions::open(folder.path(), bound).expect("it opens");
+    let (decisions, thread) =
+        Decisions::open(folder.path(), bound, Grouping::Off).expect("it opens");
     for number in 1..=2_000 {
         decisions.keep(record(number));
     }
     decisions.stop();
     thread.join().expect("it ends");
     assert!(bytes_of(folder.path()) <= bound + bound / SEGMENTS, "{}", bytes_of(folder.path()));
-    let (decisions, _thread) = Decisions::open(folder.path(), bound).expect("it opens");
+    let (decisions, _thread) =
+        Decisions::open(folder.path(), bound, Grouping::Off).expect("it opens");
     assert_eq!(found(&decisions, Wanted::Last), Some(2_000));
     assert_eq!(found(&decisions, Wanted::Id(id(1))), None);
     assert_eq!(decisions.lost(), 0);
@@ -89,7 +97,8 @@ fn a_line_that_a_crash_cut_off_hides_nothing_else() {
     let half: String = whole.chars().take(whole.len() / 2).collect();
     let text = format!("{whole}\n{half}");
     fs::write(folder.path().join("000000000001.jsonl"), text).expect("written");
-    let (decisions, _thread) = Decisions::open(folder.path(), 1 << 20).expect("it opens");
+    let (decisions, _thread) =
+        Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
     assert_eq!(found(&decisions, Wanted::Last), Some(1));
     decisions.keep(record(2));
     assert_eq!(found(&decisions, Wanted::Last), Some(2));
@@ -101,7 +110,7 @@ fn a_decision_is_found_where_no_gateway_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(recorded(folder.path(), &Wanted::Last), None);
     let own = folder.path().join(DECISIONS);
-    let (decisions, thread) = Decisions::open(&own, 1 << 20).expect("it opens");
+    let (decisions, thread) = Decisions::open(&own, 1 << 20, Grouping::Off).expect("it opens");
     decisions.keep(record(1));
     decisions.keep(record(2));
     decisions.stop();
@@ -110,4 +119,58 @@ fn a_decision_is_found_where_no_gateway_runs() {
     assert_eq!(found(Wanted::Id(id(1))), Some(1));
     assert_eq!(found(Wanted::Last), Some(2));
     assert_eq!(found(Wanted::Id(id(3))), None);
+}
+
+#[test]
+fn a_flood_of_equal_refusals_pushes_out_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bound = 256 * 1024;
+    let (decisions, thread) =
+        Decisions::open(folder.path(), bound, Grouping::ByCause).expect("it opens");
+    let mut other = record(1);
+    other.reason = Reason::TokenAudience;
+    decisions.keep(other);
+    // Written out whole, these would fill the log many times.
+    let flood = 100_000;
+    for number in 2..2 + flood {
+        let mut refused = record(number);
+        refused.path = format!("/orders/{number}");
+        decisions.keep(refused);
+    }
+    assert_eq!(found(&decisions, Wanted::Id(id(1))), Some(1), "an older cause was pushed out");
+    let of = |decisions: &Decisions, number| {
+        let found = answer(decisions, Wanted::Id(id(number)))?;
+        assert_eq!(found.id, id(number));
+        Some((found.at_ms, found.path, found.count))
+    };
+    // The first is there whole, others by their own id and time; beyond those they are only counted.
+    let told = |number| Some((number, "/orders/2".to_owned(), flood));
+    assert_eq!(of(&decisions, 2), told(2));
+    assert_eq!(of(&decisions, 3), told(3));
+    let ids = u64::try_from(groups::IDS).expect("small");
+    assert_eq!(of(&decisions, 2 + ids), told(2 + ids));
+    assert_eq!(of(&decisions, 3 + ids), None);
+    assert_eq!(answer(&decisions, Wanted::Last).map(|last| last.count), Some(flood));
+    assert_eq!(decisions.lost(), 0);
+    decisions.stop();
+    thread.join().expect("it ends");
+    assert!(bytes_of(folder.path()) < bound / 8, "{}", bytes_of(folder.path()));
+    let (decisions, _thread) =
+        Decisions::open(folder.path(), bound, Grouping::ByCause).expect("it opens");
+    assert_eq!(of(&decisions, 2), told(2));
+    assert_eq!(of(&decisions, 2 + ids), told(2 + ids));
+    assert_eq!(found(&decisions, Wanted::Id(id(1))), Some(1));
+}
+
+#[test]
+fn what_waits_for_the_disk_is_bounded_by_its_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (decisions, _thread) =
+        Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
+    let mut large = record(1);
+    large.detail = Some("x".repeat(PENDING_BYTES));
+    decisions.keep(large);
+    assert_eq!(decisions.lost(), 1);
+    decisions.keep(record(2));
+    assert_eq!(found(&decisions, Wanted::Last), Some(2));
 }

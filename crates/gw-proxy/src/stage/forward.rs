@@ -1,6 +1,6 @@
 //! Sends a permitted call on, as the caller meant it and as the declaration says.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, pin::pin, rc::Rc};
 
 use gw_model::header;
 use gw_policy::{
@@ -9,17 +9,18 @@ use gw_policy::{
     snapshot::{Api, Found},
 };
 use http::{
-    HeaderMap, Request, Response, StatusCode, Uri,
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
     header::{
         AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
         UPGRADE,
     },
 };
+use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::time::timeout;
 
 use crate::{
     assertion::Signer,
+    credential::Ready,
     pipeline::Worker,
     respond::{DECISION, Refusal},
     serving::Service,
@@ -67,23 +68,39 @@ impl Outgoing<'_> {
     ) -> Result<Response<ResponseBody>, Refusal> {
         let way = self.service.way.now();
         let ready = way.as_ref().as_ref().map_err(|no| Refusal::Credential(no.clone()))?;
-        let mut headers = self.headers(&worker.shared.signer)?;
+        let signer = &worker.shared.signer;
+        let (allowed, progress) = (body.left(), body.progress());
+        let repeatable =
+            [Method::GET, Method::HEAD].contains(&self.head.method) && body.is_end_stream();
+        let request = self.request(ready, signer, body)?;
+        let again =
+            || self.request(ready, signer, RequestBody::empty()).ok().filter(|_| repeatable);
+        let wait = self.api().upstream.timeout.as_duration();
+        let sending = pin!(worker.pool.send(&ready.access, request, &again));
+        match self.head.peer.watch.within(wait, sending).await {
+            Some(Ok((response, lease))) => self.relay(response, lease),
+            Some(Err(_)) | None if progress.is_overrun() => Err(Refusal::BodyTooLarge { allowed }),
+            Some(Err(_)) | None if progress.is_late() => Err(Refusal::BodyTooSlow),
+            Some(Err(fault)) => Err(Refusal::Upstream(fault)),
+            None => Err(Refusal::UpstreamTimeout(wait)),
+        }
+    }
+
+    fn request(
+        &self,
+        ready: &Ready,
+        signer: &Signer,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, Refusal> {
+        let mut headers = self.headers(signer)?;
         if let Some((name, value)) = &ready.header {
             headers.insert(name, value.clone());
         }
-        let (allowed, progress) = (body.left(), body.progress());
         let mut request = Request::new(body);
         request.method_mut().clone_from(&self.head.method);
         *request.uri_mut() = self.target()?;
         *request.headers_mut() = headers;
-        let wait = self.api().upstream.timeout.as_duration();
-        let sent = timeout(wait, worker.pool.send(&ready.access, request)).await;
-        match sent {
-            Ok(Ok((response, lease))) => self.relay(response, lease),
-            Ok(Err(_)) | Err(_) if progress.is_overrun() => Err(Refusal::BodyTooLarge { allowed }),
-            Ok(Err(fault)) => Err(Refusal::Upstream(fault)),
-            Err(_) => Err(Refusal::UpstreamTimeout(wait)),
-        }
+        Ok(request)
     }
 
     fn api(&self) -> &Api {
@@ -93,6 +110,11 @@ impl Outgoing<'_> {
     /// The path that was routed and judged, behind the upstream's own; the query byte for byte.
     fn target(&self) -> Result<Uri, Refusal> {
         let path = self.found.upstream_path();
+        // Most targets go on just as they came.
+        let same = self.service.base.is_empty() && path == self.head.path();
+        if let Some(target) = self.head.path_and_query().filter(|_| same) {
+            return Ok(target.clone().into());
+        }
         let slash = if path.starts_with('/') { "" } else { "/" };
         let base = &self.service.base;
         let text = match self.head.query() {
@@ -140,14 +162,10 @@ impl Outgoing<'_> {
             Scheme::Https => HeaderValue::from_static("https"),
         };
         headers.insert(HeaderName::from_static("x-forwarded-proto"), scheme);
-        let told = [
-            ("x-forwarded-for", self.client.to_string()),
-            ("x-forwarded-host", self.head.host.clone()),
-        ];
-        for (name, text) in told {
-            if let Ok(value) = HeaderValue::try_from(text) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
+        let client = self.head.peer.tell(self.client);
+        headers.insert(HeaderName::from_static("x-forwarded-for"), client);
+        if let Ok(host) = HeaderValue::from_str(&self.head.host) {
+            headers.insert(HeaderName::from_static("x-forwarded-host"), host);
         }
     }
 
@@ -165,7 +183,8 @@ impl Outgoing<'_> {
         parts.headers.remove(DECISION);
         self.service.response.apply(&mut parts.headers);
         let idle = self.api().upstream.timeout.as_duration();
-        Ok(Response::from_parts(parts, ResponseBody::relay(incoming, lease, idle)))
+        let watch = Rc::clone(&self.head.peer.watch);
+        Ok(Response::from_parts(parts, ResponseBody::relay(incoming, lease, idle, watch)))
     }
 }
 

@@ -5,21 +5,23 @@ use std::{
     error, fmt,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::upstream::Lease;
+use crate::{
+    pace::{Late, Watch},
+    upstream::Lease,
+};
 
 /// What a caller sends. It counts, and stops at its bound.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    incoming: Option<Incoming>,
+    incoming: Option<(Incoming, Rc<Watch>)>,
     left: u64,
     progress: Progress,
 }
@@ -34,6 +36,8 @@ enum Stage {
     Ended,
     /// It went over its bound.
     Overrun,
+    /// It came too slowly.
+    Late,
 }
 
 /// What a caller receives.
@@ -42,6 +46,8 @@ pub(crate) struct ResponseBody {
     source: Source,
     /// Told about every byte, and dropped with the body: the end of the call.
     tally: Option<Box<dyn Tally>>,
+    /// Of the caller's connection, told of the end of the call too.
+    watch: Option<Rc<Watch>>,
 }
 
 /// Counts what is sent to a caller; dropped when the last byte is gone or the caller is.
@@ -63,13 +69,15 @@ struct Relay {
     /// The connection, given back when the body is complete.
     lease: Option<Lease>,
     idle: Duration,
-    /// Set while nothing arrives.
-    deadline: Option<Pin<Box<Sleep>>>,
+    watch: Rc<Watch>,
+    /// Whether the next piece is waited for.
+    waiting: bool,
 }
 
 #[derive(Debug)]
 pub(crate) enum BodyFault {
     TooLarge,
+    TooSlow,
     Stalled,
     Broken(hyper::Error),
 }
@@ -79,6 +87,10 @@ impl Progress {
         self.0.get() == Stage::Overrun
     }
 
+    pub(crate) fn is_late(&self) -> bool {
+        self.0.get() == Stage::Late
+    }
+
     /// Whether the last byte was taken.
     pub(crate) fn is_ended(&self) -> bool {
         self.0.get() == Stage::Ended
@@ -86,10 +98,10 @@ impl Progress {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, bound: u64) -> Self {
+    pub(crate) fn new(incoming: Incoming, bound: u64, watch: Rc<Watch>) -> Self {
         let stage = if incoming.is_end_stream() { Stage::Ended } else { Stage::Reading };
         let progress = Progress(Rc::new(Cell::new(stage)));
-        Self { incoming: Some(incoming), left: bound, progress }
+        Self { incoming: Some((incoming, watch)), left: bound, progress }
     }
 
     pub(crate) fn empty() -> Self {
@@ -119,9 +131,15 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        let Some((incoming, watch)) = &mut this.incoming else { return Poll::Ready(None) };
         loop {
-            match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+            let polled = Pin::new(&mut *incoming).poll_frame(cx);
+            watch.wait_for_body(polled.is_pending());
+            if polled.is_pending() && watch.late() == Some(Late::Body) {
+                this.progress.0.set(Stage::Late);
+                return Poll::Ready(Some(Err(BodyFault::TooSlow)));
+            }
+            match ready!(polled) {
                 None => {
                     this.progress.0.set(Stage::Ended);
                     return Poll::Ready(None);
@@ -146,21 +164,31 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.incoming.as_ref().is_none_or(|(incoming, _)| incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        let empty = || SizeHint::with_exact(0);
+        self.incoming.as_ref().map_or_else(empty, |(incoming, _)| incoming.size_hint())
     }
 }
 
 impl ResponseBody {
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { source: Source::Whole(Some(bytes.into())), tally: None }
+        Self::of(Source::Whole(Some(bytes.into())))
     }
 
     pub(crate) fn empty() -> Self {
-        Self { source: Source::Whole(None), tally: None }
+        Self::of(Source::Whole(None))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, tally: None, watch: None }
+    }
+
+    /// The call ends with this body.
+    pub(crate) fn set_watch(&mut self, watch: Rc<Watch>) {
+        self.watch = Some(watch);
     }
 
     pub(crate) fn set_tally(&mut self, mut tally: Box<dyn Tally>) {
@@ -172,16 +200,18 @@ impl ResponseBody {
     }
 
     /// `idle` bounds the wait for each piece.
-    pub(crate) fn relay(incoming: Incoming, lease: Lease, idle: Duration) -> Self {
-        let relay = Relay { incoming, lease: Some(lease), idle, deadline: None };
-        let mut body = Self { source: Source::Upstream(relay), tally: None };
+    pub(crate) fn relay(
+        incoming: Incoming,
+        lease: Lease,
+        idle: Duration,
+        watch: Rc<Watch>,
+    ) -> Self {
+        let mut relay = Relay { incoming, lease: Some(lease), idle, watch, waiting: false };
         // Nothing is read of a body that is known to be empty, so its end is now.
-        if let Source::Upstream(relay) = &mut body.source
-            && relay.incoming.is_end_stream()
-        {
+        if relay.incoming.is_end_stream() {
             relay.give_back();
         }
-        body
+        Self::of(Source::Upstream(relay))
     }
 }
 
@@ -202,34 +232,58 @@ impl Relay {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
-        loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(None) => {
-                    self.give_back();
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.lease = None;
-                    return Poll::Ready(Some(Err(BodyFault::Broken(error))));
-                }
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.deadline = None;
-                    let Ok(data) = frame.into_data() else { continue };
-                    if self.incoming.is_end_stream() {
-                        self.give_back();
-                    }
-                    return Poll::Ready(Some(Ok(data)));
-                }
-                Poll::Pending => {
-                    let idle = self.idle;
-                    let deadline = self
-                        .deadline
-                        .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
-                    ready!(deadline.as_mut().poll(cx));
-                    self.lease = None;
-                    return Poll::Ready(Some(Err(BodyFault::Stalled)));
-                }
+        let Poll::Ready(frame) = self.poll_frame(cx) else {
+            if !self.waiting {
+                self.waiting = true;
+                self.watch.expect_within(self.idle);
+            } else if self.watch.is_due() {
+                self.lease = None;
+                return Poll::Ready(Some(Err(BodyFault::Stalled)));
             }
+            return Poll::Pending;
+        };
+        if std::mem::take(&mut self.waiting) {
+            self.watch.expect_nothing();
+        }
+        match &frame {
+            None => self.give_back(),
+            Some(Err(_)) => self.lease = None,
+            Some(Ok(_)) if self.incoming.is_end_stream() => self.give_back(),
+            Some(Ok(_)) => {}
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyFault::Broken)))
+    }
+
+    /// The next piece: what has come already, else what the connection brings when it is moved. Pieces
+    /// come only out of that, so nobody need be woken for them.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Bytes>>> {
+        let mut quiet = Context::from_waker(Waker::noop());
+        let mut next = |incoming: &mut Incoming| loop {
+            match ready!(Pin::new(&mut *incoming).poll_frame(&mut quiet)) {
+                // Trailers end here.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        };
+        let come = next(&mut self.incoming);
+        match &mut self.lease {
+            Some(lease) if come.is_pending() => {
+                lease.drive(cx);
+                next(&mut self.incoming)
+            }
+            Some(_) | None => come,
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.end_call();
         }
     }
 }
@@ -279,6 +333,7 @@ impl fmt::Display for BodyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge => f.write_str("the body is longer than allowed"),
+            Self::TooSlow => f.write_str("the body comes too slowly"),
             Self::Stalled => f.write_str("the body stopped half way"),
             Self::Broken(error) => write!(f, "the body broke off: {error}"),
         }

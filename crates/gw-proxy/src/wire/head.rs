@@ -1,16 +1,23 @@
 //! The head of a request, in the one form that routing, policy and upstream all see.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+};
 
 use gw_model::header;
 use http::{
     HeaderMap, Method, Uri, Version,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, ORIGIN, TE,
-        TRAILER, TRANSFER_ENCODING, UPGRADE,
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue,
+        ORIGIN, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
+    uri::PathAndQuery,
 };
 use rustls_pki_types::CertificateDer;
+
+use crate::pace::Watch;
 
 #[derive(Debug)]
 pub(crate) struct RequestHead {
@@ -20,7 +27,7 @@ pub(crate) struct RequestHead {
     pub(crate) host: String,
     pub(crate) headers: HeaderMap,
     pub(crate) length: Length,
-    pub(crate) peer: Peer,
+    pub(crate) peer: Rc<Peer>,
 }
 
 /// How long the body is, as far as the head says.
@@ -32,12 +39,15 @@ pub(crate) enum Length {
 }
 
 /// Who is at the other end of the connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) scheme: Scheme,
     /// The client certificate and what came with it; only possession of its key is proved.
     pub(crate) certificates: Option<Arc<[CertificateDer<'static>]>>,
+    pub(crate) watch: Rc<Watch>,
+    /// Its address as backends are told it.
+    told: HeaderValue,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +70,32 @@ pub(crate) enum Malformed {
     ConnectionNamesIdentity,
     ConnectionForm,
     ForwardedFor,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        address: SocketAddr,
+        scheme: Scheme,
+        certificates: Option<Arc<[CertificateDer<'static>]>>,
+        watch: Rc<Watch>,
+    ) -> Self {
+        let told = address_value(address.ip().to_canonical());
+        Self { address, scheme, certificates, watch, told }
+    }
+
+    /// A caller's address for backends: this peer's own is not written anew for each call.
+    pub(crate) fn tell(&self, client: IpAddr) -> HeaderValue {
+        if client == self.address.ip().to_canonical() {
+            self.told.clone()
+        } else {
+            address_value(client)
+        }
+    }
+}
+
+fn address_value(address: IpAddr) -> HeaderValue {
+    // An address is made of digits, letters, points and colons.
+    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 impl Scheme {
@@ -96,7 +132,7 @@ impl RequestHead {
         target: Uri,
         version: Version,
         mut headers: HeaderMap,
-        peer: Peer,
+        peer: Rc<Peer>,
     ) -> Result<Self, Malformed> {
         if version != Version::HTTP_11 && version != Version::HTTP_10 {
             return Err(Malformed::Framing);
@@ -114,6 +150,11 @@ impl RequestHead {
         let length = parse_length(&headers)?;
         drop_connection_headers(&mut headers)?;
         Ok(Self { method, target, host, headers, length, peer })
+    }
+
+    /// The target as it came, for whoever needs it just so.
+    pub(crate) fn path_and_query(&self) -> Option<&PathAndQuery> {
+        self.target.path_and_query()
     }
 
     /// Begins with `/`; normal form is the router's business.

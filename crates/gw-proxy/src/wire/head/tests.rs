@@ -1,12 +1,11 @@
 use std::net::Ipv4Addr;
 
-use http::header::HeaderValue;
-
 use super::*;
 
 fn parse(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<RequestHead, Malformed> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let peer = Peer { address, scheme: Scheme::Http, certificates: None };
+    let watch = Rc::new(Watch::new(Rc::default()));
+    let peer = Rc::new(Peer::new(address, Scheme::Http, None, watch));
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let name = HeaderName::try_from(*name).expect("a name");
