@@ -35,8 +35,16 @@ pub async fn published(issuer: &str, client: &Client) -> Result<Vec<u8>, ReadErr
     discovery::discover(issuer, client).await?.keys(client).await
 }
 
-/// Makes keys of the bytes that an issuer publishes, or says in words why not.
-pub type Parse<K> = fn(&[u8]) -> Result<K, String>;
+/// Makes keys of the bytes that an issuer publishes, or says in words why these are no answer at all.
+pub type Parse<K> = fn(&[u8]) -> Result<Published<K>, String>;
+
+/// What an issuer says its keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published<K> {
+    Keys(K),
+    /// Whole and well formed, and there is none in it that could be used; in words.
+    Nothing(String),
+}
 
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -44,6 +52,8 @@ pub struct Timing {
     pub refresh: Duration,
     /// For how long keys are used while the issuer does not answer.
     pub stale: Duration,
+    /// For how long an issuer must say that it has no keys until it is believed.
+    pub nothing: Duration,
     /// The least time between two readings that requests ask for, and between two failed ones.
     pub spacing: Duration,
     /// The first wait after a failure; doubled each time, up to `spacing`.
@@ -104,6 +114,8 @@ struct Shared<K> {
     timing: Timing,
     held: ArcSwapOption<Held<K>>,
     failure: Mutex<Option<(ReadError, Instant)>>,
+    /// Since when the issuer has said that it has no keys, without another word between.
+    nothing_since: Mutex<Option<Instant>>,
     progress: watch::Sender<Progress>,
 }
 
@@ -138,6 +150,7 @@ impl Default for Timing {
         Self {
             refresh: Duration::from_secs(5 * 60),
             stale: Duration::from_secs(24 * 60 * 60),
+            nothing: Duration::from_secs(2 * 60),
             spacing: Duration::from_secs(30),
             retry: Duration::from_secs(1),
             wait: Duration::from_secs(2),
@@ -183,6 +196,7 @@ impl<K: PartialEq + Send + Sync + 'static> Issuer<K> {
             timing,
             held: ArcSwapOption::empty(),
             failure: Mutex::new(None),
+            nothing_since: Mutex::new(None),
             progress: watch::Sender::new(Progress::first()),
         });
         let task = tokio::spawn(keep_reading(Arc::clone(&shared), client));
@@ -312,7 +326,8 @@ async fn keep_reading<K: PartialEq>(shared: Arc<Shared<K>>, client: Client) {
     let mut progress = shared.progress.subscribe();
     loop {
         let read = read(&shared, &client, &mut discovered).await;
-        failures = if read.is_ok() { 0 } else { failures.saturating_add(1) };
+        let good = matches!(read, Ok(Published::Keys(_)));
+        failures = if good { 0 } else { failures.saturating_add(1) };
         shared.finish(read);
         let pause = match failures {
             0 => refresh,
@@ -337,7 +352,7 @@ async fn read<K>(
     shared: &Shared<K>,
     client: &Client,
     discovered: &mut Option<(Discovered, Instant)>,
-) -> Result<K, ReadError> {
+) -> Result<Published<K>, ReadError> {
     let refresh = shared.timing.refresh;
     // Taken out, so that a failure asks for the document again.
     let known = discovered.take().filter(|(_, read_at)| read_at.elapsed() < refresh);
@@ -352,11 +367,13 @@ async fn read<K>(
 }
 
 impl<K: PartialEq> Shared<K> {
-    /// Takes over what was read. A failure changes nothing but the record of it.
-    fn finish(&self, read: Result<K, ReadError>) {
+    /// Takes over what was read. A failure changes nothing but the record of it. That there are no
+    /// keys is an answer, but one that a mistake gives too: it is taken when it is given for a while.
+    fn finish(&self, read: Result<Published<K>, ReadError>) {
         let read_at = Instant::now();
         match read {
-            Ok(keys) => {
+            Ok(Published::Keys(keys)) => {
+                *self.nothing_since.lock() = None;
                 let same = self.held.load_full().filter(|held| *held.keys == keys);
                 let held = match same {
                     Some(held) => {
@@ -369,6 +386,13 @@ impl<K: PartialEq> Shared<K> {
                 };
                 self.held.store(Some(Arc::new(held)));
                 *self.failure.lock() = None;
+            }
+            Ok(Published::Nothing(words)) => {
+                let since = *self.nothing_since.lock().get_or_insert(read_at);
+                if read_at.duration_since(since) >= self.timing.nothing {
+                    self.held.store(None);
+                }
+                *self.failure.lock() = Some((ReadError::Keys(words), read_at));
             }
             Err(error) => *self.failure.lock() = Some((error, read_at)),
         }

@@ -14,10 +14,10 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use gw_net::issuer::Issuers;
+use gw_net::issuer::{Issuers, Published};
 use gw_policy::{
     gateway::{Refused, SOCKET, listen_address},
-    keys::KeySet,
+    keys::{KeySet, KeySetRefusal},
 };
 use parking_lot::Mutex;
 use rustls::ServerConfig;
@@ -268,7 +268,6 @@ impl Prepared {
             }
             None => None,
         };
-        let parse = |bytes: &[u8]| KeySet::parse(bytes).map_err(|refusal| refusal.to_string());
         let shared = Arc::new(Shared {
             workspace: settings.workspace,
             environment: settings.environment,
@@ -279,7 +278,7 @@ impl Prepared {
             clock: settings.clock,
             current: ArcSwapOption::empty(),
             refused: Mutex::new(None),
-            issuers: Issuers::new(parse, settings.bounds.keys),
+            issuers: Issuers::new(read_keys, settings.bounds.keys),
             counters: Counters::default(),
             decisions,
             lines,
@@ -402,6 +401,15 @@ fn bind_socket(folder: &Path, path: &Path) -> Result<StdUnixListener, StartError
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
+}
+
+/// A set without a key that can be used is an answer too: it lists none of the former ones.
+fn read_keys(bytes: &[u8]) -> Result<Published<KeySet>, String> {
+    match KeySet::parse(bytes) {
+        Ok(keys) => Ok(Published::Keys(keys)),
+        Err(nothing @ KeySetRefusal::NoneUsable(_)) => Ok(Published::Nothing(nothing.to_string())),
+        Err(refusal) => Err(refusal.to_string()),
+    }
 }
 
 /// The key that signs assertions, made at the first start.

@@ -8,16 +8,21 @@ use super::*;
 use crate::client::ClientSettings;
 
 /// The names of the keys, which is all that these tests need to know of them.
-fn names(bytes: &[u8]) -> Result<Vec<String>, String> {
+fn names(bytes: &[u8]) -> Result<Published<Vec<String>>, String> {
     let set: Value = serde_json::from_slice(bytes).map_err(|_| "not JSON".to_owned())?;
     let keys = set.get("keys").and_then(Value::as_array).ok_or("no keys")?;
     let name = |key: &Value| key.get("kid").and_then(Value::as_str).map(str::to_owned);
-    keys.iter().map(|key| name(key).ok_or_else(|| "no name".to_owned())).collect()
+    if keys.is_empty() {
+        return Ok(Published::Nothing("an empty set".to_owned()));
+    }
+    let names = keys.iter().map(|key| name(key).ok_or_else(|| "no name".to_owned()));
+    names.collect::<Result<_, _>>().map(Published::Keys)
 }
 
 const QUICK: Timing = Timing {
     refresh: Duration::from_secs(300),
     stale: Duration::from_secs(600),
+    nothing: Duration::from_secs(500),
     spacing: Duration::from_millis(200),
     retry: Duration::from_millis(10),
     wait: Duration::from_secs(5),
@@ -271,4 +276,41 @@ async fn an_issuer_that_stays_keeps_its_keys() {
     let health = issuers.health();
     assert_eq!(health.iter().map(|one| one.url.as_str()).collect::<Vec<_>>(), [two_url.as_str()]);
     assert_eq!(one.fetches(KEYS), 1);
+}
+
+#[tokio::test]
+async fn an_issuer_that_goes_on_saying_it_has_no_keys_is_believed() {
+    let stub = Stub::start(&[&Signer::es256("a")]);
+    let quick = Duration::from_millis(5);
+    let timing = Timing { refresh: quick, spacing: quick, ..QUICK };
+    let issuer = start(&stub, timing);
+    let held = first(&issuer).await;
+    let finished = || issuer.shared.progress.borrow().started;
+    // For a moment it may be a mistake, and a mistake takes no API down.
+    stub.publish(&[]);
+    attempts(&issuer, finished() + 3).await;
+    assert_eq!(issuer.generation(), Some(held.generation));
+    let (failure, _) = issuer.health().failure.unwrap();
+    assert_eq!((issuer.health().state, failure.as_str()), (State::Stale, "an empty set"));
+    // Keys between the two begin it anew, and an issuer that is away says nothing.
+    stub.publish(&[&Signer::es256("a")]);
+    attempts(&issuer, finished() + 2).await;
+    pass(timing.nothing).await;
+    stub.publish(&[]);
+    attempts(&issuer, finished() + 2).await;
+    assert_eq!(issuer.generation(), Some(held.generation));
+    stub.set(KEYS, Document::Answer(500, vec![]));
+    attempts(&issuer, finished() + 2).await;
+    pass(timing.nothing).await;
+    attempts(&issuer, finished() + 2).await;
+    assert_eq!(issuer.generation(), Some(held.generation));
+    // It still says so: what it has taken back is not used any more.
+    stub.publish(&[]);
+    attempts(&issuer, finished() + 2).await;
+    assert_eq!((issuer.generation(), issuer.health().state), (None, State::Missing));
+    stub.publish(&[&Signer::es256("b")]);
+    let mut progress = issuer.shared.progress.subscribe();
+    let answered = progress.wait_for(|_| issuer.held().is_some());
+    timeout(Duration::from_secs(20), answered).await.unwrap().unwrap();
+    assert_eq!(*issuer.held().unwrap().keys, ["b"]);
 }

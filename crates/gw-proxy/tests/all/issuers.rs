@@ -33,6 +33,7 @@ use crate::{
 const QUICK: Timing = Timing {
     refresh: Duration::from_millis(20),
     stale: Duration::from_secs(3_600),
+    nothing: Duration::from_secs(3_600),
     spacing: Duration::from_millis(5),
     retry: Duration::from_millis(5),
     wait: Duration::from_millis(100),
@@ -42,6 +43,7 @@ const QUICK: Timing = Timing {
 const ON_DEMAND: Timing = Timing {
     refresh: Duration::from_secs(3_600),
     stale: Duration::from_secs(7_200),
+    nothing: Duration::from_secs(7_200),
     spacing: Duration::from_millis(5),
     retry: Duration::from_millis(5),
     wait: Duration::from_secs(20),
@@ -358,5 +360,23 @@ fn a_certified_provider_turns_its_keys_and_fails_no_call() {
         let request = Request::with_token("/orders", &first);
         scene.attack(&format!("{failure:?}"), request, 401, "token_refused");
         scene.admit(&provider.token(&wanted("ES256")));
+    }
+}
+
+#[test]
+fn keys_that_an_issuer_has_taken_back_open_nothing() {
+    let bench = Bench::new();
+    let timing = Timing { nothing: Duration::from_millis(50), ..QUICK };
+    let scene = Scene::start_under(&bench, orders(&bench), settings(&bench, timing));
+    // Remembered, too: what was verified once is asked for again.
+    let token = bench.token("bob", &json!({}));
+    scene.admit(&token);
+    let symmetric = json!({"keys": [{"kty": "oct", "k": "AAAA", "kid": "k1"}]});
+    for taken_back in [json!({"keys": []}), symmetric] {
+        bench.issuer.set(KEYS, Document::json(&taken_back));
+        wait_until(|| scene.running.as_bearer("GET", "/orders", &token).status == 503);
+        assert_eq!(without_keys(&scene), [bench.issuer.url()]);
+        bench.issuer.publish(&[&bench.signer]);
+        wait_until(|| scene.running.as_bearer("GET", "/orders", &token).status == 200);
     }
 }
