@@ -234,3 +234,6 @@ const fn token_reason(refusal: &TokenRefusal) -> Reason {
         _ => Reason::TokenRefused,
     }
 }
+
+#[cfg(test)]
+mod tests;

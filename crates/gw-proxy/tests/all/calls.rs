@@ -1,7 +1,8 @@
 //! One call at a time: who gets in, who does not, and what each is told.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, TcpStream},
     sync::Arc,
 };
 
@@ -468,4 +469,32 @@ fn what_callers_make_up_fills_no_record() {
     assert_eq!(status, 200);
     assert_eq!(record["method"].as_str().map(str::len), Some(16));
     assert_eq!(record["path"].as_str().map(str::len), Some(256));
+}
+
+#[test]
+fn a_refusal_of_head_has_the_head_of_one_and_no_body() {
+    let bench = Bench::new();
+    let mut orders = bench.orders();
+    let head = gw_model::openapi::Operation {
+        id: "headOrders".to_owned(),
+        method: Method::Head,
+        path: "/orders".to_owned(),
+    };
+    orders.operations.push(head);
+    bench.publish(1, &bench.parts([named("orders", orders)]));
+    let gateway = bench.start();
+    let mut caller = TcpStream::connect(gateway.gateway.address()).expect("it accepts");
+    caller.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a bound");
+    // A body would stand in front of the next answer.
+    let head = "HEAD /orders HTTP/1.1\r\nhost: x\r\n\r\n";
+    let next = "GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    caller.write_all(format!("{head}{next}").as_bytes()).expect("it reads");
+    let mut text = String::new();
+    caller.read_to_string(&mut text).expect("it answers and closes");
+    let (head, rest) = text.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 401 "), "{text}");
+    assert!(head.contains("content-type: application/problem+json"), "{text}");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    assert!(length.is_some_and(|length| length != "0"), "{text}");
+    assert!(rest.starts_with("HTTP/1.1 404 "), "{text}");
 }
