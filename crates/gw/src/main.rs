@@ -7,6 +7,7 @@ mod config;
 mod diagnostics;
 mod exit;
 mod ui;
+mod words;
 
 use std::process::ExitCode;
 

@@ -11,11 +11,12 @@ use gw_plan::driver::Served;
 use gw_policy::keys::KeySet;
 use serde::Serialize;
 
-use super::{Context, drift::count};
+use super::Context;
 use crate::{
     compose::{Purpose, Scene, SystemClock, Workspace},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
+    words::count,
 };
 
 /// Tests each link of the chain, and says for each broken one how it is repaired.

@@ -12,11 +12,12 @@ use gw_plan::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Context, history::clock_text, status};
+use super::{Context, status};
 use crate::{
     compose::{Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
+    words::{clock_text, count},
 };
 
 /// Compares what targets serve with what was last written to them.
@@ -185,8 +186,4 @@ pub(crate) fn text(scene: &Scene, drifted: &[Drifted]) -> String {
     }
     text.push_str(&format!("  put it back   gatewright apply --env {}\n", scene.environment));
     text
-}
-
-pub(crate) fn count(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }

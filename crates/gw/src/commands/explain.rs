@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::{
     Context,
-    history::{clock_text, outcome},
     steps::{Seconds, row},
     told::Told,
 };
@@ -18,6 +17,7 @@ use crate::{
     compose::{Purpose, Scene, State, Workspace, decision, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
+    words::{clock_text, outcome},
 };
 
 /// Tells why: a decision, a change, a plan, an object or an error code.

@@ -4,13 +4,14 @@ use clap::Args;
 use gw_control::store::{Action, Change, Outcome, Store};
 use gw_model::id::EnvironmentName;
 use serde::Serialize;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+use time::format_description::well_known::Rfc3339;
 
 use super::Context;
 use crate::{
     compose::{State, Workspace, store_failure},
     exit::{Exit, Failure},
     ui::Form,
+    words::{clock_text, outcome},
 };
 
 /// Lists the changes of each environment, the newest first.
@@ -141,21 +142,4 @@ fn line(change: &Change) -> String {
     let outcome = outcome(change.outcome);
     let at = clock_text(begun.began_at);
     format!("{:>4}  {what:<16} {outcome:<22} {at}  {}{reason}", change.number, begun.actor)
-}
-
-/// The word that people read.
-pub(crate) const fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::UnderWay => "stopped half way",
-        Outcome::Verified => "verified",
-        Outcome::Applied => "applied, not verified",
-        Outcome::Failed => "nothing written",
-        Outcome::Abandoned => "given up",
-        Outcome::Superseded => "superseded",
-    }
-}
-
-pub(crate) fn clock_text(at: OffsetDateTime) -> String {
-    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
-    at.format(form).unwrap_or_default()
 }

@@ -14,16 +14,13 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
-use super::{
-    Context,
-    drift::{self, count},
-    history::{clock_text, outcome},
-};
+use super::{Context, drift};
 use crate::{
     compose::{self, Basis, Purpose, Scene, Workspace, store_failure},
     config,
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
+    words::{clock_text, count, outcome},
 };
 
 /// Tells for each API of each environment what is in force, whether it was verified, and drift.
