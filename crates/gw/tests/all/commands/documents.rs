@@ -145,16 +145,16 @@ fn a_workspace_round_a_document_that_is_there() {
       #     identities: [staff]
       access: []
     "#);
-    insta::assert_snapshot!(machine.tells(&["check", "../mine"]).0, @r"
+    insta::assert_snapshot!(machine.tells(&["check", "../mine"]).0, @r#"
     warning[GW1411]: nobody may call operation `listPets` of API `pets`
-      ┌─ apis/pets/api.yaml:1:1
+      ┌─ apis/pets/openapi.yaml:5:5
       │
-    1 │ apiVersion: gatewright.io/v1alpha1
-      │ ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ has no rule for it
+    5 │ get: { operationId: listPets, responses: { "200": { description: pets } } }
+      │ ^^^ listed here
       help: add a rule under `access`, or leave it: the gateway answers 403
 
     1 warning. Nothing was sent anywhere.
-    ");
+    "#);
     // It writes nothing over what is there.
     assert_eq!(machine.ends("shop", &init), 2);
 }
