@@ -381,11 +381,6 @@ impl Plan {
     pub fn has_errors(&self) -> bool {
         self.notes.iter().any(|note| note.severity == Weight::Error)
     }
-
-    pub fn has_drift(&self) -> bool {
-        let mut all = self.targets.iter().flat_map(|target| &target.differences);
-        all.any(|difference| difference.drift != crate::difference::Drift::None)
-    }
 }
 
 /// No chance is at hand here, so the digest takes its place.

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use gw_model::{api::Who, id::IdentityName, source::Origin, workspace::Identity};
+use gw_model::{api::Who, id::IdentityName, shape::nearest, source::Origin, workspace::Identity};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -76,10 +76,16 @@ impl Snapshot {
                 let place = &other.api().name;
                 let text =
                     format!("add {method} to the OpenAPI document of API {place}, and a rule");
+                answer.why = Some(format!("the path is listed, {method} is not"));
                 answer.cure = Some(text);
                 return answer;
             }
-            Routed::NoRoute => return Answer::of(Reason::NoRoute, None),
+            Routed::NoRoute => {
+                let mut answer = Answer::of(Reason::NoRoute, None);
+                answer.why = Some("no API lists this path".to_owned());
+                answer.cure = Some(self.listing(path));
+                return answer;
+            }
             Routed::Refused(refusal) => {
                 let mut answer = Answer::of(Reason::PathRefused, None);
                 answer.why = Some(refusal.to_string());
@@ -99,6 +105,15 @@ impl Snapshot {
                 (answer.candidates, answer.policies) = (candidates, policies);
                 answer
             }
+        }
+    }
+
+    /// What to do about a path that no API lists.
+    fn listing(&self, path: &str) -> String {
+        let add = "add the path to the OpenAPI document of an API, and a rule";
+        match nearest(path, self.operations().map(Operation::path)) {
+            Some(near) => format!("did you mean {near}? If not, {add}"),
+            None => add.to_owned(),
         }
     }
 
@@ -315,10 +330,7 @@ impl fmt::Display for Answer {
             status => format!(" ({status})"),
         };
         writeln!(f, "{said}  {}{status}", self.reason.code())?;
-        if let Some(Asked { api, operation, owner }) = &self.operation {
-            let owner = owner.as_ref().map(|owner| format!(" (owner {owner})")).unwrap_or_default();
-            writeln!(f, "  asked     call {api}/{operation}{owner}")?;
-        }
+        decision::write_asked(f, self.reason, self.operation.as_ref())?;
         if let Some(grant) = &self.grant {
             writeln!(f, "  granted   by {grant}")?;
         }

@@ -57,8 +57,6 @@ reasons! {
     HeadTooLarge = "head_too_large" 431 "Request head too large";
     /// The caller took too long.
     RequestTimeout = "request_timeout" 408 "Request took too long";
-    /// A host that this gateway does not answer for.
-    Misdirected = "misdirected" 421 "Wrong host";
 
     /// No API lists this path.
     NoRoute = "no_route" 404 "Not found";
@@ -95,10 +93,6 @@ reasons! {
     Limit = "limit" 429 "Too many requests";
     /// More bytes than `maxBody`.
     BodyTooLarge = "body_too_large" 413 "Body too large";
-    /// The body is of a kind that the operation does not take.
-    MediaTypeRefused = "media_type_refused" 415 "Unsupported media type";
-    /// The request is not what the OpenAPI document says.
-    InvalidRequest = "invalid_request" 400 "Invalid request";
 
     /// No connection to the upstream.
     UpstreamUnreachable = "upstream_unreachable" 502 "Backend cannot be reached";
@@ -309,10 +303,7 @@ impl fmt::Display for Record {
         let at = clock_text(self.at_ms);
         writeln!(f, "{outcome} {} {} → {status} · {environment} · {at}", self.method, self.path)?;
         self.write_who(f)?;
-        if let Some(Asked { api, operation, owner }) = &self.operation {
-            let owner = owner.as_ref().map(|owner| format!(" (owner {owner})")).unwrap_or_default();
-            writeln!(f, "  asked     call {api}/{operation}{owner}")?;
-        }
+        write_asked(f, self.reason, self.operation.as_ref())?;
         self.write_why(f)?;
         write_candidates(f, &self.candidates)?;
         if let Some(cure) = &self.cure {
@@ -333,7 +324,16 @@ impl Record {
 
     fn write_who(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.who.is_empty() {
-            writeln!(f, "  who       nobody signed in")?;
+            // Who calls is asked only where an operation answers.
+            let who = match self.reason {
+                Reason::RequestRefused
+                | Reason::PathRefused
+                | Reason::HeadTooLarge
+                | Reason::NoRoute
+                | Reason::MethodNotListed => "not looked at",
+                _ => "nobody signed in",
+            };
+            writeln!(f, "  who       {who}")?;
         }
         for Asker { identity, issuer, subject, expires_at, claims: _, cut: _ } in &self.who {
             write!(f, "  who       {subject} by identity \"{identity}\" ({issuer})")?;
@@ -369,6 +369,22 @@ impl Record {
         let detail = self.detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
         writeln!(f, "  blocked   {blocked}{detail}")?;
         write_policies(f, &self.policies)
+    }
+}
+
+/// The operation that was asked for; beside it where the path is listed and the method is not.
+pub(crate) fn write_asked(
+    f: &mut fmt::Formatter<'_>,
+    reason: Reason,
+    asked: Option<&Asked>,
+) -> fmt::Result {
+    let Some(Asked { api, operation, owner }) = asked else { return Ok(()) };
+    let owner = owner.as_ref().map(|owner| format!(" (owner {owner})")).unwrap_or_default();
+    match reason {
+        Reason::MethodNotListed => {
+            writeln!(f, "  beside    {api}/{operation}{owner}, which has the same path")
+        }
+        _ => writeln!(f, "  asked     call {api}/{operation}{owner}"),
     }
 }
 

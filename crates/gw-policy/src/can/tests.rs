@@ -25,10 +25,20 @@ fn one_call_is_answered_with_its_reason() {
     "#);
     insta::assert_snapshot!(ask("DELETE", "/orders/7", &bob(&[])), @r"
     NO  method_not_listed (404)
-      asked     call orders/getOrder (owner orders-team)
+      beside    orders/getOrder (owner orders-team), which has the same path
+      why       the path is listed, DELETE is not
       cure      add DELETE to the OpenAPI document of API orders, and a rule
     ");
-    assert_eq!(ask("GET", "/nothing", &bob(&[])).reason, Reason::NoRoute);
+    insta::assert_snapshot!(ask("GET", "/nothing", &bob(&[])), @r"
+    NO  no_route (404)
+      why       no API lists this path
+      cure      add the path to the OpenAPI document of an API, and a rule
+    ");
+    insta::assert_snapshot!(ask("GET", "/order", &bob(&[])), @r"
+    NO  no_route (404)
+      why       no API lists this path
+      cure      did you mean /orders? If not, add the path to the OpenAPI document of an API, and a rule
+    ");
     assert_eq!(ask("GET", "/orders//7", &bob(&[])).reason, Reason::PathRefused);
 }
 
