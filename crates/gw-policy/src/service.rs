@@ -88,7 +88,9 @@ impl Service {
             return Err(ServiceFault::Validate);
         }
         let Headers { request, response } = headers;
-        let assertion_header = assertion.as_ref().map(|assertion| parse_name(&assertion.header));
+        let assertion_header = assertion
+            .as_ref()
+            .map(|assertion| free_name(&assertion.header, header::is_reserved_for_assertion));
         Ok(Self {
             origin: Origin::parse(url).ok_or(ServiceFault::Url)?,
             auth: auth.as_ref().map(Auth::parse).transpose()?,
@@ -131,7 +133,7 @@ impl Auth {
     fn parse(declared: &UpstreamAuth) -> Result<Self, ServiceFault> {
         match declared.clone() {
             UpstreamAuth::Header { name, prefix, secret } => {
-                Ok(Self::Header { name: parse_name(&name)?, prefix, secret })
+                Ok(Self::Header { name: free_name(&name, header::is_reserved)?, prefix, secret })
             }
             UpstreamAuth::Basic { username, secret } => Ok(Self::Basic { username, secret }),
             UpstreamAuth::ClientCertificate { secret } => Ok(Self::Certificate { secret }),
@@ -171,10 +173,10 @@ impl Edits {
         for (name, value) in &declared.set {
             let parsed = HeaderValue::try_from(value.as_str());
             let parsed = parsed.map_err(|_| ServiceFault::HeaderValue(name.clone()))?;
-            edits.set.push((editable(name)?, parsed));
+            edits.set.push((free_name(name, header::is_reserved)?, parsed));
         }
         for name in &declared.remove {
-            edits.remove.push(editable(name)?);
+            edits.remove.push(free_name(name, header::is_reserved)?);
         }
         Ok(edits)
     }
@@ -193,13 +195,10 @@ fn parse_name(text: &str) -> Result<HeaderName, ServiceFault> {
     HeaderName::try_from(text).map_err(|_| ServiceFault::HeaderName(text.to_owned()))
 }
 
-/// A name that declarations may set or remove: not one that says who calls or where a body ends.
-fn editable(text: &str) -> Result<HeaderName, ServiceFault> {
+/// A name that declarations may choose: not one that says who calls or where a body ends.
+fn free_name(text: &str, is_reserved: fn(&str) -> bool) -> Result<HeaderName, ServiceFault> {
     let name = parse_name(text)?;
-    if header::is_reserved(text) {
-        return Err(ServiceFault::ReservedHeader(text.to_owned()));
-    }
-    Ok(name)
+    if is_reserved(text) { Err(ServiceFault::ReservedHeader(text.to_owned())) } else { Ok(name) }
 }
 
 impl fmt::Display for ServiceFault {
@@ -217,3 +216,6 @@ impl fmt::Display for ServiceFault {
 }
 
 impl std::error::Error for ServiceFault {}
+
+#[cfg(test)]
+mod tests;
