@@ -282,7 +282,9 @@ async fn an_issuer_that_stays_keeps_its_keys() {
 async fn an_issuer_that_goes_on_saying_it_has_no_keys_is_believed() {
     let stub = Stub::start(&[&Signer::es256("a")]);
     let quick = Duration::from_millis(5);
-    let timing = Timing { refresh: quick, spacing: quick, ..QUICK };
+    // Keys that are only old are not what this is about.
+    let stale = 10 * QUICK.nothing;
+    let timing = Timing { refresh: quick, spacing: quick, stale, ..QUICK };
     let issuer = start(&stub, timing);
     let held = first(&issuer).await;
     let finished = || issuer.shared.progress.borrow().started;
