@@ -13,6 +13,8 @@ mod bench;
 mod calls;
 #[path = "all/certificates.rs"]
 mod certificates;
+#[path = "all/credentials.rs"]
+mod credentials;
 #[path = "all/generations.rs"]
 mod generations;
 #[path = "all/identity_headers.rs"]

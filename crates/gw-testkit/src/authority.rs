@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
-    ServerConfig,
+    ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier,
     crypto::aws_lc_rs,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
 };
 use time::{OffsetDateTime, macros::datetime};
 
@@ -57,13 +58,47 @@ impl Authority {
         let Self(issuer) = other.as_ref().unwrap_or(self);
         let certificate = params.signed_by(&key, issuer).expect("a certificate is made");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider knows them")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key);
+        let config = server().with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate.der().clone()], key);
         Arc::new(config.expect("the key is the certificate's"))
     }
+
+    /// The same without a flaw, for a server that speaks to nobody whom `callers` does not vouch for.
+    pub(crate) fn guarded(&self, callers: &Self) -> Arc<ServerConfig> {
+        let (chain, key) = self.leaf("localhost");
+        let mut roots = RootCertStore::empty();
+        roots.add(callers.0.der().clone()).expect("it is an authority");
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let config = server().with_client_cert_verifier(verifier.build().expect("there is a root"));
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = config.with_single_cert(vec![chain.der().clone()], key);
+        Arc::new(config.expect("the key is the certificate's"))
+    }
+
+    /// A certificate with its key as one PEM text, as a secret holds it, and as DER.
+    pub fn holder(&self, name: &str) -> (String, Vec<u8>) {
+        let (certificate, key) = self.leaf(name);
+        (certificate.pem() + &key.serialize_pem(), certificate.der().to_vec())
+    }
+
+    /// The certificate that whoever trusts this authority is given, as PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn leaf(&self, name: &str) -> (Certificate, KeyPair) {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name is a name");
+        (params.not_before, params.not_after) = (LONG_AGO, FURTHER_AHEAD);
+        let key = KeyPair::generate().expect("a key is made");
+        (params.signed_by(&key, &self.0).expect("a certificate is made"), key)
+    }
+}
+
+fn server() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows them")
 }
 
 impl Default for Authority {

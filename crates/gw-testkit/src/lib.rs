@@ -11,6 +11,7 @@ pub mod clock;
 pub mod corpus;
 pub mod issuer;
 pub mod oidc_provider;
+pub mod secured;
 pub mod shared;
 pub mod signer;
 pub mod watch;
