@@ -178,10 +178,6 @@ codes! {
          the gateway compares paths: it begins with `/`, has no empty segment, no `.` or `..`, and \
          no encoded `/` or `\\`. A call in another form is refused, so such a path could never be \
          reached.";
-    SameListen = 1303 Error "two targets at one address",
-        "Both targets of the environment are served from this state, so on one machine, and only one \
-         process can listen at an address there (`0.0.0.0` is every address). The second gateway \
-         could never start. A target that names no address listens at `127.0.0.1:8080`.";
     PolicySyntax = 1303 Error "Cedar text that cannot be read",
         "A `.cedar` file or a `when` condition is not Cedar. Nothing is applied while a policy \
          cannot be read, because leaving it out could open a door.";
@@ -196,6 +192,10 @@ codes! {
          `principal.hasTag(\"groups\")` before `principal.getTag(\"groups\")`.";
     PolicyIdTwice = 1306 Error "two policies with one `@id`",
         "Decisions name the policy that refused. Two policies of one name could not be told apart.";
+    SameListen = 1307 Error "two targets at one address",
+        "Both targets of the environment are served from this state, so on one machine, and only one \
+         process can listen at an address there (`0.0.0.0` is every address). The second gateway \
+         could never start. A target that names no address listens at `127.0.0.1:8080`.";
 
     // GW14xx: what is allowed and worth a warning.
 
