@@ -126,15 +126,7 @@ impl Ui {
             self.to_stderr(&format!("{}\n", failure_json(failure)));
             return;
         }
-        let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
-        let mut text = format!("{RED}{BOLD}error{code}{RED:#}: {}\n", failure.message);
-        for note in &failure.notes {
-            text.push_str(&indented("  = ", note));
-        }
-        for help in &failure.help {
-            text.push_str(&indented("  help: ", help));
-        }
-        self.to_stderr(&text);
+        self.to_stderr(&failure_text(failure));
     }
 
     /// A sign in its colour.
@@ -217,6 +209,18 @@ fn indented(sign: &str, text: &str) -> String {
         all.push_str(&format!("{pad}{line}\n"));
     }
     all
+}
+
+pub(crate) fn failure_text(failure: &Failure) -> String {
+    let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
+    let mut text = format!("{RED}{BOLD}error{code}{RED:#}: {}\n", failure.message);
+    for note in &failure.notes {
+        text.push_str(&indented("  = ", note));
+    }
+    for help in &failure.help {
+        text.push_str(&indented("  help: ", help));
+    }
+    text
 }
 
 fn failure_json(failure: &Failure) -> String {

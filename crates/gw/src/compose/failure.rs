@@ -75,10 +75,14 @@ fn half_way(failure: Failure, step: ActName, reach: Reach, reason: &TargetError)
             "mend what it names in the declarations, then apply: that takes the place of this \
              change",
         ),
-        Class::Human | Class::Retry { .. } | Class::Wait => failure.help(reason.help()).help(AGAIN),
+        Class::Retry { .. } => failure.help(reason.help()),
+        Class::Human | Class::Wait => failure.help(reason.help()).help(AGAIN),
     };
     match reach {
         Reach::Former => failure.help("or give it up: `gatewright apply --abandon`"),
         Reach::New => failure.help(GO_BACK),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod again;
 mod changes;
+mod codes;
 mod dev;
 mod documents;
 mod examples;

@@ -26,7 +26,7 @@ fn forget(machine: &Machine) {
 }
 
 /// The second of two targets refuses change 2, whose state the first one has already.
-fn refused(machine: &Machine) -> super::machine::Gateway {
+pub(super) fn refused(machine: &Machine) -> super::machine::Gateway {
     let (_, held) = with_edge(machine);
     assert_eq!(machine.ends("shop", &["apply"]), 6);
     std::fs::write(machine.state().join("targets/dev/edge/last-served"), "99").expect("written");

@@ -1,0 +1,239 @@
+//! What is said about each code that no wrong declaration provokes: the whole text, with its notes and
+//! its ways out, in `tests/all/codes`. Together with the wrong declarations no code is without one.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use gw_model::code::Code;
+
+use super::{machine::Machine, ways_out::refused};
+
+/// One code, what leads to it in the demo, and the command that tells it.
+struct Case {
+    code: &'static str,
+    prepare: fn(&Machine) -> Kept,
+    ask: &'static [&'static str],
+}
+
+/// What has to be there until the command has ended: a gateway, a lock.
+type Kept = Option<Box<dyn Any>>;
+
+const CASES: [Case; 21] = [
+    Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
+    Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
+    Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
+    Case { code: "GW2003", prepare: with_revert, ask: &["plan"] },
+    Case { code: "GW2004", prepare: with_native, ask: &["plan"] },
+    Case { code: "GW2005", prepare: with_validation, ask: &["check"] },
+    Case { code: "GW2401", prepare: with_version, ask: &["plan"] },
+    Case { code: "GW3102", prepare: with_old_plan, ask: &["apply", "shown.plan"] },
+    Case { code: "GW3103", prepare: rolled_back, ask: &["apply"] },
+    Case { code: "GW3105", prepare: with_altered_plan, ask: &["apply", "shown.plan"] },
+    Case { code: "GW3106", prepare: half_way, ask: &["apply", "--abandon"] },
+    Case { code: "GW3107", prepare: without_apply, ask: &["apply"] },
+    Case { code: "GW3108", prepare: nothing, ask: &["rollback", "--to", "7", "--no-input"] },
+    Case { code: "GW3109", prepare: nothing, ask: &["apply", "p-0000"] },
+    Case { code: "GW3201", prepare: applied, ask: &["explain", "--last"] },
+    Case { code: "GW3203", prepare: half_way, ask: &["apply"] },
+    Case { code: "GW3206", prepare: with_broken_target, ask: &["plan"] },
+    Case { code: "GW3301", prepare: of_another, ask: &["plan", "--state", "../state"] },
+    Case {
+        code: "GW7001",
+        prepare: nothing,
+        ask: &["--server", "https://gatewright.example", "check"],
+    },
+    Case { code: "GW7102", prepare: locked, ask: &["apply"] },
+    Case { code: "GW7201", prepare: with_wrong_settings, ask: &["gateway"] },
+];
+
+/// The same for states that cannot be opened.
+const STATES: [(&str, fn(&mut Vec<u8>)); 2] = [
+    ("GW7101", |state| state.fill(b'?')),
+    // The version of the tables, in the head of the file.
+    ("GW7103", |state| state[60..64].copy_from_slice(&99_u32.to_be_bytes())),
+];
+
+fn golden(machine: &Machine, code: &str, (text, exit): (String, i32)) {
+    let id = fs::read_to_string(machine.folder.path("shop/.gatewright/id")).unwrap_or_default();
+    let text = if id.is_empty() { text } else { text.replace(id.trim(), "WORKSPACE") };
+    assert!(text.contains(code), "nothing is said of {code}: {text}");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(folder());
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(code, format!("{text}\nexit {exit}")));
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/codes")
+}
+
+#[test]
+fn every_code_of_a_command_is_told_in_whole() {
+    for Case { code, prepare, ask } in CASES {
+        let machine = Machine::with_shop();
+        let kept = prepare(&machine);
+        let told = machine.tells(ask);
+        drop(kept);
+        golden(&machine, code, told);
+    }
+}
+
+#[test]
+fn every_code_of_a_state_is_told_in_whole() {
+    for (code, spoil) in STATES {
+        let machine = Machine::with_shop();
+        assert_eq!(machine.ends("shop", &["apply"]), 6);
+        for left in ["state.db-wal", "state.db-shm"] {
+            drop(fs::remove_file(machine.state().join(left)));
+        }
+        let file = machine.state().join("state.db");
+        let mut state = fs::read(&file).expect("there is a state");
+        spoil(&mut state);
+        fs::write(&file, state).expect("it can be written");
+        golden(&machine, code, machine.tells(&["status"]));
+    }
+    let machine = Machine::with_shop();
+    let homeless = machine.program("shop", &["status"]).env_remove("HOME").output();
+    let Output { status, stderr, .. } = homeless.expect("the program can be started");
+    let text = machine.steady(&String::from_utf8(stderr).expect("output is text"));
+    golden(&machine, "GW7104", (text, status.code().expect("it ends by itself")));
+}
+
+/// The numbers are what people look up, so each is one code, and each has a text that is compared.
+#[test]
+fn every_code_has_a_golden_text() {
+    let mut by_number = BTreeMap::new();
+    for code in Code::ALL {
+        let former = by_number.insert(code.to_string(), code);
+        assert_eq!(former, None, "{code} is {former:?} and {code:?}");
+    }
+    let wrong = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gw-model/tests/all/wrong");
+    let mut told = BTreeSet::new();
+    for folder in [folder(), wrong] {
+        for entry in fs::read_dir(folder).expect("there is the folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "snap") {
+                let text = fs::read_to_string(&path).expect("it is text");
+                let codes = by_number.keys().filter(|code| text.contains(code.as_str()));
+                told.extend(codes.cloned());
+            }
+        }
+    }
+    let untold: Vec<_> = by_number.keys().filter(|code| !told.contains(*code)).collect();
+    assert!(untold.is_empty(), "no golden text names {untold:?}");
+}
+
+fn nothing(_: &Machine) -> Kept {
+    None
+}
+
+fn applied(machine: &Machine) -> Kept {
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    None
+}
+
+fn without_id(machine: &Machine) -> Kept {
+    fs::remove_file(machine.folder.path("shop/.gatewright/id")).expect("it can be removed");
+    None
+}
+
+fn with_validation(machine: &Machine) -> Kept {
+    machine.edit("  limits:", "  validate: enforce\n  limits:");
+    None
+}
+
+fn with_apim(machine: &Machine) -> Kept {
+    let listen = format!("builtin: {{ listen: {} }}", machine.listen());
+    let service = "/subscriptions/5f0c0f0e-0000-4000-8000-000000000001/resourceGroups/rg/providers/\
+                   Microsoft.ApiManagement/service/apim-acme";
+    machine.edit(&listen, &format!("apim: {{ service: {service} }}"));
+    let of_user = "- { actions: [view, plan, apply, rollback], identities: [local], deletes: true }";
+    machine.edit(of_user, "- { actions: [apply], identities: [pipeline] }");
+    let issuer = "http://localhost:7071, audiences: [shop] }";
+    let pipeline = "pipeline:\n      oidc: { issuer: http://localhost:7071, audiences: [changes] }";
+    machine.edit(issuer, &format!("{issuer}\n    {pipeline}"));
+    None
+}
+
+fn with_revert(machine: &Machine) -> Kept {
+    machine.edit("  changes:", "  drift: { then: revert }\n  changes:");
+    None
+}
+
+fn with_native(machine: &Machine) -> Kept {
+    machine.folder.write("shop/outbound.xml", "<outbound />\n");
+    machine.edit("  limits:", "  native: { apim: { outbound: { file: outbound.xml } } }\n  limits:");
+    None
+}
+
+fn with_version(machine: &Machine) -> Kept {
+    machine.edit("  limits:", "  version: { set: orders, name: v1 }\n  limits:");
+    None
+}
+
+fn with_old_plan(machine: &Machine) -> Kept {
+    assert_eq!(machine.ends("shop", &["plan", "--out", "shown.plan"]), 0);
+    machine.edit("100/1m", "50/1m");
+    None
+}
+
+fn with_altered_plan(machine: &Machine) -> Kept {
+    assert_eq!(machine.ends("shop", &["plan", "--out", "shown.plan"]), 0);
+    let text = machine.folder.read("shop/shown.plan");
+    assert!(text.contains("any demo may call"));
+    machine.folder.write("shop/shown.plan", &text.replace("any demo may call", "nobody may call"));
+    None
+}
+
+fn rolled_back(machine: &Machine) -> Kept {
+    applied(machine);
+    machine.edit("[orders-team]", "[orders-team, sales]");
+    applied(machine);
+    assert_eq!(machine.ends("shop", &["rollback", "--to", "1", "--no-input"]), 6);
+    None
+}
+
+/// One target serves the new state, and the other refuses it.
+fn half_way(machine: &Machine) -> Kept {
+    Some(Box::new(refused(machine)))
+}
+
+fn without_apply(machine: &Machine) -> Kept {
+    machine.edit("[view, plan, apply, rollback]", "[view, plan, rollback]");
+    None
+}
+
+fn with_broken_target(machine: &Machine) -> Kept {
+    applied(machine);
+    let file = machine.state().join("targets/dev/default/generations/000000000001.json");
+    fs::write(file, "{}").expect("it can be written");
+    None
+}
+
+fn of_another(machine: &Machine) -> Kept {
+    assert_eq!(machine.ends("shop", &["apply", "--state", "../state"]), 6);
+    fs::remove_file(machine.folder.path("shop/.gatewright/id")).expect("it can be removed");
+    assert_eq!(machine.ends("shop", &["init", "--id"]), 0);
+    None
+}
+
+fn locked(machine: &Machine) -> Kept {
+    applied(machine);
+    let file = File::options().write(true).open(machine.state().join("state.lock"));
+    let file = file.expect("there is a lock");
+    file.try_lock().expect("nobody else holds it");
+    Some(Box::new(file))
+}
+
+fn with_wrong_settings(machine: &Machine) -> Kept {
+    applied(machine);
+    let settings = machine.state().join("gatewright.toml");
+    fs::write(settings, "[gateway]\nthread = 4\n").expect("it can be written");
+    None
+}
