@@ -77,11 +77,27 @@ pub(crate) struct Failure {
     pub(crate) notes: Vec<String>,
     /// Ways out, the best first.
     pub(crate) help: Vec<String>,
+    pub(crate) fault: Fault,
+}
+
+/// Where it is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// In the files of the workspace, by saving them.
+    Declarations,
+    Elsewhere,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, code: None, message: message.into(), notes: vec![], help: vec![] }
+        Self {
+            exit,
+            code: None,
+            message: message.into(),
+            notes: vec![],
+            help: vec![],
+            fault: Fault::Elsewhere,
+        }
     }
 
     /// What the reader wrote is wrong.
@@ -92,6 +108,12 @@ impl Failure {
     #[must_use]
     pub(crate) fn coded(mut self, code: Code) -> Self {
         self.code = Some(code);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn in_declarations(mut self) -> Self {
+        self.fault = Fault::Declarations;
         self
     }
 

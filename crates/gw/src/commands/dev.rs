@@ -32,14 +32,15 @@ use super::{
 use crate::{
     compose::{self, GatewayStart, Purpose, Scene, State, SystemClock},
     config,
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, Fault},
     ui::Mark,
 };
 
 /// Runs gateway, demo issuer and demo backend on this machine, until it is stopped.
 ///
 /// Each saved state of the folder that is accepted becomes a change: applied, verified, recorded. A
-/// state that is not accepted changes nothing: what runs stays, and the error is shown. Every two
+/// state that is not accepted changes nothing: what runs stays, and the error is shown. A folder that
+/// is wrong from the start runs nothing until a save mends it. Every two
 /// seconds what the gateway serves is compared with what was written. SIGTERM ends it with 0, the
 /// keyboard (SIGINT) with 130.
 #[derive(Debug, Args)]
@@ -73,17 +74,21 @@ impl Dev {
     }
 
     async fn serve(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::open(context, Purpose::Change).await?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let demo = compose::demo_api(scene.workspace.folder.root());
-        let parts = Parts::start(&scene.desired, demo.as_ref(), &clock).await?;
-        let stopped = config::interrupted();
-        tokio::pin!(stopped);
-        let gateways = self.start_gateways(context, &scene)?;
+        let root = compose::root(&context.globals.workspace)?;
         // From here on nothing that is saved is missed.
-        let mut watch = Watch::start(scene.workspace.folder.root()).map_err(|error| {
+        let mut watch = Watch::start(&root).map_err(|error| {
             Failure::new(Exit::Failed, format!("the folder cannot be watched: {error}"))
         })?;
+        let stopped = config::interrupted();
+        tokio::pin!(stopped);
+        let scene = tokio::select! {
+            stop = &mut stopped => return Ok(Exit::stopped(stop)),
+            scene = first(context, &mut watch) => scene?,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let demo = compose::demo_api(&root);
+        let parts = Parts::start(&scene.desired, demo.as_ref(), &clock).await?;
+        let gateways = self.start_gateways(context, &scene)?;
         greet(Told(context.ui), &scene, &parts, &gateways);
         let standing = scene.state.standing();
         let mut session = Session::begin(context, scene).await;
@@ -153,6 +158,21 @@ impl Dev {
             gateways.push((target.clone(), gateway));
         }
         Ok(gateways)
+    }
+}
+
+/// The first state of the folder that can be read. What is wrong until then is shown, and mended by
+/// a save.
+async fn first(context: Context<'_>, watch: &mut Watch) -> Result<Scene, Failure> {
+    loop {
+        match Scene::open(context, Purpose::Change).await {
+            Err(failure) if failure.fault == Fault::Declarations => {
+                let words = "nothing runs yet: it starts with the first save that is right";
+                session::refused(context, &failure, words);
+                watch.saved().await;
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) struct Status {
 #[serde(rename_all = "camelCase")]
 struct Document {
     schema: &'static str,
-    workspace: String,
+    /// None where the folder says too little to know it.
+    workspace: Option<String>,
     environments: Vec<Environment>,
     /// Environments that are not declared any more and where something is still in force.
     undeclared: Vec<String>,
@@ -103,6 +104,8 @@ pub(super) struct Stale {
     refused: Refused,
 }
 
+const SCHEMA: &str = "gatewright.io/status/v1";
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -146,9 +149,8 @@ async fn document(context: Context<'_>) -> Result<Document, Failure> {
         Ok(scenes) => scenes,
         Err(failure) => {
             let secrets = Workspace::read(&context.globals.workspace)?.literal_secrets();
-            if secrets > 0 && context.ui.form == Form::Text {
-                // Nothing else can be said about such a folder, and this must be.
-                context.ui.line(&format!("  literal secrets  {secrets}"));
+            if secrets > 0 {
+                tell_secrets(context, secrets);
             }
             return Err(failure);
         }
@@ -160,12 +162,26 @@ async fn document(context: Context<'_>) -> Result<Document, Failure> {
     }
     let first = scenes.first();
     Ok(Document {
-        schema: "gatewright.io/status/v1",
-        workspace: first.map(|scene| scene.desired.workspace.to_string()).unwrap_or_default(),
+        schema: SCHEMA,
+        workspace: first.map(|scene| scene.desired.workspace.to_string()),
         environments,
         undeclared: undeclared.iter().map(ToString::to_string).collect(),
         literal_secrets: first.map(|scene| scene.workspace.literal_secrets()).unwrap_or_default(),
     })
+}
+
+/// Nothing else can be said about a folder of which nothing was ever applied, and this must be.
+fn tell_secrets(context: Context<'_>, literal_secrets: usize) {
+    match context.ui.form {
+        Form::Json => context.ui.json(&Document {
+            schema: SCHEMA,
+            workspace: None,
+            environments: vec![],
+            undeclared: vec![],
+            literal_secrets,
+        }),
+        Form::Text => context.ui.line(&format!("  literal secrets  {literal_secrets}")),
+    }
 }
 
 async fn look(scene: &Scene) -> Result<Environment, Failure> {
@@ -262,8 +278,9 @@ fn is_pending(plan: &Plan) -> bool {
 
 fn text(document: &Document) -> String {
     let mut text = String::new();
+    let workspace = document.workspace.as_deref().unwrap_or_default();
     for environment in &document.environments {
-        text.push_str(&format!("{} · {}\n", document.workspace, environment.environment));
+        text.push_str(&format!("{workspace} · {}\n", environment.environment));
         environment.tell(&mut text);
     }
     let mark = Ui::mark(Mark::Warning);

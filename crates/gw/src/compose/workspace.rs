@@ -25,6 +25,7 @@ use crate::{
     config,
     diagnostics::{self, Paint},
     exit::{Exit, Failure},
+    ui::Form,
 };
 
 #[derive(Debug)]
@@ -145,11 +146,21 @@ impl Workspace {
 
     /// Tells what is wrong, as `check` does.
     pub(crate) fn refuse(&self, context: Context<'_>, found: &[Diagnostic]) -> Failure {
-        let paint = if context.ui.coloured_talk() { Paint::Coloured } else { Paint::Plain };
-        for diagnostic in found {
-            context.ui.alarm(&diagnostics::one(diagnostic, &self.sources, paint));
+        match context.ui.form {
+            // The document of `check`, on a line of its own.
+            Form::Json => {
+                context.ui.alarm(&diagnostics::machine::json(found, &self.sources).to_string());
+            }
+            Form::Text => {
+                let paint = if context.ui.coloured_talk() { Paint::Coloured } else { Paint::Plain };
+                for diagnostic in found {
+                    context.ui.alarm(&diagnostics::one(diagnostic, &self.sources, paint));
+                }
+            }
         }
-        Failure::new(Exit::Wrong, "the declarations are wrong").note("nothing was changed")
+        Failure::new(Exit::Wrong, "the declarations are wrong")
+            .note("nothing was changed")
+            .in_declarations()
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     commands::{
         Context,
-        apply::{refused, superseded},
+        apply::{refused as not_done, superseded},
     },
     compose::{Purpose, Scene, State},
     exit::Failure,
@@ -85,7 +85,7 @@ impl Session {
         let local = self.scene.local();
         let mut planned = self.plan().await?;
         let former = local.make_way(&planned, &Silent).await;
-        match former.map_err(|error| refused(context, &planned, &error))? {
+        match former.map_err(|error| not_done(context, &planned, &error))? {
             Former::None => {}
             Former::Resumed(applied) => {
                 tell(Told(context.ui), &applied);
@@ -100,7 +100,7 @@ impl Session {
             Told(context.ui).tell(What::Planned, None, &render::first_line(&planned.plan));
         }
         let outcome = local.apply(&planned, &Silent).await;
-        match outcome.map_err(|error| refused(context, &planned, &error))? {
+        match outcome.map_err(|error| not_done(context, &planned, &error))? {
             ApplyResult::Nothing => {
                 let words = "nothing changes: this is in force and verified";
                 Told(context.ui).tell(What::Applied, None, words);
@@ -128,8 +128,12 @@ fn tell(told: Told<'_>, applied: &Applied) {
 }
 
 fn stays(context: Context<'_>, failure: &Failure) {
+    refused(context, failure, "the running configuration stays; save again to try again");
+}
+
+/// Tells what is wrong with a saved state, and what comes of that.
+pub(super) fn refused(context: Context<'_>, failure: &Failure, words: &str) {
     context.ui.failure(failure);
-    let words = "the running configuration stays; save again to try again";
     match context.ui.form {
         Form::Json => Told(context.ui).tell(What::Refused, None, words),
         Form::Text => context.ui.alarm(words),

@@ -90,6 +90,20 @@ fn a_foreign_program_in_the_place_of_a_part_is_told_by_its_port() {
 }
 
 #[test]
+fn a_folder_that_is_wrong_at_the_start_waits_for_the_save_that_mends_it() {
+    let machine = shop();
+    let (right, wrong) = ("limits:", "limitz:");
+    machine.edit(right, wrong);
+    let mut dev = Dev::start(&machine);
+    assert!(dev.wait_for("refused").contains("nothing runs yet"));
+    machine.edit(wrong, right);
+    assert_eq!(dev.wait_for("applied"), "change 1 applied and verified");
+    // What a save does not mend is no reason to wait.
+    fs::remove_file(machine.folder.path("shop/.gatewright/id")).expect("it is there");
+    assert_eq!(machine.ends("shop", &["dev"]), 2);
+}
+
+#[test]
 fn a_backend_of_ones_own_is_not_played() {
     let machine = shop();
     fs::remove_file(machine.folder.path("shop/.gatewright/demo")).expect("it is there");

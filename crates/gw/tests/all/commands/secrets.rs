@@ -1,5 +1,7 @@
 //! A value where a name belongs.
 
+use serde_json::Value;
+
 use super::machine::Machine;
 
 /// Every place of a declaration where somebody in a hurry would paste it.
@@ -38,6 +40,18 @@ fn a_pasted_secret_is_refused_counted_and_never_repeated() {
         let (told, _) = machine.tells(&["check"]);
         assert!(told.contains("gatewright.yaml:"), "{told}");
         assert!(machine.says(&["status"]).contains("literal secrets  1"), "{to}");
+        // For a program every line is a document, the count first.
+        let (told, code) = machine.tells(&["status", "--json"]);
+        let documents = told.lines().map(serde_json::from_str::<Value>);
+        let documents: Vec<Value> = documents.map(|it| it.expect("it is JSON")).collect();
+        let schemas: Vec<_> = documents.iter().filter_map(|it| it["schema"].as_str()).collect();
+        assert_eq!(code, 2);
+        assert_eq!(
+            schemas,
+            ["gatewright.io/status/v1", "gatewright.io/check/v1", "gatewright.io/failure/v1"]
+        );
+        assert_eq!(documents[0]["literalSecrets"], 1);
+        assert!(!told.contains(TAIL), "{told}");
         assert!(!machine.has_state());
     }
 }
