@@ -153,7 +153,11 @@ async fn find_plan(scene: &Scene, name: &str) -> Result<Plan, Failure> {
                 .help("make one: `gatewright plan`")
         })?,
     };
-    from_file(&bytes).map_err(|error| Failure::wrong(error.to_string()).coded(Code::PlanAltered))
+    from_file(&bytes).map_err(|error| {
+        Failure::wrong(error.to_string())
+            .coded(Code::PlanAltered)
+            .help("make a new one: `gatewright plan --out FILE`")
+    })
 }
 
 async fn abandon(context: Context<'_>, scene: &Scene, steps: &Steps<'_>) -> Result<Exit, Failure> {

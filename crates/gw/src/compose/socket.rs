@@ -1,6 +1,6 @@
 //! One question to the gateway of a folder: over its Unix socket, or to the log that it left.
 
-use std::{path::Path, time::Duration};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use bytes::Bytes;
 use gw_policy::{
@@ -56,8 +56,11 @@ async fn by_gateway(folder: &Path, id: &str) -> Result<Option<Record>, Failure> 
 }
 
 async fn ask(folder: &Path, path: &str) -> Result<(StatusCode, Bytes), String> {
-    let stream =
-        UnixStream::connect(folder.join(SOCKET)).await.map_err(|error| error.to_string())?;
+    let stream = UnixStream::connect(folder.join(SOCKET)).await;
+    let stream = stream.map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => "it does not run".to_owned(),
+        _ => error.to_string(),
+    })?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let connection = tokio::spawn(connection);
