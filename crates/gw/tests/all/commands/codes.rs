@@ -51,8 +51,11 @@ const CASES: [Case; 21] = [
     Case { code: "GW7201", prepare: with_wrong_settings, ask: &["gateway"] },
 ];
 
+/// What is done to the bytes of a state.
+type Spoil = fn(&mut Vec<u8>);
+
 /// The same for states that cannot be opened.
-const STATES: [(&str, fn(&mut Vec<u8>)); 2] = [
+const STATES: [(&str, Spoil); 2] = [
     ("GW7101", |state| state.fill(b'?')),
     // The version of the tables, in the head of the file.
     ("GW7103", |state| state[60..64].copy_from_slice(&99_u32.to_be_bytes())),
