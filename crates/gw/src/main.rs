@@ -15,6 +15,10 @@ use clap::{CommandFactory, Parser};
 
 use crate::{commands::Arguments, config::Surroundings, exit::Exit};
 
+/// Declarations are many small texts, and calls many small headers (decision 0015).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let surroundings = Surroundings::read();
     let arguments = match Arguments::try_parse() {

@@ -77,11 +77,16 @@ impl Folder {
         if self.paths.binary_search_by(|known| known.as_str().cmp(path)).is_err() {
             return Err(ReadError("there is no such file in the workspace".to_owned()));
         }
-        let real = self.root.join(path).canonicalize().map_err(say)?;
+        let mut real = self.root.join(path);
+        let mut about = fs::symlink_metadata(&real).map_err(say)?;
+        // The folders on the way were none but real ones when they were listed.
+        if about.is_symlink() {
+            real = real.canonicalize().map_err(say)?;
+            about = fs::metadata(&real).map_err(say)?;
+        }
         if !real.starts_with(&self.root) {
             return Err(ReadError("it is a link that leads out of the workspace".to_owned()));
         }
-        let about = fs::metadata(&real).map_err(say)?;
         if !about.is_file() {
             return Err(ReadError("it is not a file".to_owned()));
         }
