@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::{commands::Arguments, config::Surroundings, exit::Exit};
 
-/// Declarations are many small texts, and calls many small headers (decision 0015).
+/// Declarations are many small texts, and calls many small headers (decision 0014).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
