@@ -100,6 +100,13 @@ impl<'a> Unverified<'a> {
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
+
+    /// Whether the issuer says that it left this claim out, as some do where it would be too long.
+    pub fn leaves_out(&self, claim: &str) -> bool {
+        let elsewhere = self.claims.get("_claim_names").and_then(Value::object);
+        elsewhere.is_some_and(|names| names.has(claim))
+            || (claim == "groups" && self.claims.has("hasgroups"))
+    }
 }
 
 /// Who the token proves its bearer to be: one principal for each identity of the issuer that holds.

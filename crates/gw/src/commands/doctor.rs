@@ -1,5 +1,9 @@
 //! `gatewright doctor`.
 
+mod token;
+
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use gw_model::{clock::Clock, diagnostic::Severity, workspace::Identity};
 use gw_net::{
@@ -24,7 +28,12 @@ use crate::{
 /// Looks at the declarations, the issuers, the state folder, the gateways and the clock. Exits with
 /// 1 where something needs a repair.
 #[derive(Debug, Args)]
-pub(crate) struct Doctor {}
+pub(crate) struct Doctor {
+    /// A file with a bearer token, to test as a gateway would: its signature by the keys of its
+    /// issuer, and which rules it can never match. It is never repeated.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -40,16 +49,20 @@ struct Link {
     found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     repair: Option<String>,
+    /// What is worth knowing, and needs no repair.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 impl Link {
     fn good(name: &str, found: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), good: true, found: found.into(), repair: None }
+        let name = name.to_owned();
+        Self { name, good: true, found: found.into(), repair: None, notes: vec![] }
     }
 
     fn broken(name: &str, found: impl Into<String>, repair: impl Into<String>) -> Self {
-        let repair = Some(repair.into());
-        Self { name: name.to_owned(), good: false, found: found.into(), repair }
+        let (name, repair) = (name.to_owned(), Some(repair.into()));
+        Self { name, good: false, found: found.into(), repair, notes: vec![] }
     }
 }
 
@@ -60,7 +73,7 @@ impl Doctor {
         links.push(declarations(&workspace));
         if links.iter().all(|link| link.good) {
             match Scene::open(context, Purpose::Look).await {
-                Ok(scene) => examine(&scene, &mut links).await,
+                Ok(scene) => examine(&scene, self.token_file.as_deref(), &mut links).await?,
                 Err(failure) => links.push(Link::broken(
                     "state",
                     failure.message.clone(),
@@ -93,7 +106,11 @@ fn declarations(workspace: &Workspace) -> Link {
     }
 }
 
-async fn examine(scene: &Scene, links: &mut Vec<Link>) {
+async fn examine(
+    scene: &Scene,
+    token_file: Option<&Path>,
+    links: &mut Vec<Link>,
+) -> Result<(), Failure> {
     links.push(Link::good("state", scene.state.folder.display().to_string()));
     links.push(clock(scene).await);
     let loopback = LoopbackReach::from(&scene.desired.source);
@@ -103,6 +120,9 @@ async fn examine(scene: &Scene, links: &mut Vec<Link>) {
         if let Identity::Oidc(oidc) = identity {
             links.push(issuer(&client, name.as_str(), &oidc.issuer).await);
         }
+    }
+    if let Some(file) = token_file {
+        links.extend(token::test(&scene.desired, &client, file).await?);
     }
     for (name, driver) in &scene.drivers {
         let name = format!("target {name}");
@@ -118,6 +138,7 @@ async fn examine(scene: &Scene, links: &mut Vec<Link>) {
             Err(error) => Link::broken(&name, error.to_string(), error.help()),
         });
     }
+    Ok(())
 }
 
 /// The clock must not be behind what was written down already.
@@ -172,6 +193,9 @@ fn text(links: &[Link], repairs: usize) -> String {
     for link in links {
         let mark = Ui::mark(if link.good { Mark::Good } else { Mark::Bad });
         text.push_str(&format!("  {mark} {:<width$}  {}\n", link.name, link.found));
+        for note in &link.notes {
+            text.push_str(&format!("    {:<width$}  {note}\n", ""));
+        }
         if let Some(repair) = &link.repair {
             text.push_str(&format!("    {:<width$}  repair: {repair}\n", ""));
         }

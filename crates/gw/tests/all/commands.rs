@@ -4,6 +4,7 @@ mod again;
 mod changes;
 mod codes;
 mod dev;
+mod doctor;
 mod documents;
 mod examples;
 mod hook;

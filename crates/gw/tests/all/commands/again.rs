@@ -11,13 +11,13 @@ use super::machine::Machine;
     clippy::disallowed_methods,
     reason = "the program under test has the clock of the machine"
 )]
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
     i64::try_from(since.as_secs()).expect("a time")
 }
 
 /// The shop with an issuer that answers, and a token of bob in group sales.
-fn shop() -> (Machine, Issuer, String) {
+pub(super) fn shop() -> (Machine, Issuer, String) {
     let machine = Machine::with_shop();
     let signer = Signer::rs256("one");
     let issuer = Issuer::start(&[&signer]);
