@@ -21,7 +21,10 @@ use gw_plan::{
         Stamp, Step, TargetError,
     },
 };
-use gw_policy::{gateway::LISTEN, generation::SigningKey};
+use gw_policy::{
+    gateway::LISTEN,
+    generation::{SigningKey, desired_of},
+};
 use serde_json::Value;
 
 pub(crate) use self::capabilities::missing;
@@ -110,6 +113,10 @@ impl Driver for Builtin {
 
     fn lower(&self, desired: &Desired) -> Lowered {
         mapping::lower(desired, &self.place.target)
+    }
+
+    fn raise(&self, objects: &[Object]) -> Option<Desired> {
+        desired_of(&self.place.environment, &self.place.target, objects).ok()
     }
 
     fn canonical(&self, object: &Object) -> Value {

@@ -29,6 +29,10 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// The objects that make the target do what is declared. Pure.
     fn lower(&self, desired: &Desired) -> Lowered;
 
+    /// What must hold where a target serves these objects, as far as they say it: the way back from
+    /// `lower`. None: they do not say enough. Pure.
+    fn raise(&self, objects: &[Object]) -> Option<Desired>;
+
     /// The form in which two bodies are compared: what means the same becomes the same. Pure.
     fn canonical(&self, object: &Object) -> Value;
 

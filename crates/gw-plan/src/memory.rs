@@ -21,7 +21,7 @@ use crate::{
         Actor, Body, Driver, Lowered, Object, Observed, Order, Pending, Probe, Probed, Served,
         Step, TargetError,
     },
-    fixture::NOW,
+    fixture::{NOW, shop},
     plan::{InForce, Inputs, Planned, TargetInput, TargetScript, plan},
 };
 
@@ -108,6 +108,11 @@ impl Driver for Memory {
         };
         let objects = std::iter::once(settings).chain(desired.apis.iter().map(api)).collect();
         Lowered { objects, diagnostics: vec![] }
+    }
+    fn raise(&self, objects: &[Object]) -> Option<Desired> {
+        let apis = objects.iter().filter(|object| object.kind == "api");
+        let apis = apis.map(|it| (ApiName::parse(&it.name).unwrap(), it.body.read().unwrap()));
+        Some(Desired { apis: apis.collect(), ..shop() })
     }
     fn canonical(&self, object: &Object) -> Value {
         without_origins(object.body.value())

@@ -4,6 +4,7 @@
 //! as well, because a reviewer should not have to read objects to learn it.
 
 mod access;
+pub(crate) mod drift;
 mod limit;
 mod rules;
 mod settings;
@@ -41,7 +42,20 @@ pub struct Notice {
     /// Of something that is one thing before and another after.
     #[serde(default)]
     pub change: Option<Change>,
+    #[serde(default)]
+    pub cause: Cause,
     pub at: Option<Origin>,
+}
+
+/// Why something becomes different for callers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cause {
+    /// It is declared otherwise than it was.
+    #[default]
+    Declared,
+    /// Somebody else changed the target, and that is put back.
+    Drift,
 }
 
 /// Both sides in the words of the text.
@@ -189,8 +203,12 @@ impl Noticed {
             settings::compare(name, old, new, &mut noticed);
         }
         rules::compare(before, after, &mut noticed);
-        noticed.notices.sort_by(|one, other| one.rank().cmp(&other.rank()));
+        noticed.sort();
         noticed
+    }
+
+    pub(crate) fn sort(&mut self) {
+        self.notices.sort_by(|one, other| one.rank().cmp(&other.rank()));
     }
 
     pub(crate) fn push(
@@ -222,6 +240,7 @@ impl Noticed {
             who: None,
             text: text.into(),
             change: None,
+            cause: Cause::Declared,
             at: at.cloned(),
         });
     }

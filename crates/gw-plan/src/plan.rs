@@ -22,7 +22,7 @@ use gw_policy::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 pub use self::{
     effect::Effects,
@@ -32,7 +32,7 @@ use crate::{
     difference::{Action, Difference, compare},
     digest::Digest,
     driver::{Driver, Lowered, Object, Observed, Probe, Step},
-    notice::{AccessTable, Effect, Kept, Notice, Noticed},
+    notice::{self, AccessTable, Effect, Kept, Notice, Noticed},
 };
 
 /// Everything that a plan is made of.
@@ -202,10 +202,12 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
     let Inputs { workspace_id, source, declared, in_force, targets, only, asked, subject } = inputs;
     let before = in_force.as_ref().map(|in_force| in_force.desired);
     let desired = narrow(declared, before, only);
-    let mut noticed = Noticed::compare(before, &desired, asked.at.date());
+    let today = asked.at.date();
+    let mut noticed = Noticed::compare(before, &desired, today);
     let drivers: Vec<&dyn Driver> = targets.iter().map(|target| target.driver).collect();
     let (planned, parts): (Vec<TargetPlan>, Vec<TargetScript>) =
-        targets.into_iter().map(|target| target.plan(workspace_id, &desired, &mut noticed)).unzip();
+        targets.into_iter().map(|it| it.plan(workspace_id, &desired, today, &mut noticed)).unzip();
+    noticed.sort();
     noticed.count(&planned);
     let rules = before.unwrap_or(&desired);
     let effect = Effects::of(&desired, rules, parts.iter().zip(drivers));
@@ -268,6 +270,7 @@ impl TargetInput<'_> {
         self,
         workspace_id: &WorkspaceId,
         desired: &Desired,
+        today: Date,
         noticed: &mut Noticed,
     ) -> (TargetPlan, TargetScript) {
         let Self { target, driver, written, observed } = self;
@@ -282,6 +285,11 @@ impl TargetInput<'_> {
         if !desired.spec.targets.contains_key(target) && !written.is_empty() {
             let text = format!("target {target} is taken out: nothing is served there any more");
             noticed.push(Effect::Narrow, None, text, None);
+        }
+        if !written.is_empty() {
+            let live = &observed.objects;
+            let back = notice::drift::compare(driver, &differences, live, &wanted, today);
+            noticed.notices.extend(back);
         }
         let is_write = |it: &&Difference| it.action != Action::None;
         let writes = differences.iter().filter(is_write).count();

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 pub use self::{
     key::{KeyRefusal, PublicKey, SigningKey},
     object::{Body, Object, ObjectKey},
-    part::{GatewayPart, Part, PartRefusal, desired},
+    part::{GatewayPart, Part, PartRefusal, desired, desired_of},
 };
 
 /// Everything that one gateway serves, and where it comes from.

@@ -77,6 +77,10 @@ impl Driver for Gateway {
         Lowered::default()
     }
 
+    fn raise(&self, _: &[Object]) -> Option<Desired> {
+        None
+    }
+
     fn canonical(&self, object: &Object) -> Value {
         object.body.value()
     }

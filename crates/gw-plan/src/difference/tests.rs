@@ -18,6 +18,9 @@ impl Driver for Plain {
     fn lower(&self, _: &Desired) -> Lowered {
         Lowered::default()
     }
+    fn raise(&self, _: &[Object]) -> Option<Desired> {
+        None
+    }
     fn canonical(&self, object: &Object) -> Value {
         without_origins(object.body.value())
     }

@@ -46,7 +46,7 @@ fn target(target: &TargetPlan) -> Value {
 }
 
 fn caller(notice: &Notice) -> Value {
-    let Notice { effect, api, operation, who, text, change, at } = notice;
+    let Notice { effect, api, operation, who, text, change, cause, at } = notice;
     value!({
         "api": api,
         "operation": operation.as_ref().map(|operation| &operation.id),
@@ -56,6 +56,7 @@ fn caller(notice: &Notice) -> Value {
         "text": text,
         "before": change.as_ref().map(|change| &change.before),
         "after": change.as_ref().map(|change| &change.after),
+        "cause": cause,
         "source": at,
     })
 }

@@ -58,6 +58,32 @@ fn another_issuer_is_named_wherever_the_plan_is_read() {
     assert_eq!(caller["after"], "issuer https://evil.test");
 }
 
+/// Somebody changed the target by hand, and callers live with that: putting it back is told wherever
+/// the plan is read, beside what is declared otherwise.
+#[test]
+fn drift_that_goes_back_is_a_change_for_callers() {
+    let live = edited(|api| {
+        api.spec.limits = vec![limit("1000/1m", Per::Caller)];
+        api.spec.access.push(rule(17, &[Method::Post], staff(&["sales"])));
+        api.spec.upstream.url = "https://elsewhere.test".to_owned();
+        api.spec.headers.response.set.insert("X-Frame-Options".to_owned(), "ALLOW".to_owned());
+    });
+    let back = planned(Some(&shop()), &shop(), &holding(&live)).plan;
+    assert!(!back.is_empty());
+    insta::assert_snapshot!("drift_text", text(&back));
+    insta::assert_snapshot!("drift_markdown", markdown(&back));
+    let callers = &json(&back)["callers"];
+    insta::assert_snapshot!("drift_json", serde_json::to_string_pretty(callers).unwrap());
+    // What was allowed once and is put back needs no rule for what it does to callers.
+    let facts = &back.facts;
+    assert!(!facts.widens_access && !facts.narrows_access && !facts.loosens_limits);
+
+    let declared = edited(|api| api.spec.limits = vec![limit("60/1m", Per::Caller)]);
+    let both = text(&planned(Some(&shop()), &declared, &holding(&live)).plan);
+    assert!(both.contains("100/1m → 60/1m"), "{both}");
+    assert!(both.contains("1000/1m → 60/1m per caller · drift goes back"), "{both}");
+}
+
 #[test]
 fn a_first_plan_and_one_without_a_change() {
     insta::assert_snapshot!(

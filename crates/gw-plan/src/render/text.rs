@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::{
     difference::{Action, Difference, Drift, Leaf},
-    notice::{Notice, fold},
+    notice::{Cause, Effect, Notice, fold},
     plan::{Baseline, Decision, Note, Plan, TargetPlan, Weight},
 };
 
@@ -118,7 +118,7 @@ fn age(then: OffsetDateTime, now: OffsetDateTime) -> String {
 
 fn lines(plan: &Plan) -> Vec<Line> {
     let lines = fold(&plan.notices).into_iter().map(|(notice, operations)| {
-        let Notice { effect, api, operation: _, who: _, text, change: _, at } = notice;
+        let Notice { effect, api, operation: _, who: _, text, change: _, cause: _, at } = notice;
         let operations = match operations.as_slice() {
             [] => String::new(),
             [one] => format!("{} {}", one.method, one.path),
@@ -167,9 +167,15 @@ fn callers(out: &mut String, plan: &Plan) {
 
 fn losses(plan: &Plan) -> String {
     let kept = plan.kept;
+    // The facts are about what is declared. Whom drift let in, or made somebody else of, is told by
+    // its notices alone.
+    let goes_back = |notice: &Notice| {
+        let redefined = notice.effect == Effect::Widen && notice.change.is_some();
+        notice.cause == Cause::Drift && (notice.effect == Effect::Narrow || redefined)
+    };
     let loses = if plan.notices.is_empty() {
         "nothing"
-    } else if plan.facts.narrows_access {
+    } else if plan.facts.narrows_access || plan.notices.iter().any(goes_back) {
         "somebody loses access"
     } else {
         "nobody loses access"

@@ -8,7 +8,7 @@ use gw_model::{
         Builtin, DeletionMode, Deletions, Drift, DriftThen, EnvironmentSpec, HostPattern, Secrets,
         Target,
     },
-    id::{ApiName, IdentityName, WorkspaceName},
+    id::{ApiName, EnvironmentName, IdentityName, TargetName, WorkspaceName},
     scalar::Period,
     workspace::{Identity, Source},
 };
@@ -122,11 +122,20 @@ fn body<T: DeserializeOwned>(object: &Object) -> Result<T, String> {
 
 /// What must hold, as far as a gateway needs it: nothing about who may change it.
 pub fn desired(generation: &Generation) -> Result<Desired, PartRefusal> {
+    desired_of(&generation.environment, &generation.target, &generation.objects)
+}
+
+/// The same of objects that are in no generation, or not all in one.
+pub fn desired_of(
+    environment: &EnvironmentName,
+    target: &TargetName,
+    objects: &[Object],
+) -> Result<Desired, PartRefusal> {
     let mut gateways = vec![];
     let mut identities = BTreeMap::new();
     let mut policies = vec![];
     let mut apis = BTreeMap::new();
-    for object in &generation.objects {
+    for object in objects {
         match Part::parse(object)? {
             Part::Gateway(gateway) => gateways.push(gateway),
             Part::Identity { name, identity } => {
@@ -139,18 +148,18 @@ pub fn desired(generation: &Generation) -> Result<Desired, PartRefusal> {
         }
     }
     let found = gateways.len();
-    if generation.objects.is_empty() {
+    if objects.is_empty() {
         gateways.extend(GatewayPart::vacant());
     }
     let [gateway] =
         <[GatewayPart; 1]>::try_from(gateways).map_err(|_| PartRefusal::NotOneGateway { found })?;
     let GatewayPart { workspace, source, settings, egress, secrets } = gateway;
-    let targets = BTreeMap::from([(generation.target.clone(), Target::Builtin(settings))]);
+    let targets = BTreeMap::from([(target.clone(), Target::Builtin(settings))]);
     Ok(Desired {
         workspace,
         source,
         intake: Intake::default(),
-        environment: generation.environment.clone(),
+        environment: environment.clone(),
         spec: EnvironmentSpec {
             values: BTreeMap::new(),
             targets,

@@ -7,6 +7,7 @@ use gw_control::store::Outcome;
 use gw_model::id::ApiName;
 use gw_plan::{
     difference::{Action, Difference, Drift},
+    notice::Cause,
     plan::Plan,
 };
 use gw_policy::{gateway::Refused, generation::Part};
@@ -273,7 +274,8 @@ impl Standing {
 /// Whether the declarations ask for something else than what was written last.
 fn is_pending(plan: &Plan) -> bool {
     let mut differences = plan.targets.iter().flat_map(|target| &target.differences);
-    !plan.notices.is_empty() || differences.any(|it| it.pending)
+    let declared = plan.notices.iter().any(|notice| notice.cause == Cause::Declared);
+    declared || differences.any(|it| it.pending)
 }
 
 fn text(document: &Document) -> String {

@@ -1,5 +1,7 @@
 //! Changes as a terminal shows them, with the gateway that serves them.
 
+use serde_json::Value;
+
 use super::machine::Machine;
 
 #[test]
@@ -208,4 +210,29 @@ fn where_no_gateway_runs_nothing_is_called_verified() {
     let _gateway = machine.gateway();
     assert_eq!(machine.ends("shop", &["apply"]), 0);
     assert!(machine.says(&["status"]).contains("change 1, verified"));
+}
+
+/// Callers lived with what somebody changed by hand, so they notice when it is put back.
+#[test]
+fn drift_that_goes_back_is_a_change_for_callers() {
+    let machine = Machine::with_shop();
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    assert_eq!(machine.ends("shop", &["dev", "break"]), 0);
+    let (told, code) = machine.tells(&["plan"]);
+    assert_eq!(code, 0, "{told}");
+    let back = "1000/1m → 100/1m per caller · drift goes back";
+    assert!(told.contains(back), "{told}");
+    let (told, _) = machine.tells(&["plan", "--format", "markdown"]);
+    assert!(told.contains(back), "{told}");
+    let plan: Value = serde_json::from_str(&machine.says(&["plan", "--json"])).expect("JSON");
+    assert_eq!(plan["callers"][0]["cause"], "drift");
+    // It is nothing that the folder says.
+    let (told, _) = machine.tells(&["status"]);
+    assert!(told.contains("1 object: gatewright drift tells which"), "{told}");
+    assert!(!told.contains("the folder says something else"), "{told}");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains(back), "{told}");
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 0);
 }
