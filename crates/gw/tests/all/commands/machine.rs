@@ -1,7 +1,7 @@
 //! A machine of its own for one test: an empty home, a demo workspace, perhaps a running gateway.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::PathBuf,
@@ -31,6 +31,8 @@ pub(super) struct Machine {
 pub(super) struct Gateway {
     process: Child,
     address: SocketAddr,
+    /// Where it listens at the address of every gateway that has nothing to serve.
+    _turn: Option<File>,
 }
 
 /// `gatewright dev`, stopped when the test ends.
@@ -128,9 +130,21 @@ impl Machine {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("the gateway speaks");
         let address = line.trim().rsplit("http://").next().and_then(|it| it.parse().ok());
-        let address =
-            address.unwrap_or_else(|| panic!("the gateway says where it listens: {line}"));
-        Gateway { process, address }
+        let Some(address) = address else {
+            let mut why = String::new();
+            let stderr = process.stderr.as_mut().expect("standard error is piped");
+            stderr.read_to_string(&mut why).expect("it is text");
+            panic!("the gateway does not say where it listens: {line}{why}");
+        };
+        Gateway { process, address, _turn: None }
+    }
+
+    /// The same, of a gateway that serves nothing, so that it listens where all of them do.
+    pub(super) fn gateway_of_nothing(&self, at: &str, arguments: &[&str]) -> Gateway {
+        let turn = default_address();
+        let mut gateway = self.gateway_with(at, arguments);
+        gateway._turn = Some(turn);
+        gateway
     }
 
     /// Runs `dev` until the test ends, with that state folder and beside it this variable; what the
@@ -220,6 +234,14 @@ impl Gateway {
         signal(name, &self.process);
         self.process.wait().expect("it ends").code()
     }
+}
+
+/// The turn at 127.0.0.1:8080: until it is dropped no other test of this machine listens there.
+fn default_address() -> File {
+    let turn = File::create(std::env::temp_dir().join("gatewright-test-8080.lock"));
+    let turn = turn.expect("a file can be made");
+    turn.lock().expect("it can be locked");
+    turn
 }
 
 /// Sends a signal by its name.

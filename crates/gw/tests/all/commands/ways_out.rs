@@ -31,7 +31,7 @@ pub(super) fn refused(machine: &Machine) -> super::machine::Gateway {
     assert_eq!(machine.ends("shop", &["apply"]), 6);
     std::fs::write(machine.state().join("targets/dev/edge/last-served"), "99").expect("written");
     drop(held);
-    let gateway = machine.gateway_with("shop", &["--target", "edge"]);
+    let gateway = machine.gateway_of_nothing("shop", &["--target", "edge"]);
     machine.edit("100/1m", "60/1m");
     let (told, code) = machine.tells(&["apply"]);
     assert_eq!(code, 5, "{told}");
