@@ -89,15 +89,18 @@ impl Steward {
     /// Serves what was found, and says what was refused.
     pub(crate) async fn serve(&mut self, found: Found) {
         let Found { serving, refused } = found;
-        if let Some(serving) = serving {
+        if let Some(serving) = &serving {
             serving.refresh(&self.trust).await;
             self.generations.memory.keep(serving.generation.number);
-            self.swap(serving);
         }
         if refused.is_some() {
             self.shared.metrics.not_loaded.add(1);
         }
+        // Said before the swap: whoever sees the new generation sees what is true of it.
         *self.shared.refused.lock() = refused;
+        if let Some(serving) = serving {
+            self.swap(serving);
+        }
     }
 
     fn swap(&mut self, serving: Serving) {
