@@ -1,10 +1,17 @@
 //! `gatewright explain`.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use clap::Args;
 use gw_control::store::{Change, StepRecord, StepState};
-use gw_model::{code::Code, diagnostic::Severity};
+use gw_model::{clock::Clock, code::Code, diagnostic::Severity};
 use gw_plan::{plan::from_file, render};
-use gw_policy::decision::{DecisionId, Record};
+use gw_policy::{
+    can::Question,
+    decision::{DecisionId, Reason, Record},
+    principal::Caller,
+    snapshot::Snapshot,
+};
 use gw_proxy::Wanted;
 use serde::Serialize;
 
@@ -14,7 +21,7 @@ use super::{
     told::Told,
 };
 use crate::{
-    compose::{Purpose, Scene, State, Workspace, decision, store_failure},
+    compose::{Purpose, Scene, State, SystemClock, Workspace, decision, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
     words::{clock_text, outcome},
@@ -124,7 +131,10 @@ fn explain_code(context: Context<'_>, code: Code) {
 async fn explain_decision(context: Context<'_>, wanted: &Wanted) -> Result<Exit, Failure> {
     let workspace = Workspace::read(&context.globals.workspace)?;
     let state = State::locate(context, workspace.folder.root())?;
-    let record = find_decision(context, &state, wanted).await?;
+    let mut record = find_decision(context, &state, wanted).await?;
+    if record.cure.is_none() {
+        record.cure = listing(&workspace, &record);
+    }
     match context.ui.form {
         Form::Json => {
             let schema = "gatewright.io/decision/v1";
@@ -136,6 +146,31 @@ async fn explain_decision(context: Context<'_>, wanted: &Wanted) -> Result<Exit,
         }
     }
     Ok(Exit::Done)
+}
+
+/// What to do about a call that nothing listed, by the files as they are now: a gateway does not look
+/// for what was meant while it is called.
+fn listing(workspace: &Workspace, record: &Record) -> Option<String> {
+    let is_unlisted = |reason| matches!(reason, Reason::NoRoute | Reason::MethodNotListed);
+    if !is_unlisted(record.reason) {
+        return None;
+    }
+    let desired = workspace.faultless()?.desired(&record.environment).ok()?;
+    let snapshot = Snapshot::compile(&desired, &record.target).ok()?;
+    let answer = snapshot.can(&Question {
+        caller: &Caller::default(),
+        method: &record.method,
+        host: &record.host,
+        path: &record.path,
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        now: SystemClock.now(),
+    });
+    if is_unlisted(answer.reason) {
+        return answer.cure;
+    }
+    answer
+        .operation
+        .map(|_| "the files list it now: gatewright plan shows what else they say".into())
 }
 
 /// Asks every built-in gateway of the environment, or of all where none was named: ids are random,

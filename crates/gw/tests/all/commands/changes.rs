@@ -212,6 +212,34 @@ fn where_no_gateway_runs_nothing_is_called_verified() {
     assert!(machine.says(&["status"]).contains("change 1, verified"));
 }
 
+#[test]
+fn a_path_that_nothing_lists_is_explained_by_the_nearest_one() {
+    let machine = Machine::with_shop();
+    let gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let explain = |method: &str, path: &str| {
+        let reply = gateway.call(method, path);
+        assert_eq!(reply.status, 404);
+        let id = reply.header("gatewright-decision").expect("a refusal has an id").to_owned();
+        machine.tells(&["explain", &id]).0
+    };
+    insta::assert_snapshot!(explain("GET", "/order"), @r"
+    NOT FOUND GET /order → 404 · dev · DATE TIME
+      who not looked at
+      blocked no API lists this path
+      cure did you mean /orders? If not, add the path to the OpenAPI document of an API, and a rule
+    judge it again: gatewright can --decision d-ID
+    ");
+    insta::assert_snapshot!(explain("DELETE", "/orders"), @r"
+    NOT FOUND DELETE /orders → 404 · dev · DATE TIME
+      who not looked at
+      beside orders/listOrders, which has the same path
+      blocked the path is listed, this method is not
+      cure add DELETE to the OpenAPI document of API orders, and a rule
+    judge it again: gatewright can --decision d-ID
+    ");
+}
+
 /// Callers lived with what somebody changed by hand, so they notice when it is put back.
 #[test]
 fn drift_that_goes_back_is_a_change_for_callers() {
