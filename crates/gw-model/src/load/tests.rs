@@ -304,7 +304,7 @@ fn secrets_go_where_they_may() {
     ");
 }
 
-/// Shows S0.13: part (settings of a process are read elsewhere)
+/// Shows S0.13: holds
 #[test]
 fn a_secret_is_refused_with_its_line_and_never_repeated() {
     let key = ["AKIA", "Z7Q2M5N8P1R4T6VX"].concat();

@@ -2,11 +2,14 @@ use gw_model::scalar::Method;
 use time::macros::date;
 
 use super::*;
-use crate::sample::{
-    IP, NOW, ORDERS, api, at, bob, caller, claims, compile, desired, identity, operation, orders,
-    orders_access, principal, rule, staff, with_policy,
+use crate::{
+    decision::Reason,
+    denial::Candidate,
+    sample::{
+        IP, NOW, ORDERS, api, at, bob, caller, claims, compile, desired, identity, operation,
+        orders, orders_access, principal, rule, staff, with_policy,
+    },
 };
-use crate::{decision::Reason, denial::Candidate};
 
 fn denied(desired: &gw_model::desired::Desired, id: &str, caller: &Caller) -> Denial {
     let snapshot = compile(desired);
