@@ -9,13 +9,14 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use gw_policy::decision::DecisionId;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
-use crate::settings::AccessLog;
+use crate::{settings::AccessLog, wire::body::Tally};
 
 /// The end that many threads hold.
 #[derive(Clone, Debug)]
@@ -86,6 +87,43 @@ impl Lines {
     pub(crate) fn stop(&self) {
         // A writer that is gone needs no telling.
         let _gone = self.queue.send(None);
+    }
+}
+
+/// Writes the line of a call when its last byte is gone, or the caller is.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    lines: Lines,
+    started: Instant,
+    line: Option<Line>,
+}
+
+impl Ending {
+    pub(crate) fn new(lines: &Lines, started: Instant, line: Line) -> Self {
+        Self { lines: lines.clone(), started, line: Some(line) }
+    }
+}
+
+impl Tally for Ending {
+    fn add(&mut self, bytes: usize) {
+        if let Some(line) = &mut self.line {
+            line.bytes += u64::try_from(bytes).unwrap_or_default();
+        }
+    }
+
+    fn complete(&mut self) {
+        if let Some(line) = &mut self.line {
+            line.complete = true;
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(mut line) = self.line.take() {
+            line.took_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.lines.keep(line);
+        }
     }
 }
 

@@ -12,14 +12,19 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gw_policy::principal::Principal;
-use http::header::HeaderValue;
+use http::{
+    Response,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+};
 use serde::Serialize;
 use serde_json::json;
+
+use crate::wire::body::ResponseBody;
 
 /// Where backends find the public key.
 pub(crate) const JWKS_PATH: &str = "/.well-known/gatewright/jwks.json";
 /// A backend may keep the keys for this long.
-pub(crate) const JWKS_SECONDS: u32 = 300;
+const JWKS_SECONDS: u32 = 300;
 /// How long a token is good: the call that it came with, and clocks that differ.
 const GOOD_SECONDS: i64 = 60;
 
@@ -91,8 +96,15 @@ impl Signer {
         })
     }
 
-    pub(crate) fn jwks(&self) -> &str {
-        &self.jwks
+    /// The answer to a backend that fetches the key.
+    pub(crate) fn answer(&self) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::whole(self.jwks.clone()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+        if let Ok(age) = HeaderValue::try_from(format!("public, max-age={JWKS_SECONDS}")) {
+            headers.insert(CACHE_CONTROL, age);
+        }
+        response
     }
 
     /// What a backend learns: which identity, whose subject, with which claims, by which decision.

@@ -7,6 +7,7 @@
 mod access_log;
 mod admin;
 mod assertion;
+mod call;
 mod certificate;
 mod credential;
 #[cfg(any(test, fuzzing))]

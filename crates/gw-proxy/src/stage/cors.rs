@@ -3,13 +3,15 @@
 use gw_model::api::Cors;
 use gw_policy::service::CorsHeaders;
 use http::{
-    HeaderMap,
+    HeaderMap, Response, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
         ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
     },
 };
+
+use crate::wire::body::ResponseBody;
 
 /// One API's `cors`, with everything written out that answers need.
 #[derive(Debug)]
@@ -57,21 +59,20 @@ impl CorsPolicy {
         }
     }
 
-    /// What a preflight is told beside that.
-    pub(crate) fn announce(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
-        if !origin.is_some_and(|origin| self.admits(origin)) {
-            return;
+    /// The answer to a preflight, beside what [`Self::allow`] adds to every answer.
+    pub(crate) fn announce(&self, origin: Option<&HeaderValue>) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        if origin.is_some_and(|origin| self.admits(origin)) {
+            let told = [
+                (ACCESS_CONTROL_ALLOW_METHODS, Some(&self.methods)),
+                (ACCESS_CONTROL_ALLOW_HEADERS, self.headers.as_ref()),
+                (ACCESS_CONTROL_MAX_AGE, self.max_age.as_ref()),
+            ];
+            let told = told.into_iter().filter_map(|(name, value)| Some((name, value?.clone())));
+            response.headers_mut().extend(told);
         }
-        let told = [
-            (ACCESS_CONTROL_ALLOW_METHODS, Some(&self.methods)),
-            (ACCESS_CONTROL_ALLOW_HEADERS, self.headers.as_ref()),
-            (ACCESS_CONTROL_MAX_AGE, self.max_age.as_ref()),
-        ];
-        for (name, value) in told {
-            if let Some(value) = value {
-                answer.insert(name, value.clone());
-            }
-        }
+        response
     }
 
     fn admits(&self, origin: &HeaderValue) -> bool {
