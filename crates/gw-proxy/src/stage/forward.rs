@@ -9,7 +9,7 @@ use gw_policy::{
     snapshot::{Api, Found},
 };
 use http::{
-    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, Method, Request, Response, StatusCode, Uri, Version,
     header::{
         AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
         UPGRADE,
@@ -178,6 +178,8 @@ impl Outgoing<'_> {
             return Err(Refusal::UpstreamInvalid("it changed protocols without being asked"));
         }
         let (mut parts, incoming) = response.into_parts();
+        // The version is one of a connection: the caller's is not that of the upstream.
+        parts.version = Version::HTTP_11;
         drop_hop(&mut parts.headers);
         // Only the gateway says which decision this is.
         parts.headers.remove(DECISION);

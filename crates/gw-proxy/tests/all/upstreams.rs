@@ -210,3 +210,31 @@ fn a_call_is_sent_again_once_at_most() {
     assert_eq!(gateway.call("POST", "/open", &[]).status, 502);
     assert_eq!(seen.load(SeqCst), 3, "what may have had an effect is not sent again");
 }
+
+#[test]
+fn a_caller_is_answered_in_the_version_of_its_own_connection() {
+    let bench = Bench::new();
+    let url = upstream(|stream, _, _| {
+        let _sent = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nold");
+        let _closed = stream.shutdown(std::net::Shutdown::Both);
+        false
+    });
+    let gateway = on_one_thread(&bench, url);
+    let mut caller = TcpStream::connect(gateway.gateway.address()).expect("it accepts");
+    // Twice, because what was kept open is used again.
+    for _ in 0..2 {
+        caller.write_all(b"GET /open HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
+        let lines = BufReader::new(&caller).lines().map(|line| line.expect("an answer"));
+        let mut told: Vec<String> = vec![];
+        for line in lines {
+            let ended = line == "0";
+            told.push(line);
+            if ended {
+                break;
+            }
+        }
+        assert_eq!(told.first().map(String::as_str), Some("HTTP/1.1 200 OK"), "{told:?}");
+        assert!(told.iter().all(|line| line != "connection: close"), "{told:?}");
+        assert!(told.contains(&"old".to_owned()), "{told:?}");
+    }
+}
