@@ -1,10 +1,13 @@
 //! `gatewright status`.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use clap::Args;
 use gw_control::store::Outcome;
-use gw_model::id::ApiName;
+use gw_model::{
+    desired::{Api as Meant, Desired},
+    id::ApiName,
+};
 use gw_plan::{
     difference::{Action, Difference, Drift},
     notice::Cause,
@@ -94,6 +97,8 @@ enum Standing {
     /// The folder says something else than what is in force.
     Pending,
     NotApplied,
+    /// It is in force, and the folder does not declare it any more.
+    Undeclared,
 }
 
 /// A gateway that serves something older than it was given.
@@ -191,13 +196,15 @@ async fn look(scene: &Scene) -> Result<Environment, Failure> {
     let half_way = scene.store.under_way(&scene.environment).await.map_err(broken)?;
     let plan = drift::look(scene).await?;
     let outcome = in_force.as_ref().map(|change| change.outcome);
-    let api = |(name, api): (&ApiName, &gw_model::desired::Api)| Api {
-        name: name.to_string(),
-        owner: api.spec.owner.clone(),
-        operations: api.operations.len(),
-        rules: api.spec.access.len(),
-        standing: Standing::of(name, &plan, outcome),
-    };
+    let apis = scene.desired.apis.iter();
+    let mut apis: Vec<Api> =
+        apis.map(|(name, api)| Api::of(name, api, Standing::of(name, &plan, outcome))).collect();
+    let left = left(&plan);
+    if !left.is_empty()
+        && let Some(former) = scene.former().await?
+    {
+        apis.extend(undeclared_apis(&former, &left));
+    }
     Ok(Environment {
         environment: scene.environment.to_string(),
         change: in_force.as_ref().map(|change| change.number),
@@ -206,12 +213,25 @@ async fn look(scene: &Scene) -> Result<Environment, Failure> {
         half_way: half_way.map(|change| change.number),
         pending: is_pending(&plan),
         folder_has_errors: scene.basis == Basis::InForce,
-        apis: scene.desired.apis.iter().map(api).collect(),
+        apis,
         drifted: drift::of(scene, &plan).await?,
         not_running: scene.unserved().await,
         refused: refused(scene).await,
         held: scene.held(&plan).await?,
     })
+}
+
+/// The APIs that a target holds and an apply would take out.
+fn left(plan: &Plan) -> BTreeSet<&str> {
+    let differences = plan.targets.iter().flat_map(|target| &target.differences);
+    let gone = |it: &&Difference| it.key.kind == Part::API && it.declared.is_none() && it.is_live();
+    differences.filter(gone).map(|it| it.key.name.as_str()).collect()
+}
+
+/// What was applied of them. What somebody else added there is drift and was never applied.
+fn undeclared_apis(former: &Desired, left: &BTreeSet<&str>) -> Vec<Api> {
+    let apis = former.apis.iter().filter(|(name, _)| left.contains(name.as_str()));
+    apis.map(|(name, api)| Api::of(name, api, Standing::Undeclared)).collect()
 }
 
 /// What each running gateway was given and does not serve.
@@ -236,6 +256,18 @@ impl fmt::Display for Stale {
         match serving {
             Some(number) => write!(f, "it serves generation {number}"),
             None => f.write_str("every call is refused"),
+        }
+    }
+}
+
+impl Api {
+    fn of(name: &ApiName, api: &Meant, standing: Standing) -> Self {
+        Self {
+            name: name.to_string(),
+            owner: api.spec.owner.clone(),
+            operations: api.operations.len(),
+            rules: api.spec.access.len(),
+            standing,
         }
     }
 }
@@ -267,6 +299,7 @@ impl Standing {
             Self::Drifted => "drifted",
             Self::Pending => "the folder differs",
             Self::NotApplied => "not applied",
+            Self::Undeclared => "not declared any more, still in force",
         }
     }
 }

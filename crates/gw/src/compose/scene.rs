@@ -163,6 +163,11 @@ impl Scene {
         places
     }
 
+    /// What is in force, whatever the folder says.
+    pub(crate) async fn former(&self) -> Result<Option<Arc<Desired>>, Failure> {
+        Ok(stored(&self.store, &self.environment).await?.map(|(desired, _)| desired))
+    }
+
     /// From now on nobody else changes this state.
     pub(crate) fn lock(&self) -> Result<StateLock, Failure> {
         StateLock::take(&self.state.folder).map_err(|error| {

@@ -137,3 +137,36 @@ fn a_demo_is_not_written_into_a_workspace() {
         serde_json::from_str(&machine.says(&["init", "--id", "--json"])).expect("it prints JSON");
     assert_eq!(again["wrote"], serde_json::json!([]));
 }
+
+#[test]
+fn what_is_served_and_not_declared_any_more_is_told() {
+    let machine = Machine::with_shop();
+    let whole = machine.folder.read("shop/gatewright.yaml");
+    let api = whole.split("---\n").find(|part| part.contains("kind: Api")).expect("it has one");
+    machine.folder.write(
+        "shop/gatewright.yaml",
+        &format!(
+            "{whole}---\n{}",
+            api.replace("name: orders", "name: extra")
+                .replace("  openapi: {", "  listen: { path: /extra }\n  openapi: {",)
+        ),
+    );
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    machine.folder.write("shop/gatewright.yaml", &whole);
+    let told = machine.says(&["status"]);
+    let line = told.lines().find(|line| line.trim_start().starts_with("extra")).unwrap_or_default();
+    assert!(line.contains("not declared any more, still in force"), "{told}");
+    let document: serde_json::Value =
+        serde_json::from_str(&machine.says(&["status", "--json"])).expect("it is JSON");
+    let apis = document["environments"][0]["apis"].as_array().expect("a list");
+    let standing = |name: &str| {
+        let api = apis.iter().find(|api| api["name"] == name);
+        api.map(|api| api["standing"].clone()).unwrap_or_default()
+    };
+    assert_eq!(
+        (standing("orders"), standing("extra")),
+        ("notVerified".into(), "undeclared".into())
+    );
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    assert!(!machine.says(&["status"]).contains("extra"));
+}
