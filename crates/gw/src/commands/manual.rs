@@ -20,8 +20,8 @@ same.
 | 0 | done, or nothing to do; a command that runs until it is stopped was ended by SIGTERM |
 | 1 | failed for an unforeseen reason |
 | 2 | declarations or arguments are wrong |
-| 3 | denied by a rule |
-| 4 | differences exist (`plan --exit-code`, `drift --exit-code`), or a plan would no longer do what it showed |
+| 3 | denied by a rule; of `plan --exit-code`: what would be done may not be done yet |
+| 4 | differences exist (`plan --exit-code`: ones that may be applied; `drift --exit-code`), or a plan would no longer do what it showed |
 | 5 | stopped half way; what happened is recorded; running it again continues |
 | 6 | a target, a store or another party could not be reached |
 | 130 | interrupted at the keyboard |

@@ -25,7 +25,7 @@ pub(crate) struct Plan {
     /// Only this API; may be given several times. Everything else stays as it is in force.
     #[arg(long, value_name = "API", value_parser = api)]
     only: Vec<ApiName>,
-    /// Exits with 4 where there is anything to do.
+    /// Exits with 4 where there is anything to do that may be done, with 3 where it may not.
     #[arg(long)]
     exit_code: bool,
     /// Also writes the plan to a file, for `gatewright apply FILE`.
@@ -86,7 +86,8 @@ impl Plan {
         }
         Ok(match (plan.has_errors(), plan.is_empty()) {
             (true, _) => Exit::Wrong,
-            (false, false) if self.exit_code => Exit::Differs,
+            (false, false) if self.exit_code && plan.allowed() && held.is_none() => Exit::Differs,
+            (false, false) if self.exit_code => Exit::Denied,
             (false, _) => Exit::Done,
         })
     }

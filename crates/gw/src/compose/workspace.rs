@@ -1,6 +1,7 @@
 //! A folder of declarations, read once.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -116,9 +117,13 @@ impl Workspace {
         desired.map_err(|found| self.refuse(context, std::slice::from_ref(&*found)))
     }
 
-    /// The digest over the files that were read: the *source* digest.
+    /// The digest over the files that say something here: the *source* digest. Others were only
+    /// looked into, and may come and go.
     pub(crate) fn source_digest(&self) -> Digest {
-        let read = self.folder.was_read();
+        let sources = self.sources.files().map(|(_, file)| file.path.as_str());
+        let sources: BTreeSet<&str> = sources.collect();
+        let mut read = self.folder.was_read();
+        read.retain(|path, _| sources.contains(path.as_str()));
         Digest::of_named(read.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
     }
 

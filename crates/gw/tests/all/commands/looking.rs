@@ -170,3 +170,28 @@ fn what_is_served_and_not_declared_any_more_is_told() {
     assert_eq!(machine.ends("shop", &["apply"]), 6);
     assert!(!machine.says(&["status"]).contains("extra"));
 }
+
+#[test]
+fn a_plan_tells_scripts_whether_it_may_be_applied() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 4);
+    machine.edit("actions: [view, plan, apply, rollback]", "actions: [view, plan]");
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 3);
+    assert_eq!(machine.ends("shop", &["plan"]), 0);
+}
+
+#[test]
+fn a_plan_that_was_written_into_the_folder_is_no_edit_of_it() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["plan", "--out", "shown.json"]), 0);
+    let (told, code) = machine.tells(&["apply", "shown.json"]);
+    assert_eq!(code, 6, "{told}");
+    assert!(!told.contains("the files moved"), "{told}");
+    let moved = machine.folder.read("shop/openapi.yaml");
+    machine.edit("100/1m", "50/1m");
+    assert_eq!(machine.ends("shop", &["plan", "--out", "shown.json"]), 0);
+    machine.folder.write("shop/openapi.yaml", &format!("# One more line.\n{moved}"));
+    let (told, code) = machine.tells(&["apply", "shown.json"]);
+    assert_eq!(code, 6, "{told}");
+    assert!(told.contains("the files moved"), "{told}");
+}
