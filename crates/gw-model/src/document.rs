@@ -486,7 +486,11 @@ impl<'text> Builder<'text> {
     fn syntax(&self, error: &ScanError) -> Box<Diagnostic> {
         let start = self.position(*error.marker());
         let span = Span { file: self.file, start, end: next_column(start) };
-        Box::new(Diagnostic::new(Code::Syntax, "this is not YAML").at(span, error.info()))
+        let told = Diagnostic::new(Code::Syntax, "this is not YAML").at(span, error.info());
+        Box::new(match usual_cause(error.info()) {
+            Some(cause) => told.help(cause),
+            None => told,
+        })
     }
 
     fn position(&self, marker: Marker) -> Position {
@@ -495,6 +499,19 @@ impl<'text> Builder<'text> {
 
     fn span(&self, place: Place) -> Span {
         Span { file: self.file, start: self.position(place.start), end: self.position(place.end) }
+    }
+}
+
+/// What people did, where the parser speaks of what it wanted.
+fn usual_cause(info: &str) -> Option<&'static str> {
+    if info.contains("tab") {
+        Some("the indentation is made of spaces in YAML, never of tabs")
+    } else if info.contains("simple key") {
+        Some("each field needs a colon: see the line above, and the indentation")
+    } else if info.contains("expected key") || info.contains("mapping values") {
+        Some("see the indentation: fields that belong together begin in the same column")
+    } else {
+        None
     }
 }
 

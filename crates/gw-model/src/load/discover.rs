@@ -31,6 +31,9 @@ pub(crate) struct Found {
     pub cedar: Vec<FileId>,
     /// Every declaration file that was read.
     pub files: Vec<FileId>,
+    /// Whether something that was to be a declaration could not be told to be one: it may declare
+    /// any name.
+    pub partial: bool,
 }
 
 /// A document of ours.
@@ -161,7 +164,10 @@ pub(crate) fn discover(
         desk.diagnostics.push(
             Diagnostic::new(Code::NoWorkspace, "there is no document of kind `Workspace`")
                 .help("name the folder that holds it with `-w DIR`")
-                .help(format!("or write one into {ROOT}; `gatewright init` does it")),
+                .help(format!(
+                    "or have {ROOT} written: `gatewright init --from OPENAPI` round an API that you \
+                     have, `gatewright init --demo shop` to play with"
+                )),
         );
     }
     desk.found
@@ -259,6 +265,7 @@ impl Desk<'_> {
     fn take_declared(&mut self, path: &str) {
         self.open(path);
         let Some((file, documents)) = self.read.get_mut(path).and_then(Option::take) else {
+            self.found.partial = true;
             return;
         };
         let written = documents.into_iter().filter(|node| node.value != Value::Null);
@@ -277,7 +284,10 @@ impl Desk<'_> {
     }
 
     fn take(&mut self, node: Node) {
-        let Some(kind) = self.kind(&node) else { return };
+        let Some(kind) = self.kind(&node) else {
+            self.found.partial = true;
+            return;
+        };
         let before = self.diagnostics.len();
         check(&node, kind.shape(), kind.written(), self.diagnostics);
         let name = node.at(&["metadata", "name"]).and_then(Node::as_text).unwrap_or_default();

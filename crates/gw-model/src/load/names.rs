@@ -54,6 +54,8 @@ struct Names<'a> {
     people: Option<BTreeSet<&'a str>>,
     environments: BTreeSet<&'a str>,
     apis: BTreeSet<&'a str>,
+    /// Whether a file that cannot be read may declare more environments and APIs.
+    partial: bool,
     /// Targets of each environment.
     targets: BTreeMap<&'a str, BTreeSet<&'a str>>,
 }
@@ -86,6 +88,7 @@ impl<'a> Names<'a> {
                 .map(|document| document.name.as_str())
                 .chain(broken(Kind::Api))
                 .collect(),
+            partial: found.partial,
             targets: found.environments().map(target_names).collect(),
         }
     }
@@ -148,8 +151,17 @@ impl<'a> Check<'a> {
     }
 
     fn environment_name(&mut self, node: &Node) {
-        let known = self.names.environments.clone();
-        self.known("environment", node, known.iter().copied());
+        if !self.names.partial {
+            let known = self.names.environments.clone();
+            self.known("environment", node, known.iter().copied());
+        }
+    }
+
+    fn api_name(&mut self, node: &Node) {
+        if !self.names.partial {
+            let known = self.names.apis.clone();
+            self.known("API", node, known.iter().copied());
+        }
     }
 
     fn workspace(&mut self, spec: &'a Node) {
@@ -184,11 +196,8 @@ impl<'a> Check<'a> {
                 self.known_text("identity", &replaced.key, replaced.key_span, known);
             }
         }
-        let apis = self.names.apis.clone();
         for allowance in items(spec.at(&["secrets", "allow"])) {
-            for api in items(allowance.get("apis")) {
-                self.known("API", api, apis.iter().copied());
-            }
+            items(allowance.get("apis")).iter().for_each(|api| self.api_name(api));
         }
         for accepted in items(spec.get("accept")) {
             if let Some(target) = accepted.get("target") {
@@ -340,7 +349,10 @@ impl<'a> Check<'a> {
         }
         for written in entries(spec.get("overrides")) {
             let known = self.names.environments.clone();
-            self.known_text("environment", &written.key, written.key_span, known.iter().copied());
+            if !self.names.partial {
+                let names = known.iter().copied();
+                self.known_text("environment", &written.key, written.key_span, names);
+            }
             if known.contains(written.key.as_str()) && !goes_to(&written.key) {
                 let message = format!("API `{}` does not go to `{}`", document.name, written.key);
                 let label = "nothing comes of this override";

@@ -379,7 +379,7 @@ fn which_files_are_declarations_is_said() {
     assert_snapshot!(Folder::default().told(), @r"
     GW1602 there is no document of kind `Workspace`
       help: name the folder that holds it with `-w DIR`
-      help: or write one into gatewright.yaml; `gatewright init` does it
+      help: or have gatewright.yaml written: `gatewright init --from OPENAPI` round an API that you have, `gatewright init --demo shop` to play with
     ");
     // What cannot be read may well be the workspace.
     let unread = folder().with("gatewright.yaml", "a: !x 1\n");
@@ -545,5 +545,19 @@ proptest::proptest! {
         let loaded = load(&folder);
         let told = loaded.diagnostics.iter().any(|found| found.severity() == Severity::Error);
         proptest::prop_assert_ne!(loaded.declarations.is_some(), told);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_may_declare_any_name() {
+    let whole = folder().dev(
+        "files: { directory: .secrets }",
+        "files: { directory: .secrets }, allow: [{ names: [orders-key], hosts: [orders.example.com], apis: [orders] }]",
+    );
+    assert_snapshot!(whole.told(), @"");
+    for broken in [("  owner", " owner"), ("kind: Api", "kind: API"), ("v1alpha1", "v9")] {
+        let told = whole.clone().api(broken.0, broken.1).told();
+        assert_eq!(told.matches("GW").count(), 1, "{told}");
+        assert!(!told.contains("GW1110"), "{told}");
     }
 }
