@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
@@ -32,7 +32,7 @@ pub(crate) struct Init {
     /// Writes a workspace with this OpenAPI document as its first API.
     #[arg(long, value_name = "FILE", conflicts_with = "id")]
     from: Option<PathBuf>,
-    /// What kind of gateway the first environment has.
+    /// What kind of gateway the first environment has. Not available yet: others than `builtin`.
     #[arg(long, value_name = "KIND", requires = "from", default_value = "builtin")]
     target: Kind,
     /// Writes only `.gatewright/id`, the random id of this workspace. Commit it.
@@ -70,7 +70,8 @@ const SHOP: [(&str, &str); 3] = [
 
 const GITIGNORE: &str = "# Secrets stay on the machine that needs them.\n/.secrets/\n";
 
-/// Looks at what is about to be committed, whatever else lies in the folder.
+/// Looks at what is about to be committed, whatever else lies in the folder. `FOLDER` is where the
+/// workspace lies in the repository.
 const HOOK: &str = "\
 #!/bin/sh
 # What does not pass is not committed.
@@ -78,7 +79,7 @@ set -e
 staged=$(mktemp -d)
 trap 'rm -rf \"$staged\"' EXIT
 git checkout-index --all --prefix=\"$staged/\"
-gatewright check --workspace \"$staged\"
+gatewright check --workspace \"$staged\"FOLDER
 ";
 
 impl Init {
@@ -95,9 +96,10 @@ impl Init {
             Some(Demo::Shop) => workspace.join("shop"),
             None => workspace.to_owned(),
         };
+        let hook = self.hook.then(|| Hook::of(&folder)).transpose()?;
         let mut files = self.files()?;
         if compose::has_id(&folder) {
-            if files.is_empty() && !self.hook {
+            if files.is_empty() && hook.is_none() {
                 context.ui.say("nothing to do: .gatewright/id exists");
                 if context.ui.form == Form::Json {
                     let wrote = vec![];
@@ -112,8 +114,8 @@ impl Init {
             files.push((".gitignore".to_owned(), GITIGNORE.as_bytes().to_vec()));
         }
         let mut wrote = write_all(&folder, &files)?;
-        if self.hook {
-            wrote.push(write_hook(&folder)?);
+        if let Some(hook) = hook {
+            wrote.push(hook.write()?);
         }
         match context.ui.form {
             Form::Json => {
@@ -144,16 +146,73 @@ impl Init {
     fn tell(&self, context: Context<'_>, wrote: &[String]) {
         context.ui.line(&format!("wrote {}", wrote.join(", ")));
         if self.demo.is_some() {
-            context.ui.say("next: cd shop && gatewright dev");
+            let folder = context.globals.workspace.join("shop");
+            let folder = folder.strip_prefix(".").unwrap_or(&folder).display();
+            context.ui.say(&format!("next: cd {folder} && gatewright dev"));
         } else if self.from.is_some() {
             let api = wrote.iter().find(|path| path.ends_with("api.yaml"));
             let api = api.map(String::as_str).unwrap_or_default();
+            let there = match context.globals.workspace.as_path() {
+                here if here == Path::new(".") => String::new(),
+                elsewhere => format!(" -w {}", elsewhere.display()),
+            };
             context.ui.say(&format!(
                 "nobody may call anything yet: name your issuer under identities: in \
-                 gatewright.yaml, then add rules under access: in {api}\nnext: gatewright check"
+                 gatewright.yaml, then add rules under access: in {api}\nnext: gatewright check{there}"
             ));
         }
     }
+}
+
+/// The hook that Git runs before each commit.
+struct Hook {
+    path: PathBuf,
+    /// The same as it is told.
+    name: String,
+    text: String,
+}
+
+impl Hook {
+    /// That of the repository that a folder lies in; neither has to be written yet.
+    fn of(folder: &Path) -> Result<Self, Failure> {
+        let whole = folder.canonicalize().or_else(|_| path::absolute(folder));
+        let whole = whole.unwrap_or_else(|_| folder.to_owned());
+        let Some(root) = whole.ancestors().find(|above| above.join(".git").exists()) else {
+            return Err(Failure::wrong(format!("`{}` is in no Git repository", whole.display()))
+                .note("nothing was written")
+                .help("run `git init` first, where the repository is to begin"));
+        };
+        let path = git_folder(&root.join(".git")).join("hooks/pre-commit");
+        let name = path.strip_prefix(&whole).unwrap_or(&path).display().to_string();
+        if path.exists() {
+            return Err(Failure::wrong(format!("`{name}` exists"))
+                .note("nothing was written")
+                .help("add the line `gatewright check` to it"));
+        }
+        let inside = whole.strip_prefix(root).unwrap_or(Path::new("")).display().to_string();
+        let quoted = match inside.as_str() {
+            "" => String::new(),
+            inside => format!("'/{}'", inside.replace('\'', r"'\''")),
+        };
+        Ok(Self { path, name, text: HOOK.replace("FOLDER", &quoted) })
+    }
+
+    fn write(self) -> Result<String, Failure> {
+        write(&self.path, self.text.as_bytes())?;
+        make_executable(&self.path)?;
+        Ok(self.name)
+    }
+}
+
+/// Where the hooks of a repository lie: a worktree has a file that says where its own part is, which
+/// in turn says where the common one is.
+fn git_folder(git: &Path) -> PathBuf {
+    let beside = |file: &Path, said: &str| file.parent().map(|folder| folder.join(said.trim()));
+    let text = fs::read_to_string(git).unwrap_or_default();
+    let own = text.strip_prefix("gitdir:").and_then(|said| beside(git, said));
+    let own = own.unwrap_or_else(|| git.to_owned());
+    let common = fs::read_to_string(own.join("commondir")).ok();
+    common.map_or(own.clone(), |said| own.join(said.trim()))
 }
 
 fn new_id() -> Result<WorkspaceId, Failure> {
@@ -248,22 +307,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     written().map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", path.display()))
     })
-}
-
-fn write_hook(folder: &Path) -> Result<String, Failure> {
-    let git = folder.join(".git");
-    let hook = git.join("hooks/pre-commit");
-    if !git.is_dir() {
-        return Err(Failure::wrong(format!("`{}` is not a Git repository", folder.display()))
-            .help("run `git init` first"));
-    }
-    if hook.exists() {
-        return Err(Failure::wrong(format!("`{}` exists", hook.display()))
-            .help("add the line `gatewright check` to it"));
-    }
-    write(&hook, HOOK.as_bytes())?;
-    make_executable(&hook)?;
-    Ok(".git/hooks/pre-commit".to_owned())
 }
 
 fn make_executable(path: &Path) -> Result<(), Failure> {

@@ -130,7 +130,7 @@ fn a_workspace_round_a_document_that_is_there() {
     insta::assert_snapshot!(machine.tells(&init).0, @r"
     wrote gatewright.yaml, environments/dev.yaml, apis/pets/api.yaml, apis/pets/openapi.yaml, .gatewright/id, .gitignore
     nobody may call anything yet: name your issuer under identities: in gatewright.yaml, then add rules under access: in apis/pets/api.yaml
-    next: gatewright check
+    next: gatewright check -w ../mine
     ");
     insta::assert_snapshot!(machine.folder.read("mine/apis/pets/api.yaml"), @r#"
     apiVersion: gatewright.io/v1alpha1

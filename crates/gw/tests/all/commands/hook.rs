@@ -49,3 +49,18 @@ fn git_refuses_a_commit_that_does_not_pass() {
     assert!(git(&["add", "-A"]).0);
     assert!(git(&["commit", "-qm", "a note"]).0);
 }
+
+/// A repository of several things, one of which is the workspace.
+#[test]
+fn the_repository_may_begin_above_the_workspace() {
+    let machine = Machine::with_shop();
+    let (told, code) = machine.tells(&["init", "--hook"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("is in no Git repository"), "{told}");
+    machine.folder.write(".git/HEAD", "ref: refs/heads/main\n");
+    let (told, code) = machine.tells(&["init", "--hook"]);
+    assert_eq!(code, 0, "{told}");
+    let hook = machine.folder.read(".git/hooks/pre-commit");
+    assert!(hook.ends_with("gatewright check --workspace \"$staged\"'/shop'\n"), "{hook}");
+    assert_eq!(machine.ends("shop", &["init", "--hook"]), 2);
+}
