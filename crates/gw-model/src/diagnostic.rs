@@ -51,6 +51,8 @@ pub struct Mark {
 pub enum Meant {
     /// The name of the API, where it is declared.
     Api(ApiName),
+    /// A field of the API, as its `spec` writes it: `upstream.auth`.
+    Field { api: ApiName, path: String },
     /// The operation, where the OpenAPI document lists it.
     Operation { api: ApiName, id: String },
 }

@@ -236,6 +236,10 @@ impl Declarations {
                 let document = &self.apis.get(name)?.document;
                 Some(document.at(&["metadata", "name"])?.span)
             }
+            Meant::Field { api, path } => {
+                let spec = self.apis.get(api)?.spec_node()?;
+                Some(spec.at(&path.split('.').collect::<Vec<_>>())?.span)
+            }
             Meant::Operation { api, id } => {
                 let declared = self.desired.values().find_map(|desired| desired.apis.get(api))?;
                 let index = declared.operations.iter().position(|operation| operation.id == *id)?;

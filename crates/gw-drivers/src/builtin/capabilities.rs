@@ -5,7 +5,7 @@ use gw_model::{
     api::{ApiSpec, FileRef, Native, Upstream, UpstreamAuth, Validate, Who},
     code::Code,
     desired::{Api, Desired},
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Meant},
     environment::{Builtin, DriftThen, EnvironmentSpec, SecretStore, Secrets, Target},
     id::{ApiName, IdentityName, TargetName},
     source::Origin,
@@ -47,9 +47,14 @@ impl Found {
 
     /// The gateway would not serve what is declared.
     fn refuse(&mut self, what: &str, at: Option<&Origin>) {
-        let message = format!("{what} is not available on a builtin target yet");
-        let help = "leave it out, or send the API to a target that can do it";
-        self.push(Diagnostic::new(Code::UnavailableHere, message).help(help), at);
+        self.push(unavailable(what), at);
+    }
+
+    /// The same of a field of an API.
+    fn field(&mut self, path: &str, api: &ApiName, at: &Origin) {
+        let meant = Meant::Field { api: api.clone(), path: path.to_owned() };
+        let told = unavailable(&format!("`{path}` of `{api}`"));
+        self.push(told.on_meant(meant, at, "declared here"), None);
     }
 
     /// The gateway serves what is declared, and this field does nothing.
@@ -141,14 +146,14 @@ impl Found {
             let because = "this version does not try backend credentials";
             self.idle(&format!("`upstream.health` of `{name}`"), because, Some(at));
         }
-        let mut refuse = |what: &str| self.refuse(&format!("{what} of `{name}`"), Some(at));
+        let mut refuse = |path: &str| self.field(path, name, at);
         match openapi {
             FileRef::File(_) => {}
-            FileRef::ConfigMap { name: _, key: _ } => refuse("`openapi.configMap`"),
+            FileRef::ConfigMap { name: _, key: _ } => refuse("openapi.configMap"),
         }
         match validate {
             Validate::Off => {}
-            Validate::Report | Validate::Enforce => refuse("`validate`"),
+            Validate::Report | Validate::Enforce => refuse("validate"),
         }
         match auth {
             None
@@ -158,14 +163,14 @@ impl Found {
                 | UpstreamAuth::ClientCertificate { secret: _ },
             ) => {}
             Some(UpstreamAuth::ManagedIdentity { audience: _ }) => {
-                refuse("`upstream.auth.managedIdentity`");
+                refuse("upstream.auth.managedIdentity");
             }
             Some(UpstreamAuth::ClientCredentials {
                 token_url: _,
                 client_id: _,
                 secret: _,
                 scopes: _,
-            }) => refuse("`upstream.auth.clientCredentials`"),
+            }) => refuse("upstream.auth.clientCredentials"),
         }
         match Service::parse(upstream, headers, cors.as_ref(), Validate::Off) {
             // What it cannot do was said above.
@@ -200,4 +205,10 @@ impl Found {
         };
         self.refuse(&format!("calling as `{name}`, an identity of kind `{kind}`,"), Some(at));
     }
+}
+
+fn unavailable(what: &str) -> Diagnostic {
+    let message = format!("{what} is not available on a builtin target yet");
+    let help = "leave it out, or send the API to a target that can do it";
+    Diagnostic::new(Code::UnavailableHere, message).help(help)
 }
