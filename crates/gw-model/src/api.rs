@@ -41,7 +41,7 @@ declaration! {
         pub cors: Option<Cors>, optional;
         /// headers that are set or removed on the way
         pub headers: Headers, optional;
-        /// whether requests are checked against the OpenAPI document
+        /// whether requests are checked against the OpenAPI document; not available yet on `builtin`
         pub validate: Validate, or(Validate::Off);
         /// the largest body of a request
         pub max_body as "maxBody": Option<ByteSize>, optional;
@@ -138,12 +138,12 @@ choice! {
             /// the secret that holds certificate and key, as PEM
             secret: SecretName, required;
         },
-        /// the managed identity of the gateway
+        /// the managed identity of the gateway; not available yet on `builtin`
         ManagedIdentity = "managedIdentity" {
             /// whom its token is for
             audience: String, required, text(512).role(Role::Filled);
         },
-        /// a token by client credentials
+        /// a token by client credentials; not available yet on `builtin`
         ClientCredentials = "clientCredentials" {
             /// where the token is asked for
             token_url as "tokenUrl": String, required, form(2048, &form::SECURE_URL);

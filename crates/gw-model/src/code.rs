@@ -280,7 +280,8 @@ codes! {
          writes it into `.gatewright/id`; commit that file. `check`, `show` and `can` do without.";
     NoWorkspace = 1602 Error "no workspace",
         "A folder of declarations has exactly one document of kind `Workspace`, in `gatewright.yaml`. \
-         `gatewright init` writes one.";
+         `gatewright init --from OPENAPI` writes one round an API that you have, \
+         `gatewright init --demo shop` one to play with.";
     MisplacedDeclaration = 1603 Error "declaration outside the declared files",
         "A file that is none of the declared files holds a document of this tool, so it would be \
          silently left out. Move it, or add its path to `files` of the workspace. Files that also \

@@ -54,9 +54,9 @@ choice! {
     pub enum Target {
         /// the gateway that is part of Gatewright
         Builtin = "builtin" (Builtin),
-        /// an instance of Azure API Management
+        /// an instance of Azure API Management; not available yet
         Apim = "apim" (Apim),
-        /// a Tyk gateway or dashboard
+        /// a Tyk gateway or dashboard; not available yet
         Tyk = "tyk" (Tyk),
     }
 }
@@ -65,7 +65,7 @@ declaration! {
     pub struct Builtin {
         /// address and port that callers use
         pub listen: Option<String>, optional, text(64).holds(is_listen_address);
-        /// how many processes serve it
+        /// how many processes serve it; not available yet above 1
         pub replicas: Option<u32>, optional, whole(1, Some(u32::MAX.into()));
     }
 }
@@ -157,24 +157,24 @@ declaration! {
 
 choice! {
     pub enum SecretStore {
-        /// Azure Key Vault
+        /// Azure Key Vault; not available yet on `builtin`
         AzureKeyVault = "azureKeyVault" {
             /// address of the vault
             url: String, required, form(512, &form::HTTPS_URL);
         },
-        /// HashiCorp Vault
+        /// HashiCorp Vault; not available yet on `builtin`
         HashicorpVault = "hashicorpVault" {
             /// its address
             address: String, required, form(512, &form::SECURE_URL);
             /// mount of the engine
             mount: String, required, text(256);
         },
-        /// AWS Secrets Manager
+        /// AWS Secrets Manager; not available yet on `builtin`
         AwsSecretsManager = "awsSecretsManager" {
             /// its region
             region: String, required, form(32, &form::REGION);
         },
-        /// secrets of the namespace
+        /// secrets of the namespace; not available yet on `builtin`
         Kubernetes = "kubernetes" {},
         /// files of this machine, one for each secret
         Files = "files" {

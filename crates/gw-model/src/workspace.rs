@@ -110,14 +110,14 @@ choice! {
     pub enum Identity {
         /// holders of a token of an OpenID Connect issuer
         Oidc = "oidc" (Oidc),
-        /// steps of Bitbucket pipelines, by their identity token
+        /// steps of Bitbucket pipelines, by their identity token; not available yet for callers of `builtin`
         BitbucketPipelines = "bitbucketPipelines" {
             /// the audience that the step asks for
             audience: String, required, text(512).at_least(1);
             /// further repositories whose pipelines are this identity
             repositories: Vec<String>, optional, list(form(38, &form::UUID)).at_least(1);
         },
-        /// senders of a webhook whose body is signed with a shared secret
+        /// senders of a webhook whose body is signed with a shared secret; not available yet for callers of `builtin`
         SignedWebhook = "signedWebhook" {
             /// whose webhooks: it decides header and form of the signature
             provider: WebhookProvider, required;
@@ -133,7 +133,7 @@ choice! {
             /// secrets that hold the certificates of the authorities
             authorities: Vec<SecretName>, required, list(shape::<SecretName>()).at_least(1);
         },
-        /// a signed GetCallerIdentity request
+        /// a signed GetCallerIdentity request; not available yet for callers of `builtin`
         AwsIam = "awsIam" {
             /// value of our header among the signed ones
             audience: String, required, text(512).at_least(1);
