@@ -2,17 +2,23 @@
 
 mod token;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
-use gw_model::{clock::Clock, diagnostic::Severity, workspace::Identity};
+use gw_model::{
+    clock::Clock, diagnostic::Severity, environment::Target, id::TargetName, workspace::Identity,
+};
 use gw_net::{
     address::LoopbackReach,
     client::{Client, ClientSettings},
     issuer::published,
 };
 use gw_plan::driver::Served;
-use gw_policy::keys::KeySet;
+use gw_policy::{gateway::listen_address, keys::KeySet};
 use serde::Serialize;
 
 use super::Context;
@@ -72,8 +78,18 @@ impl Doctor {
         let workspace = Workspace::read(&context.globals.workspace)?;
         links.push(declarations(&workspace));
         if links.iter().all(|link| link.good) {
-            match Scene::open(context, Purpose::Look).await {
-                Ok(scene) => examine(&scene, self.token_file.as_deref(), &mut links).await?,
+            match Scene::all(context, Purpose::Look).await {
+                Ok(scenes) => {
+                    for scene in &scenes {
+                        let before = links.len();
+                        examine(scene, self.token_file.as_deref(), &mut links).await?;
+                        if scenes.len() > 1 {
+                            for link in links.iter_mut().skip(before) {
+                                link.name = format!("{}: {}", scene.environment, link.name);
+                            }
+                        }
+                    }
+                }
                 Err(failure) => links.push(Link::broken(
                     "state",
                     failure.message.clone(),
@@ -124,21 +140,39 @@ async fn examine(
     if let Some(file) = token_file {
         links.extend(token::test(&scene.desired, &client, file).await?);
     }
-    for (name, driver) in &scene.drivers {
-        let name = format!("target {name}");
+    for (target, driver) in &scene.drivers {
+        let name = format!("target {target}");
         links.push(match driver.observe().await {
             Ok(observed) if observed.served == Served::Live => {
                 Link::good(&name, format!("{} answers", driver.place()))
             }
-            Ok(_) => Link::broken(
-                &name,
-                format!("{} does not run", driver.place()),
-                format!("gatewright gateway --env {}", scene.environment),
-            ),
+            Ok(_) => match taken(scene, target) {
+                Some(address) => Link::broken(
+                    &name,
+                    format!(
+                        "{} does not run, and another program listens at {address}",
+                        driver.place()
+                    ),
+                    "stop that one, or declare another `listen` for this target",
+                ),
+                None => Link::broken(
+                    &name,
+                    format!("{} does not run", driver.place()),
+                    format!("gatewright gateway --env {}", scene.environment),
+                ),
+            },
             Err(error) => Link::broken(&name, error.to_string(), error.help()),
         });
     }
     Ok(())
+}
+
+/// The address where the gateway of a target could not listen, because somebody else does.
+fn taken(scene: &Scene, target: &TargetName) -> Option<SocketAddr> {
+    let Target::Builtin(builtin) = scene.desired.spec.targets.get(target)? else { return None };
+    let address = listen_address(builtin.listen.as_deref())?;
+    let listening = TcpListener::bind(address);
+    listening.is_err_and(|error| error.kind() == ErrorKind::AddrInUse).then_some(address)
 }
 
 /// The clock must not be behind what was written down already.
