@@ -310,7 +310,9 @@ impl TargetError {
     /// The way out.
     pub const fn help(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => "start it, then run the same command again",
+            Self::Unreachable { .. } => {
+                "start it, or start it again where its address changed; then run the same command again"
+            }
             Self::Busy { .. } => "run the same command again in a moment",
             Self::Moved { .. } => "make a new plan and look at it",
             Self::Foreign { .. } => {

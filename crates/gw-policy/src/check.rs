@@ -139,7 +139,7 @@ fn nobody_may_call(name: &ApiName, api: &Api, today: Date) -> Option<Diagnostic>
     if let Some(first) = api.spec.access.first() {
         finding = finding.on(&first.at, "no rule from here on grants it");
     }
-    Some(finding.help("add a rule under `access`, or leave it: the gateway answers 403"))
+    Some(finding.help("add a rule under `access`, or leave it: every call of it is refused"))
 }
 
 /// Policies that name what no environment has: a forbid with a misspelt name forbids nothing.

@@ -1,5 +1,7 @@
 //! `gatewright history`.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 use gw_control::store::{Action, Change, Outcome, Store};
 use gw_model::id::EnvironmentName;
@@ -18,8 +20,8 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct History {
     /// At most so many.
-    #[arg(long, value_name = "COUNT", default_value_t = 20)]
-    limit: usize,
+    #[arg(long, value_name = "COUNT", default_value = "20")]
+    limit: NonZeroUsize,
 }
 
 #[derive(Serialize)]
@@ -59,7 +61,7 @@ impl History {
                 None => Ok(vec![]),
             };
             let mut changes = changes.map_err(|error| store_failure(&error))?;
-            changes.truncate(self.limit);
+            changes.truncate(self.limit.get());
             histories.push((environment, changes));
         }
         match context.ui.form {

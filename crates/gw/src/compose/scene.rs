@@ -24,7 +24,10 @@ use gw_plan::{
 use gw_policy::generation::SigningKey;
 
 use super::{Purpose, State, SystemClock, Workspace, store_failure};
-use crate::{commands::Context, exit::Failure};
+use crate::{
+    commands::Context,
+    exit::{Failure, Fault},
+};
 
 /// One environment, with its state and its targets.
 #[derive(Debug)]
@@ -55,8 +58,15 @@ pub(crate) enum Basis {
 impl Scene {
     /// The environment as the folder declares it; an error of the folder is told.
     pub(crate) async fn open(context: Context<'_>, purpose: Purpose) -> Result<Self, Failure> {
-        let opening = Opening::read(context, purpose).await?;
-        opening.declared(context, context.globals.env.as_ref()).await
+        let opened = async {
+            let opening = Opening::read(context, purpose).await?;
+            opening.declared(context, context.globals.env.as_ref()).await
+        };
+        // Whoever only looks does not wonder.
+        opened.await.map_err(|failure: Failure| match (failure.fault, purpose) {
+            (Fault::Declarations, Purpose::Change) => failure.note("nothing was changed"),
+            _ => failure,
+        })
     }
 
     /// The environment for whoever speaks of what is in force: errors of the folder are told in one

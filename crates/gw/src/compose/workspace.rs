@@ -163,9 +163,7 @@ impl Workspace {
                 }
             }
         }
-        Failure::new(Exit::Wrong, "the declarations are wrong")
-            .note("nothing was changed")
-            .in_declarations()
+        Failure::new(Exit::Wrong, "the declarations are wrong").in_declarations()
     }
 }
 

@@ -53,7 +53,9 @@ impl Break {
             }
             let Broken { api, before, after } = broken;
             context.ui.line(&format!("{api} now lets {after} through where {before} is declared"));
-            context.ui.say("Gatewright was not asked; the terminal of `gatewright dev` will tell");
+            context.ui.say(
+                "Gatewright was not asked; `gatewright status` tells it, as does `gatewright dev`",
+            );
             return Ok(Exit::Done);
         }
         Err(nothing())

@@ -151,7 +151,7 @@ fn a_workspace_round_a_document_that_is_there() {
       │
     5 │ get: { operationId: listPets, responses: { "200": { description: pets } } }
       │ ^^^ listed here
-      help: add a rule under `access`, or leave it: the gateway answers 403
+      help: add a rule under `access`, or leave it: every call of it is refused
 
     1 warning. Nothing was sent anywhere.
     "#);

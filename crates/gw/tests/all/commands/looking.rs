@@ -195,3 +195,66 @@ fn a_plan_that_was_written_into_the_folder_is_no_edit_of_it() {
     assert_eq!(code, 6, "{told}");
     assert!(told.contains("the files moved"), "{told}");
 }
+
+#[test]
+fn what_a_plan_would_refuse_is_marked_where_it_stands() {
+    let machine = Machine::with_shop();
+    machine.edit("  limits:", "  validate: enforce\n  limits:");
+    let text = machine.folder.read("shop/gatewright.yaml");
+    let line = text.lines().position(|line| line.contains("validate")).expect("it is there") + 1;
+    let (told, code) = machine.tells(&["check"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains(&format!("gatewright.yaml:{line}:")), "{told}");
+}
+
+#[test]
+fn what_a_builtin_target_lacks_is_in_the_reference() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference.md");
+    let page = std::fs::read_to_string(page).expect("the page exists");
+    for field in [
+        "spec.validate`",
+        "managedIdentity`",
+        "clientCredentials`",
+        "replicas`",
+        "azureKeyVault`",
+        "hashicorpVault`",
+        "awsSecretsManager`",
+        "kubernetes`",
+        "bitbucketPipelines`",
+        "signedWebhook`",
+        "awsIam`",
+    ] {
+        let row = page
+            .lines()
+            .find(|line| line.split('|').nth(1).is_some_and(|it| it.trim_end().ends_with(field)));
+        assert!(row.is_some_and(|row| row.contains("not available yet")), "{field}: {row:?}");
+    }
+}
+
+#[test]
+fn whoever_only_looks_is_not_told_that_nothing_was_changed() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["history", "--limit", "0"]), 2);
+    machine.edit("limits:", "limitz:");
+    assert!(!machine.tells(&["plan"]).0.contains("nothing was changed"));
+    assert!(machine.tells(&["apply"]).0.contains("nothing was changed"));
+}
+
+#[test]
+fn the_doctor_looks_at_every_environment_and_at_who_has_the_address() {
+    let machine = Machine::with_shop();
+    let whole = machine.folder.read("shop/gatewright.yaml");
+    let dev = whole.split("---\n").find(|part| part.contains("kind: Environment"));
+    let other = gw_testkit::wire::free_port();
+    let prod = dev.expect("it has one").replace("name: dev", "name: prod");
+    let prod = prod.replace(&machine.listen(), &format!("127.0.0.1:{other}"));
+    machine.folder.write("shop/gatewright.yaml", &format!("{whole}---\n{prod}"));
+    let _held = TcpListener::bind(machine.listen()).expect("it is free");
+    let (told, code) = machine.tells(&["doctor"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("dev: target default"), "{told}");
+    assert!(told.contains("another program listens at 127.0.0.1:PORT"), "{told}");
+    assert!(told.contains("prod: target default"), "{told}");
+    assert!(told.contains("repair: gatewright gateway --env prod"), "{told}");
+    assert!(!told.contains("repair: gatewright gateway --env dev"), "{told}");
+}
