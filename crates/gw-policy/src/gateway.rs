@@ -20,6 +20,10 @@ pub const LISTEN: SocketAddr = Builtin::LISTEN;
 /// The header by which a gateway knows the calls that prove a change, with [`Status::probe`] in it.
 pub const PROBE: &str = "gatewright-probe";
 
+/// Why a call was let through, or was refused, or brought no answer, in the operator's words: beside
+/// [`PROBE`], which holds the code of the reason, in the answers to those calls alone.
+pub const PROBE_DETAIL: &str = "gatewright-probe-detail";
+
 /// The name of the socket in the folder of a target.
 pub const SOCKET: &str = "gateway.sock";
 
@@ -48,6 +52,17 @@ pub struct Status {
     pub refused: Option<Refused>,
     /// What calls carry that prove a change. Only who may open the socket learns it.
     pub probe: String,
+    /// APIs whose calls cannot be sent on now, because a secret is missing.
+    #[serde(default)]
+    pub unready: Vec<Unready>,
+}
+
+/// An API that proves itself to its backend with something that is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unready {
+    pub api: String,
+    pub because: String,
 }
 
 /// Which generation is served.

@@ -156,6 +156,7 @@ impl Admin {
             serving: current.as_ref().map(|serving| ServingNote::from(&serving.generation)),
             refused: self.shared.refused.lock().clone(),
             probe: self.shared.probe.clone(),
+            unready: current.as_ref().map(|serving| serving.unready()).unwrap_or_default(),
         }
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Call<'s> {
     pub(crate) quota: Option<Quota>,
     pub(crate) reason: Reason,
     pub(crate) upstream_status: Option<u16>,
+    /// Gatewright itself calls, to prove a change.
+    pub(crate) is_probe: bool,
 }
 
 /// For records and lines of the access log.

@@ -143,11 +143,13 @@ impl Worker {
         // 6. Whether that caller may. Only this makes a permit, and only a permit is sent on.
         let permit = authorize(operation, identified, call.client, call.at)?;
         call.grant = Some(permit.rule());
-        // 7. Whether not too often.
-        let now_ms = unix_ms(call.at);
-        let counted =
-            self.shared.counters.count(operation, permit.principal(), call.client, now_ms);
-        call.quota = counted.map_err(Refusal::Limited)?;
+        // 7. Whether not too often. What callers may do is not used up by proving a change.
+        if !call.is_probe {
+            let now_ms = unix_ms(call.at);
+            let counted =
+                self.shared.counters.count(operation, permit.principal(), call.client, now_ms);
+            call.quota = counted.map_err(Refusal::Limited)?;
+        }
         // 8. Whether the request itself is in order.
         validate(operation.api(), head, &mut body)?;
         // 9. Send it on.
@@ -182,6 +184,7 @@ impl Worker {
             at,
             started: Instant::now(),
             trace: Trace::of(&mut head.headers, &mut noise),
+            is_probe: self.shared.is_probe(&head.headers),
             client,
             operation: None,
             path: None,
@@ -212,6 +215,9 @@ impl Worker {
         if let Ok(id) = HeaderValue::from_str(call.id.as_str()) {
             headers.insert(DECISION, id);
         }
+        if call.is_probe {
+            respond::confide(call.reason, refusal.as_ref(), headers);
+        }
         if let Some(quota) = call.quota.as_ref().filter(|_| refusal.is_none()) {
             respond::add_quota(quota, headers);
         }
@@ -221,13 +227,12 @@ impl Worker {
         let status = response.status();
         let took = call.started.elapsed();
         let api = call.operation.map_or("", |operation| operation.api().name.as_str());
-        let is_probe = self.shared.is_probe(&head.headers);
-        if !is_probe {
+        if !call.is_probe {
             self.shared.metrics.call(api, call.reason.code(), took);
         }
         // One number draws twice: its low bits for the record, its high ones for the line.
         let chance = self.noise.borrow_mut().next();
-        if !is_probe && self.shared.records(status, refusal.is_some(), chance) {
+        if !call.is_probe && self.shared.records(status, refusal.is_some(), chance) {
             let record = call.record(&self.shared, head, status, refusal.as_ref(), took);
             self.shared.decisions.keep(record);
         }

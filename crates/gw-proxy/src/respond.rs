@@ -9,6 +9,7 @@ use gw_model::{api::Per, scalar::ByteSize};
 use gw_policy::{
     decision::{DecisionId, Problem, Reason},
     denial::Denial,
+    gateway::{PROBE, PROBE_DETAIL},
     route::PathRefusal,
     token::{Moment, TokenRefusal},
 };
@@ -184,6 +185,16 @@ pub(crate) fn refuse(refusal: &Refusal, decision: &DecisionId) -> Response<Respo
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     refusal.add_headers(headers);
     response
+}
+
+/// Tells whoever proves a change what became of the call: a backend's answer may look like any.
+pub(crate) fn confide(reason: Reason, refusal: Option<&Refusal>, headers: &mut HeaderMap) {
+    headers.insert(PROBE, HeaderValue::from_static(reason.code()));
+    let detail = refusal.and_then(Refusal::detail);
+    match detail.and_then(|detail| HeaderValue::from_bytes(detail.as_bytes()).ok()) {
+        Some(detail) => headers.insert(PROBE_DETAIL, detail),
+        None => headers.remove(PROBE_DETAIL),
+    };
 }
 
 /// Tells a caller how much of the tightest limit is left.

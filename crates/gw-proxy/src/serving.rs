@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use gw_model::{desired::Desired, environment::Target, secret::SecretStore, workspace::Identity};
 use gw_net::address::{LoopbackReach, Reach};
 use gw_policy::{
+    gateway::Unready,
     generation::{Generation, PartRefusal, desired},
     service::{self, Edits, Origin, Protocol, ServiceFault},
     snapshot::{Api, Snapshot},
@@ -106,6 +107,16 @@ impl Serving {
 
     pub(crate) fn service(&self, api: &Api) -> Option<&Service> {
         self.services.get(api.index)
+    }
+
+    /// The APIs whose calls cannot be sent on now.
+    pub(crate) fn unready(&self) -> Vec<Unready> {
+        let unready = |api: &Api| {
+            let way = self.service(api)?.way.now();
+            let because = way.as_ref().as_ref().err()?.to_string();
+            Some(Unready { api: api.name.to_string(), because })
+        };
+        self.snapshot.apis().iter().filter_map(unready).collect()
     }
 
     /// Reads every secret again.

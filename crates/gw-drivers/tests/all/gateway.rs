@@ -8,7 +8,8 @@ use std::{
 
 use gw_model::id::EnvironmentName;
 use gw_policy::{
-    gateway::{GENERATION, Refused, SOCKET, STATUS, Served, Serving, Status},
+    decision::Reason,
+    gateway::{GENERATION, PROBE, Refused, SOCKET, STATUS, Served, Serving, Status},
     generation::Generation,
 };
 use http::{Request, Response, StatusCode};
@@ -87,12 +88,13 @@ impl Gateway {
 }
 
 fn call(path: &str) -> Response<Full<Bytes>> {
-    let status = match path {
-        "/health" => 200,
-        "/orders/probe" => 401,
-        _ => 404,
+    let (status, reason) = match path {
+        "/health" => (200, Reason::Granted),
+        "/orders/probe" => (401, Reason::NotSignedIn),
+        _ => (404, Reason::NoRoute),
     };
-    Response::builder().status(status).body(Full::default()).unwrap()
+    let answer = Response::builder().status(status).header(PROBE, reason.code());
+    answer.body(Full::default()).unwrap()
 }
 
 impl Shared {
@@ -120,6 +122,7 @@ impl Shared {
                     .filter(|number| Some(*number) == self.refuses)
                     .map(|number| Refused { number: Some(number), because: "told to".to_owned() }),
                 probe: String::new(),
+                unready: vec![],
             }),
             (GENERATION, Some(generation)) => json(&Served {
                 workspace_id: workspace(self.owner),

@@ -98,4 +98,11 @@ fn a_backend_that_asks_for_a_password_is_sent_the_declared_one() {
     bench.vault.remove("open-password");
     wait_until(|| status(&gateway) == 503);
     assert_eq!(last_detail(&gateway), "the secret store holds no `open-password`");
+    let (_, told) = gateway.ask("/v1/status");
+    let because = "the secret store holds no `open-password`";
+    assert_eq!(told["unready"], serde_json::json!([{ "api": "open", "because": because }]));
+    let probe = [("gatewright-probe", told["probe"].as_str().expect("a word"))];
+    let answered = gateway.call("GET", "/open", &probe);
+    assert_eq!(answered.header("gatewright-probe"), Some("secret_unavailable"));
+    assert_eq!(answered.header("gatewright-probe-detail"), Some(because));
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gw_model::api::HeaderEdits;
+use gw_model::api::{HeaderEdits, Per};
 use gw_policy::generation::{Part, SigningKey};
 use gw_proxy::{
     gateway::{Gateway, StartError},
@@ -14,11 +14,12 @@ use gw_proxy::{
 };
 use gw_testkit::{
     attack::{self, Attack, Request, attack},
+    backend::Answer,
     wire::{Connection, request},
 };
 use serde_json::json;
 
-use crate::bench::{Bench, Running, named, wait_until};
+use crate::bench::{Bench, Running, limit, named, wait_until};
 
 /// A generation that marks what it sends to the backend and what it answers with its own number,
 /// beside an API that nobody may call without a token.
@@ -389,4 +390,52 @@ fn only_whoever_may_open_the_socket_can_call_without_being_counted() {
         let id = answered.header("gatewright-decision").expect("a decision").to_owned();
         assert_eq!(gateway.ask(&format!("/v1/decisions/{id}")).1["reason"], "no_route");
     }
+}
+
+/// A backend's answer can look like the gateway's own, and one of the gateway like a backend's.
+#[test]
+fn a_probe_is_told_what_became_of_it_and_nobody_else_is() {
+    let bench = Bench::new();
+    bench.publish(1, &marked(&bench, 1));
+    let gateway = bench.start();
+    let (_, status) = gateway.ask("/v1/status");
+    let word = status["probe"].as_str().expect("a word").to_owned();
+    let probe = [("gatewright-probe", word.as_str())];
+    let said = ["gatewright-probe", "gatewright-probe-detail"];
+    let forged = said.map(|name| (name.to_owned(), "no_route".to_owned())).to_vec();
+    for status in [200, 401, 403, 404, 500] {
+        let headers = forged.clone();
+        bench.backend.set_answer(Answer { status, headers, ..Answer::default() });
+        let answered = gateway.call("GET", "/open", &probe);
+        assert_eq!(answered.status, status);
+        assert_eq!(said.map(|name| answered.header(name)), [Some("granted"), None]);
+    }
+    bench.backend.set_answer(Answer::default());
+    let told = |path| gateway.call("GET", path, &probe).header(said[0]).map(str::to_owned);
+    assert_eq!(told("/orders").as_deref(), Some("not_signed_in"));
+    assert_eq!(told("/nowhere").as_deref(), Some("no_route"));
+    for headers in [&[] as &[(&str, &str)], &[(said[0], "guessed")]] {
+        for path in ["/open", "/orders", "/nowhere"] {
+            let answered = gateway.call("GET", path, headers);
+            assert_eq!(said.map(|name| answered.header(name)), [None, None], "{path}");
+        }
+    }
+    assert!(bench.backend.requests().iter().all(|it| it.header(said[0]).is_none()));
+}
+
+#[test]
+fn proving_a_change_uses_up_no_limit() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.spec.limits = vec![limit("1/1m", Per::Ip)];
+    bench.publish(1, &bench.parts([named("open", open)]));
+    let gateway = bench.start();
+    let (_, status) = gateway.ask("/v1/status");
+    let probe = [("gatewright-probe", status["probe"].as_str().expect("a word"))];
+    for _ in 0..3 {
+        assert_eq!(gateway.call("GET", "/open", &probe).status, 200);
+    }
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 200);
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 429);
+    assert_eq!(gateway.call("GET", "/open", &probe).status, 200);
 }
