@@ -55,9 +55,13 @@ impl Parts {
                 return Err(taken(port, &part, "the identity another port"));
             }
         }
-        for (name, api) in &desired.apis {
+        // What is played here may be the backend of others too, so it is there before they are asked.
+        let is_own = |name: &ApiName| demo != Some(name);
+        let mut apis: Vec<_> = desired.apis.iter().collect();
+        apis.sort_by_key(|(name, _)| is_own(name));
+        for (name, api) in apis {
             let Some(port) = port_here(&api.spec.upstream.url) else { continue };
-            if demo != Some(name) {
+            if is_own(name) {
                 if !answers(port).await {
                     parts.missing.push((name.clone(), api.spec.upstream.url.clone()));
                 }
