@@ -20,7 +20,7 @@ use gw_plan::{
 };
 use time::OffsetDateTime;
 
-use self::act::Act;
+use self::act::{Act, Acted};
 use crate::store::{ActName, Ending, Outcome, StepRecord, StepState, Store, StoreError, Written};
 
 /// What an execution works with.
@@ -72,6 +72,8 @@ pub enum Moment<'a> {
 pub enum Executed {
     /// Read back and probed.
     Verified,
+    /// Read back and probed; and calls that are let through bring no answer of a backend.
+    Hindered(Vec<String>),
     /// Written, and nobody is there to prove it.
     Unproven(TargetError),
 }
@@ -108,6 +110,7 @@ const MAX_WAIT_MS: u64 = 10_000;
 /// Does the acts of a script that are not done yet, and ends the change.
 pub async fn execute(work: Work<'_>, script: &Script) -> Result<Executed, Halt> {
     let journal = work.store.steps(work.environment, work.number).await?;
+    let mut hindrances = vec![];
     for (position, (part, act)) in (0u32..).zip(act::acts(script)) {
         let known = journal.iter().find(|record| record.position == position);
         if known.is_some_and(|record| record.state == StepState::Done)
@@ -119,30 +122,38 @@ pub async fn execute(work: Work<'_>, script: &Script) -> Result<Executed, Halt> 
         if act == Act::Recheck && journal.iter().any(|record| record.name != act.name()) {
             continue;
         }
-        let Err(error) = work.perform(position, part, act).await? else { continue };
+        let error = match work.perform(position, part, act).await? {
+            Ok(found) => {
+                hindrances.extend(found);
+                continue;
+            }
+            Err(error) => error,
+        };
         if act == Act::ReadBack && matches!(error, TargetError::Unreachable { .. }) {
-            work.end(Outcome::Applied, Some(&error), Some(script)).await?;
+            work.end(Outcome::Applied, Some(error.to_string()), Some(script)).await?;
             return Ok(Executed::Unproven(error));
         }
         return Err(work.halt(part, act, script, error).await?);
     }
-    work.end(Outcome::Verified, None, Some(script)).await?;
-    Ok(Executed::Verified)
+    work.verified(hindrances, Some(script)).await
 }
 
 /// Proves again what is in force: reads back and probes, and writes nothing to any target.
 pub async fn verify(work: Work<'_>, script: &Script) -> Result<Executed, Halt> {
+    let mut hindrances = vec![];
     for part in &script.targets {
         let driver = work.driver(part)?;
         for act in [Act::ReadBack, Act::Probe] {
-            if let Err(error) = act.perform(work, part, driver).await {
-                work.end(Outcome::Applied, Some(&error), None).await?;
-                return Ok(Executed::Unproven(error));
+            match act.perform(work, part, driver).await {
+                Ok(acted) => hindrances.extend(acted.hindrances),
+                Err(error) => {
+                    work.end(Outcome::Applied, Some(error.to_string()), None).await?;
+                    return Ok(Executed::Unproven(error));
+                }
             }
         }
     }
-    work.end(Outcome::Verified, None, None).await?;
-    Ok(Executed::Verified)
+    work.verified(hindrances, None).await
 }
 
 /// Gives up a change that stopped half way, as long as callers cannot have seen it.
@@ -222,13 +233,13 @@ fn is_cleared(journal: &[StepRecord], part: &TargetScript) -> bool {
 }
 
 impl<'a> Work<'a> {
-    /// One act with its two entries in the journal.
+    /// One act with its two entries in the journal. It gives what stands in the way of calls.
     async fn perform(
         self,
         position: u32,
         part: &TargetScript,
         act: Act<'_>,
-    ) -> Result<Result<(), TargetError>, Halt> {
+    ) -> Result<Result<Vec<String>, TargetError>, Halt> {
         let driver = self.driver(part)?;
         let began_at = self.clock.now();
         let mut record = StepRecord {
@@ -246,7 +257,7 @@ impl<'a> Work<'a> {
         self.tell(part, act, Moment::Acted).await;
         let ended_at = self.clock.now();
         let (state, words) = match &acted {
-            Ok(words) => (StepState::Done, words.clone()),
+            Ok(acted) => (StepState::Done, acted.words.clone()),
             Err(error) if error.may_have_acted() => (StepState::Intended, error.to_string()),
             Err(error) => (StepState::Failed, error.to_string()),
         };
@@ -255,11 +266,11 @@ impl<'a> Work<'a> {
         record.ended_at = Some(ended_at);
         self.store.settle(self.environment, self.number, &record).await?;
         let moment = match &acted {
-            Ok(words) => Moment::Done { words, ms: millis(began_at, ended_at) },
+            Ok(_) => Moment::Done { words: &words, ms: millis(began_at, ended_at) },
             Err(_) => Moment::Failed { words: &words },
         };
         self.tell(part, act, moment).await;
-        Ok(acted.map(drop))
+        Ok(acted.map(|acted| acted.hindrances))
     }
 
     /// Removes what was staged. Each target has a place of its own in the journal, behind all acts.
@@ -286,7 +297,7 @@ impl<'a> Work<'a> {
         part: &TargetScript,
         act: Act<'_>,
         driver: &dyn Driver,
-    ) -> Result<String, TargetError> {
+    ) -> Result<Acted, TargetError> {
         let mut attempt = 1;
         loop {
             let acted = act.perform(self, part, driver).await;
@@ -313,26 +324,35 @@ impl<'a> Work<'a> {
         let journal = self.store.steps(self.environment, self.number).await?;
         match act {
             Act::Recheck => {
-                self.end(Outcome::Failed, Some(&error), None).await?;
+                self.end(Outcome::Failed, Some(error.to_string()), None).await?;
                 return Ok(Halt::NotBegun(error));
             }
             // It is written: what remains is to prove it, which the next apply does.
             Act::ReadBack | Act::Probe => {
-                self.end(Outcome::Applied, Some(&error), Some(script)).await?;
+                self.end(Outcome::Applied, Some(error.to_string()), Some(script)).await?;
             }
             Act::Step(_) => {}
         }
         Ok(half_way(part, act, &journal, error))
     }
 
+    async fn verified(
+        self,
+        hindrances: Vec<String>,
+        script: Option<&Script>,
+    ) -> Result<Executed, Halt> {
+        let detail = Some(hindrances.join("; ")).filter(|words| !words.is_empty());
+        self.end(Outcome::Verified, detail, script).await?;
+        Ok(if hindrances.is_empty() { Executed::Verified } else { Executed::Hindered(hindrances) })
+    }
+
     async fn end(
         self,
         outcome: Outcome,
-        error: Option<&TargetError>,
+        detail: Option<String>,
         script: Option<&Script>,
     ) -> Result<(), StoreError> {
         let written = script.map(|script| script.targets.iter().map(written).collect());
-        let detail = error.map(ToString::to_string);
         let ending = Ending { outcome, detail, at: self.clock.now(), written };
         self.store.end(self.environment, self.number, &ending).await
     }

@@ -62,6 +62,8 @@ pub struct Wish<'a> {
 pub struct Applied {
     pub number: u64,
     pub executed: Executed,
+    /// The change before it that took effect: where going back leads. None: it was the first.
+    pub before: Option<u64>,
 }
 
 /// What an apply led to.
@@ -183,7 +185,6 @@ impl<'a> Local<'a> {
         }
         let new = self.new_change(planned, Action::Apply);
         let applied = self.begin(&new, planned, listener).await?;
-        self.store.release(self.environment).await?;
         Ok(ApplyResult::Changed(applied))
     }
 
@@ -263,11 +264,7 @@ impl<'a> Local<'a> {
 
     async fn resume(self, change: &Change, listener: &dyn Listener) -> Result<Applied, LocalError> {
         let script = self.script_of(change.number).await?;
-        let applied = self.execute(&change.begun, change.number, &script, listener).await?;
-        if change.begun.action == Action::Apply {
-            self.store.release(self.environment).await?;
-        }
-        Ok(applied)
+        self.execute(&change.begun, change.number, &script, listener).await
     }
 
     async fn supersede(self, change: &Change, listener: &dyn Listener) -> Result<(), LocalError> {
@@ -307,7 +304,7 @@ impl<'a> Local<'a> {
         let effect = digest(&change.begun.effect_digest)?;
         let work = self.work(change.number, change.begun.began_at, &effect, listener);
         let executed = apply::verify(work, &self.script_of(change.number).await?).await?;
-        Ok(Applied { number: change.number, executed })
+        self.applied(change.number, executed).await
     }
 
     async fn begin(
@@ -334,8 +331,20 @@ impl<'a> Local<'a> {
     ) -> Result<Applied, LocalError> {
         let effect = digest(&change.effect_digest)?;
         let work = self.work(number, change.began_at, &effect, listener);
-        let executed = apply::execute(work, script).await?;
-        Ok(Applied { number, executed })
+        let executed = apply::execute(work, script).await;
+        // Another state is in force, proved or not: what was rolled back is held no longer.
+        if change.action == Action::Apply
+            && let Some(ended) = self.store.change(self.environment, number).await?
+            && ended.took_effect()
+        {
+            self.store.release(self.environment).await?;
+        }
+        self.applied(number, executed?).await
+    }
+
+    async fn applied(self, number: u64, executed: Executed) -> Result<Applied, LocalError> {
+        let before = self.store.in_force_before(self.environment, number).await?;
+        Ok(Applied { number, executed, before })
     }
 
     fn work<'w>(

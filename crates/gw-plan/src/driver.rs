@@ -159,8 +159,9 @@ pub enum Token {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Answer {
+    /// The gateway itself refuses the call with this.
     Status(u16),
-    /// Anything but 401, 403 and 404: the gateway let it through.
+    /// The gateway lets it through, whatever a backend then makes of it.
     LetThrough,
 }
 
@@ -168,6 +169,19 @@ pub enum Answer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Probed {
     pub status: u16,
+    pub fate: Fate,
+}
+
+/// What became of a call, as the gateway itself says: a status alone may be a backend's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Fate {
+    /// The gateway did not let it through.
+    Refused,
+    /// A backend answered it.
+    Answered,
+    /// The gateway let it through, and no answer of a backend came.
+    Unanswered { because: String },
 }
 
 /// Who did something to a target, as the target knows him.
@@ -197,7 +211,7 @@ pub enum TargetError {
     /// What it serves is not what was written.
     Differs { place: String, objects: Vec<ObjectKey> },
     /// A probe was answered in another way than what is declared demands.
-    Misbehaves { place: String, probe: String, expected: Answer, status: u16 },
+    Misbehaves { place: String, probe: String, expected: Answer, probed: Probed },
     /// What it holds cannot be understood or kept.
     Broken { place: String, because: String },
 }
@@ -245,24 +259,32 @@ impl Step {
 }
 
 impl Probe {
-    pub fn judge(&self, probed: &Probed, place: &str) -> Result<(), TargetError> {
-        if self.expect.admits(probed.status) {
-            return Ok(());
+    /// Whether the target does what is declared. Where no backend answers what was let through, that
+    /// is no fault of the change, and worth telling: then there are words.
+    pub fn judge(&self, probed: &Probed, place: &str) -> Result<Option<String>, TargetError> {
+        if self.expect.admits(probed) {
+            return Ok(match &probed.fate {
+                Fate::Unanswered { because } => Some(format!(
+                    "`{self}` is let through, and calls get {}: {because}",
+                    probed.status
+                )),
+                Fate::Refused | Fate::Answered => None,
+            });
         }
         Err(TargetError::Misbehaves {
             place: place.to_owned(),
             probe: self.to_string(),
             expected: self.expect,
-            status: probed.status,
+            probed: probed.clone(),
         })
     }
 }
 
 impl Answer {
-    pub const fn admits(self, status: u16) -> bool {
+    pub fn admits(self, probed: &Probed) -> bool {
         match self {
-            Self::Status(expected) => status == expected,
-            Self::LetThrough => !matches!(status, 401 | 403 | 404),
+            Self::Status(expected) => probed.fate == Fate::Refused && probed.status == expected,
+            Self::LetThrough => probed.fate != Fate::Refused,
         }
     }
 }
@@ -336,6 +358,17 @@ impl fmt::Display for Answer {
     }
 }
 
+impl fmt::Display for Probed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, fate } = self;
+        match fate {
+            Fate::Refused => write!(f, "answered {status}"),
+            Fate::Answered => write!(f, "let it through to a backend, which answered {status},"),
+            Fate::Unanswered { .. } => f.write_str("let it through"),
+        }
+    }
+}
+
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, method, host, path, token: _, expect: _ } = self;
@@ -366,8 +399,8 @@ impl fmt::Display for TargetError {
                 let names: Vec<_> = objects.iter().map(|key| format!("`{key}`")).collect();
                 write!(f, "{place} does not serve what was written: {}", names.join(", "))
             }
-            Self::Misbehaves { place, probe, expected, status } => {
-                write!(f, "{place} answered {status} instead of {expected} to `{probe}`")
+            Self::Misbehaves { place, probe, expected, probed } => {
+                write!(f, "{place} {probed} instead of {expected} to `{probe}`")
             }
             Self::Broken { place, because } => write!(f, "{place} cannot be used: {because}"),
         }

@@ -18,8 +18,8 @@ use crate::{
     difference::{Difference, without_origins},
     digest::Digest,
     driver::{
-        Actor, Body, Driver, Lowered, Object, Observed, Order, Pending, Probe, Probed, Served,
-        Step, TargetError,
+        Actor, Body, Driver, Fate, Lowered, Object, Observed, Order, Pending, Probe, Probed,
+        Served, Step, TargetError,
     },
     fixture::{NOW, shop},
     plan::{InForce, Inputs, Planned, TargetInput, TargetScript, plan},
@@ -131,7 +131,7 @@ impl Driver for Memory {
         Box::pin(async { Ok::<(), TargetError>(()) })
     }
     fn probe<'a>(&'a self, _: &'a Probe) -> Pending<'a, Probed> {
-        Box::pin(async { Ok(Probed { status: 404 }) })
+        Box::pin(async { Ok(Probed { status: 404, fate: Fate::Refused }) })
     }
     fn actor<'a>(&'a self, _: &'a Difference) -> Pending<'a, Option<Actor>> {
         Box::pin(async { Ok(None) })

@@ -20,6 +20,19 @@ pub(super) enum Act<'a> {
     Probe,
 }
 
+/// What was done, in words, and what stands in the way of calls all the same.
+#[derive(Debug)]
+pub(super) struct Acted {
+    pub(super) words: String,
+    pub(super) hindrances: Vec<String>,
+}
+
+impl From<String> for Acted {
+    fn from(words: String) -> Self {
+        Self { words, hindrances: vec![] }
+    }
+}
+
 /// The acts of a script in the order in which they are done. The journal knows them by place.
 pub(super) fn acts(script: &Script) -> Vec<(&TargetScript, Act<'_>)> {
     let parts = || script.targets.iter();
@@ -62,21 +75,21 @@ impl Act<'_> {
         work: Work<'_>,
         part: &TargetScript,
         driver: &dyn Driver,
-    ) -> Result<String, TargetError> {
+    ) -> Result<Acted, TargetError> {
         match self {
-            Self::Recheck => recheck(work, part, driver).await,
+            Self::Recheck => recheck(work, part, driver).await.map(Acted::from),
             Self::Step(step) => {
                 let condition = Condition { version: part.version.clone() };
                 let (stamp, wanted) = (work.stamp(), part.wanted.as_slice());
                 driver.step(Order { step, wanted, stamp: &stamp, condition: &condition }).await?;
-                Ok(words(step, part, driver))
+                Ok(words(step, part, driver).into())
             }
             Self::ReadBack => {
                 let observed = driver.observe().await?;
                 observed.admit(work.workspace_id, &driver.place())?;
                 read_back(driver, &part.wanted, &observed)?;
                 let count = part.wanted.len();
-                Ok(format!("{count} of {count} objects are what was written"))
+                Ok(format!("{count} of {count} objects are what was written").into())
             }
             Self::Probe => probe(part, driver).await,
         }
@@ -98,17 +111,18 @@ async fn recheck(
     }
 }
 
-async fn probe(part: &TargetScript, driver: &dyn Driver) -> Result<String, TargetError> {
-    let mut answers = vec![];
+async fn probe(part: &TargetScript, driver: &dyn Driver) -> Result<Acted, TargetError> {
+    let (mut answers, mut hindrances) = (vec![], vec![]);
     for probe in &part.probes {
         let probed = driver.probe(probe).await?;
-        probe.judge(&probed, &driver.place())?;
+        hindrances.extend(probe.judge(&probed, &driver.place())?);
         let answer = format!("{} → {}", probe.name, probed.status);
         if !answers.contains(&answer) {
             answers.push(answer);
         }
     }
-    Ok(if answers.is_empty() { "nothing to ask".to_owned() } else { answers.join(" · ") })
+    let words = if answers.is_empty() { "nothing to ask".to_owned() } else { answers.join(" · ") };
+    Ok(Acted { words, hindrances })
 }
 
 fn words(step: &Step, part: &TargetScript, driver: &dyn Driver) -> String {

@@ -6,7 +6,7 @@ use gw_model::{desired::Desired, scalar::Method};
 use gw_plan::{
     difference::Difference,
     driver::{
-        Actor, Answer, Body, Lowered, Observed, Order, Pending, Probe, Probed, Served, Token,
+        Actor, Answer, Body, Fate, Lowered, Observed, Order, Pending, Probe, Probed, Served, Token,
     },
 };
 use parking_lot::Mutex;
@@ -33,7 +33,7 @@ struct Gateway {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     live: Vec<Object>,
     staged: Option<Vec<Object>>,
@@ -44,11 +44,28 @@ struct State {
     down: bool,
     fails_at: Option<&'static str>,
     answers: u16,
+    fate: Fate,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            live: vec![],
+            staged: None,
+            version: 0,
+            switched_by: None,
+            switches: 0,
+            down: false,
+            fails_at: None,
+            answers: 401,
+            fate: Fate::Refused,
+        }
+    }
 }
 
 impl Gateway {
     fn serving(objects: Vec<Object>) -> Self {
-        let state = State { live: objects, version: 1, answers: 401, ..State::default() };
+        let state = State { live: objects, version: 1, ..State::default() };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -130,7 +147,10 @@ impl Driver for Gateway {
     }
 
     fn probe<'a>(&'a self, _: &'a Probe) -> Pending<'a, Probed> {
-        Box::pin(async move { Ok(Probed { status: self.state.lock().answers }) })
+        Box::pin(async move {
+            let state = self.state.lock();
+            Ok(Probed { status: state.answers, fate: state.fate.clone() })
+        })
     }
 
     fn actor<'a>(&'a self, _: &'a Difference) -> Pending<'a, Option<Actor>> {
@@ -399,6 +419,21 @@ async fn killed_before_the_switch_it_can_be_given_up_and_after_it_not() {
 }
 
 #[tokio::test]
+async fn the_way_back_leads_to_the_last_change_that_took_effect() {
+    let scene = Scene::new(&["east"]);
+    let store = scene.open().await;
+    let axe = Axe::after(None);
+    let first = scene.begin(&store).await;
+    execute(scene.work(&store, &axe, first), &scene.script).await.unwrap();
+    let given_up = scene.begin(&store).await;
+    abandon(scene.work(&store, &axe, given_up), &scene.script).await.unwrap();
+    let next = scene.begin(&store).await;
+    let before = async |number| store.in_force_before(&scene.environment, number).await.unwrap();
+    assert_eq!(before(next).await, Some(first));
+    assert_eq!(before(first).await, None);
+}
+
+#[tokio::test]
 async fn a_target_that_moved_is_not_touched_and_the_change_is_over() {
     let scene = Scene::new(&["east"]);
     let gateway = scene.gateways.values().next().unwrap().clone();
@@ -465,6 +500,64 @@ async fn a_wrong_answer_to_a_probe_is_never_called_verified() {
     );
     let change = store.change(&scene.environment, number).await.unwrap().unwrap();
     assert_eq!(change.outcome, Outcome::Applied);
+}
+
+#[tokio::test]
+async fn a_backend_that_answers_401_does_not_prove_that_the_gateway_refuses() {
+    let scene = Scene::new(&["east"]);
+    scene.gateway("east").state.lock().fate = Fate::Answered;
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    let axe = Axe::after(None);
+    let halt = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap_err();
+    assert_eq!(
+        halt.to_string(),
+        "stopped at `probe` on target `east`: fake gateway let it through to a backend, which \
+         answered 401, instead of 401 to `no token: GET /orders`"
+    );
+}
+
+#[tokio::test]
+async fn what_is_let_through_is_proved_whatever_the_backend_makes_of_it() {
+    for status in [200, 401, 403, 404, 429, 500] {
+        let mut scene = Scene::new(&["east"]);
+        scene.script.targets[0].probes[0].expect = Answer::LetThrough;
+        {
+            let mut state = scene.gateway("east").state.lock();
+            (state.answers, state.fate) = (status, Fate::Answered);
+        }
+        let store = scene.open().await;
+        let number = scene.begin(&store).await;
+        let axe = Axe::after(None);
+        let done = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap();
+        assert!(matches!(done, Executed::Verified), "{status}: {done:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_not_called_simply_verified_where_no_backend_answers() {
+    let mut scene = Scene::new(&["east"]);
+    scene.script.targets[0].probes[0].expect = Answer::LetThrough;
+    {
+        let mut state = scene.gateway("east").state.lock();
+        let because = "the secret store holds no `key`".to_owned();
+        (state.answers, state.fate) = (503, Fate::Unanswered { because });
+    }
+    let store = scene.open().await;
+    let number = scene.begin(&store).await;
+    let axe = Axe::after(None);
+    let work = scene.work(&store, &axe, number);
+    for done in [execute(work, &scene.script).await, verify(work, &scene.script).await] {
+        let Ok(Executed::Hindered(words)) = done else { panic!("{done:?}") };
+        assert_eq!(
+            words,
+            ["`no token: GET /orders` is let through, and calls get 503: the secret store holds \
+              no `key`"]
+        );
+    }
+    let change = store.change(&scene.environment, number).await.unwrap().unwrap();
+    assert_eq!(change.outcome, Outcome::Verified);
+    assert!(change.detail.unwrap().contains("the secret store holds no `key`"));
 }
 
 /// Of two targets the second refuses: the execution is cut at each of its moments, or ends refused.

@@ -248,6 +248,24 @@ impl Store {
         row.as_ref().map(read_change).transpose()
     }
 
+    /// The newest change before this one that took effect.
+    pub async fn in_force_before(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query(
+            "SELECT number FROM change WHERE environment = ? AND number < ?
+                 AND outcome IN ('verified', 'applied')
+             ORDER BY number DESC LIMIT 1",
+        )
+        .bind(at.as_str())
+        .bind(to_column(number)?)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| from_column(row.try_get("number")?)).transpose()
+    }
+
     pub async fn change(
         &self,
         at: &EnvironmentName,

@@ -8,10 +8,13 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gw_model::id::WorkspaceId;
-use gw_plan::driver::{Object, Probe, Probed, TargetError, Token};
-use gw_policy::gateway::{self, Served, Status};
+use gw_plan::driver::{Fate, Object, Probe, Probed, TargetError, Token};
+use gw_policy::{
+    decision::Reason,
+    gateway::{self, Served, Status},
+};
 use http::{
-    Request, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
     header::{AUTHORIZATION, HOST},
 };
 use http_body_util::{BodyExt, Empty, Limited};
@@ -119,8 +122,11 @@ impl Client {
             .map_err(|error| self.place.broken(format!("`{probe}` is no call: {error}")))?;
         let stream = within(TcpStream::connect(address)).await;
         let stream = stream.map_err(|error| self.unreachable(error.to_string()))?;
-        let (code, _) = self.send(stream, request).await?;
-        Ok(Probed { status: code.as_u16() })
+        let answer = self.send(stream, request).await?;
+        let fate = fate(answer.headers()).ok_or_else(|| {
+            self.place.broken("it does not say what it decided; start it again with this version")
+        })?;
+        Ok(Probed { status: answer.status().as_u16(), fate })
     }
 
     async fn status(&self) -> Result<Option<Status>, TargetError> {
@@ -136,14 +142,15 @@ impl Client {
         let request = request.map_err(|error| self.place.broken(error.to_string()))?;
         let stream = within(UnixStream::connect(&self.socket)).await;
         let stream = stream.map_err(|error| self.unreachable(error.to_string()))?;
-        self.send(stream, request).await
+        let (head, body) = self.send(stream, request).await?.into_parts();
+        Ok((head.status, body))
     }
 
     async fn send(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         request: Request<Empty<Bytes>>,
-    ) -> Result<(StatusCode, Bytes), TargetError> {
+    ) -> Result<Response<Bytes>, TargetError> {
         let lost = |error: String| self.unreachable(error);
         let exchange = async {
             let (mut sender, connection) =
@@ -154,7 +161,7 @@ impl Client {
                 let (head, body) = answer.into_parts();
                 let body = Limited::new(body, ANSWER_MAX).collect().await;
                 let body = body.map_err(|error| error.to_string())?;
-                Ok((head.status, body.to_bytes()))
+                Ok(Response::from_parts(head, body.to_bytes()))
             };
             tokio::pin!(talk, connection);
             tokio::select! {
@@ -183,6 +190,23 @@ impl Client {
     fn unreachable(&self, because: impl Into<String>) -> TargetError {
         TargetError::Unreachable { place: self.place.words(), because: because.into() }
     }
+}
+
+/// What the gateway says became of a call; a backend cannot say it.
+fn fate(headers: &HeaderMap) -> Option<Fate> {
+    let code = headers.get(gateway::PROBE)?.to_str().ok()?;
+    let reason = Reason::ALL.iter().find(|reason| reason.code() == code)?;
+    let detail = headers.get(gateway::PROBE_DETAIL);
+    let detail = detail.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let words = || detail.unwrap_or_else(|| reason.title().to_owned());
+    Some(match reason {
+        Reason::Granted | Reason::Preflight => Fate::Answered,
+        Reason::SecretUnavailable => Fate::Unanswered { because: words() },
+        Reason::UpstreamUnreachable | Reason::UpstreamTimeout | Reason::UpstreamInvalid => {
+            Fate::Unanswered { because: format!("the backend does not answer: {}", words()) }
+        }
+        _ => Fate::Refused,
+    })
 }
 
 async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {

@@ -151,7 +151,7 @@ async fn probes_call_the_target_as_a_stranger_would() {
     let probes = driver.probes(&shop("100/1m"));
     for probe in &probes {
         let probed = driver.probe(probe).await.unwrap();
-        assert_eq!(probe.judge(&probed, "here"), Ok(()), "{probe}");
+        assert_eq!(probe.judge(&probed, "here"), Ok(None), "{probe}");
     }
     let told: Vec<String> =
         probes.iter().map(|probe| format!("{probe} → {}", probe.expect)).collect();

@@ -2,7 +2,7 @@ use gw_model::desired::Desired;
 use serde_json::json;
 
 use super::*;
-use crate::driver::{Actor, Body, Lowered, Observed, Order, Pending, Probe, Probed, Step};
+use crate::driver::{Actor, Body, Fate, Lowered, Observed, Order, Pending, Probe, Probed, Step};
 
 /// Says of origins that they do not count, and nothing else.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Driver for Plain {
         Box::pin(async { Ok(()) })
     }
     fn probe<'a>(&'a self, _: &'a Probe) -> Pending<'a, Probed> {
-        Box::pin(async { Ok(Probed { status: 404 }) })
+        Box::pin(async { Ok(Probed { status: 404, fate: Fate::Refused }) })
     }
     fn actor<'a>(&'a self, _: &'a Difference) -> Pending<'a, Option<Actor>> {
         Box::pin(async { Ok(None) })

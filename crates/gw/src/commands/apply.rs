@@ -12,6 +12,7 @@ use gw_plan::{
     plan::{EffectMoved, Ground, Plan, Planned, from_file, replan},
     render,
 };
+use gw_policy::gateway::Unready;
 use serde::Serialize;
 
 use super::{
@@ -22,14 +23,15 @@ use super::{
 use crate::{
     compose::{Purpose, Scene, store_failure},
     exit::{Exit, Failure},
-    ui::Form,
+    ui::{Form, Mark, Ui},
 };
 
 /// Makes the declarations be in force: planned, judged, written, read back, probed and recorded.
 ///
 /// Without PLAN it plans now and does that. With PLAN, the id of a plan that was shown or a file
 /// that `plan --out` wrote, it does exactly what was shown, or nothing. A change that stopped half
-/// way is continued first; one that a target refuses is replaced by what is declared now.
+/// way is continued first, and then what is declared now is applied; one that a target refuses is
+/// replaced by it.
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
     /// A plan: its id, or its file.
@@ -69,7 +71,7 @@ impl Apply {
         let outcome = scene.local().apply(&planned, &steps).await;
         drop(lock);
         let outcome = outcome.map_err(|error| refused(context, &planned, &error))?;
-        Ok(conclude(context, &scene, outcome, begun))
+        Ok(conclude(context, &scene, outcome, begun).await)
     }
 
     /// Ends a change that stopped half way. With an exit code, that is all that is done now.
@@ -92,8 +94,18 @@ impl Apply {
             Former::Resumed(applied) => {
                 let number = applied.number;
                 context.ui.say(&format!("change {number} had stopped half way; it goes on"));
-                let exit = report(context, scene, &applied, begun);
-                Ok((self.plan.is_none() || exit != Exit::Done).then_some(exit))
+                // What it did is not always what is declared by now: then that comes next.
+                let comes_next = match &self.plan {
+                    Some(_) => !matches!(applied.executed, Executed::Unproven(_)),
+                    None => !make(context, scene, &only).await?.plan.is_empty(),
+                };
+                if !comes_next {
+                    return Ok(Some(report(context, scene, &applied, begun).await));
+                }
+                context
+                    .ui
+                    .say(&format!("change {number} is in force; what is declared now is next"));
+                Ok(None)
             }
             Former::Superseded(number) => {
                 context.ui.say(&superseded(number));
@@ -192,7 +204,7 @@ pub(crate) fn refused(
 }
 
 /// Tells how an apply or a rollback ended.
-pub(crate) fn conclude(
+pub(crate) async fn conclude(
     context: Context<'_>,
     scene: &Scene,
     outcome: ApplyResult,
@@ -200,30 +212,38 @@ pub(crate) fn conclude(
 ) -> Exit {
     match outcome {
         ApplyResult::Nothing => {
-            let text = format!("{scene} is as declared: nothing to do");
-            tell(context, scene, None, "nothing", None, &text);
+            let hindrances = hindrances(scene, &Executed::Verified).await;
+            let text = format!("{scene} is as declared: nothing to do{}", warnings(&hindrances));
+            let detail = Some(hindrances.join("; ")).filter(|words| !words.is_empty());
+            tell(context, scene, None, "nothing", detail, &text);
             Exit::Done
         }
         ApplyResult::Proved(applied) | ApplyResult::Changed(applied) => {
-            report(context, scene, &applied, begun)
+            report(context, scene, &applied, begun).await
         }
     }
 }
 
-fn report(context: Context<'_>, scene: &Scene, applied: &Applied, begun: Instant) -> Exit {
-    let Applied { number, executed } = applied;
+async fn report(context: Context<'_>, scene: &Scene, applied: &Applied, begun: Instant) -> Exit {
+    let Applied { number, executed, before } = applied;
     match executed {
-        Executed::Verified => {
+        Executed::Verified | Executed::Hindered(_) => {
+            let hindrances = hindrances(scene, executed).await;
             let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let mut text = format!("change {number} is applied and verified, {}", Seconds(ms));
-            if *number > 1 {
-                let back = number - 1;
+            let how = match hindrances.is_empty() {
+                true => " and verified",
+                false => "; its rules are verified, but calls fail",
+            };
+            let mut text = format!("change {number} is applied{how}, {}", Seconds(ms));
+            if let Some(back) = before {
                 let environment = &scene.environment;
                 text.push_str(&format!(
                     ".      Undo: gatewright rollback --env {environment} --to {back}"
                 ));
             }
-            tell(context, scene, Some(*number), "verified", None, &text);
+            text.push_str(&warnings(&hindrances));
+            let detail = Some(hindrances.join("; ")).filter(|words| !words.is_empty());
+            tell(context, scene, Some(*number), "verified", detail, &text);
             Exit::Done
         }
         Executed::Unproven(reason) => {
@@ -236,6 +256,30 @@ fn report(context: Context<'_>, scene: &Scene, applied: &Applied, begun: Instant
             Exit::Unreachable
         }
     }
+}
+
+/// Why calls bring no answer although what is declared is in force.
+async fn hindrances(scene: &Scene, executed: &Executed) -> Vec<String> {
+    let mut words = match executed {
+        Executed::Hindered(words) => words.clone(),
+        Executed::Verified | Executed::Unproven(_) => vec![],
+    };
+    for Unready { api, because } in scene.unready().await {
+        if !words.iter().any(|told| told.contains(&because)) {
+            words.push(unready(&api, &because));
+        }
+    }
+    words
+}
+
+/// A line below for each.
+fn warnings(hindrances: &[String]) -> String {
+    hindrances.iter().map(|words| format!("\n{} {words}", Ui::mark(Mark::Warning))).collect()
+}
+
+/// That an API has no credential for its backend.
+pub(crate) fn unready(api: &str, because: &str) -> String {
+    format!("calls of {api} get 503: {because}")
 }
 
 /// Tells how it ended, in the form that was asked for.

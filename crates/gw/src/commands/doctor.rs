@@ -18,10 +18,13 @@ use gw_net::{
     issuer::published,
 };
 use gw_plan::driver::Served;
-use gw_policy::{gateway::listen_address, keys::KeySet};
+use gw_policy::{
+    gateway::{Unready, listen_address},
+    keys::KeySet,
+};
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, apply::unready};
 use crate::{
     compose::{Purpose, Scene, SystemClock, Workspace},
     exit::{Exit, Failure},
@@ -163,6 +166,13 @@ async fn examine(
             },
             Err(error) => Link::broken(&name, error.to_string(), error.help()),
         });
+    }
+    for Unready { api, because } in scene.unready().await {
+        links.push(Link::broken(
+            &format!("backend of {api}"),
+            unready(&api, &because),
+            "put the secret where `secrets` of the environment says; it is read within seconds",
+        ));
     }
     Ok(())
 }

@@ -67,9 +67,20 @@ impl Plan {
             Form::Text => self.format,
         };
         let held = scene.held(&plan).await?;
+        let half_way = scene.store.under_way(&scene.environment).await;
+        let half_way = half_way.map_err(|error| store_failure(&error))?.map(|change| {
+            format!(
+                "{} change {} stopped half way: gatewright apply continues it first",
+                Ui::mark(Mark::Bad),
+                change.number
+            )
+        });
         match format {
             Format::Text => {
                 context.ui.result(&render::text(&plan));
+                if let Some(words) = &half_way {
+                    context.ui.line(words);
+                }
                 if let Some(number) = held {
                     let mark = Ui::mark(Mark::Bad);
                     context.ui.line(&format!(
@@ -80,6 +91,9 @@ impl Plan {
             }
             Format::Json => context.ui.json(&render::json(&plan)),
             Format::Markdown => context.ui.result(&render::markdown(&plan)),
+        }
+        if let Some(words) = half_way.filter(|_| format != Format::Text) {
+            context.ui.say(&words);
         }
         for environment in scene.undeclared().await? {
             context.ui.say(&undeclared(environment.as_str()));

@@ -64,7 +64,7 @@ impl Rollback {
                 tell(context, &scene, None, "nothing", None, &text);
                 Exit::Done
             }
-            result => conclude(context, &scene, result, begun),
+            result => conclude(context, &scene, result, begun).await,
         };
         if let Some(left) = left {
             context.ui.say(&format!(

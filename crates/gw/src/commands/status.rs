@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use clap::Args;
-use gw_control::store::Outcome;
+use gw_control::store::{Outcome, StepState};
 use gw_model::{
     desired::{Api as Meant, Desired},
     id::ApiName,
@@ -13,12 +13,15 @@ use gw_plan::{
     notice::Cause,
     plan::Plan,
 };
-use gw_policy::{gateway::Refused, generation::Part};
+use gw_policy::{
+    gateway::{Refused, Unready},
+    generation::Part,
+};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
-use super::{Context, drift};
+use super::{Context, apply::unready, drift};
 use crate::{
     compose::{self, Basis, Purpose, Scene, Workspace, store_failure},
     config,
@@ -60,6 +63,8 @@ struct Environment {
     #[serde(with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
     half_way: Option<u64>,
+    /// Whether callers meet already what the change does that stopped half way.
+    half_way_is_served: bool,
     /// Whether the folder says something else than what is in force.
     pending: bool,
     /// Whether the folder has errors, so that it is not known what it says.
@@ -70,6 +75,8 @@ struct Environment {
     not_running: Vec<String>,
     /// Gateways that were given a generation and do not serve it.
     refused: Vec<Stale>,
+    /// APIs whose calls get 503, because a secret is missing.
+    unready: Vec<Unready>,
     /// The change that was rolled back from what the folder says: it is not applied as it is.
     held: Option<u64>,
 }
@@ -194,11 +201,16 @@ async fn look(scene: &Scene) -> Result<Environment, Failure> {
     let broken = |error| store_failure(&error);
     let in_force = scene.store.in_force(&scene.environment).await.map_err(broken)?;
     let half_way = scene.store.under_way(&scene.environment).await.map_err(broken)?;
+    let half_way_is_served = match &half_way {
+        Some(change) => is_served(scene, change.number).await?,
+        None => false,
+    };
     let plan = drift::look(scene).await?;
     let outcome = in_force.as_ref().map(|change| change.outcome);
+    let proved = outcome.filter(|_| !half_way_is_served);
     let apis = scene.desired.apis.iter();
     let mut apis: Vec<Api> =
-        apis.map(|(name, api)| Api::of(name, api, Standing::of(name, &plan, outcome))).collect();
+        apis.map(|(name, api)| Api::of(name, api, Standing::of(name, &plan, proved))).collect();
     let left = left(&plan);
     if !left.is_empty()
         && let Some(former) = scene.former().await?
@@ -211,12 +223,15 @@ async fn look(scene: &Scene) -> Result<Environment, Failure> {
         outcome,
         since: in_force.as_ref().map(|change| change.begun.began_at),
         half_way: half_way.map(|change| change.number),
-        pending: is_pending(&plan),
+        half_way_is_served,
+        // What callers meet is not what the change in force says, so only objects are compared.
+        pending: is_pending(&plan, half_way_is_served),
         folder_has_errors: scene.basis == Basis::InForce,
         apis,
         drifted: drift::of(scene, &plan).await?,
         not_running: scene.unserved().await,
         refused: refused(scene).await,
+        unready: scene.unready().await,
         held: scene.held(&plan).await?,
     })
 }
@@ -232,6 +247,25 @@ fn left(plan: &Plan) -> BTreeSet<&str> {
 fn undeclared_apis(former: &Desired, left: &BTreeSet<&str>) -> Vec<Api> {
     let apis = former.apis.iter().filter(|(name, _)| left.contains(name.as_str()));
     apis.map(|(name, api)| Api::of(name, api, Standing::Undeclared)).collect()
+}
+
+/// Whether a target switched to a change that has not ended.
+async fn is_served(scene: &Scene, number: u64) -> Result<bool, Failure> {
+    let steps = scene.store.steps(&scene.environment, number).await;
+    let steps = steps.map_err(|error| store_failure(&error))?;
+    if steps.iter().any(|step| step.name.reaches_callers() && step.state == StepState::Done) {
+        return Ok(true);
+    }
+    // A step that is only intended may have been done all the same: the gateway knows.
+    for target in scene.drivers.keys() {
+        let folder = scene.state.target_folder(&scene.environment, target);
+        let status = compose::gateway_status(&folder).await;
+        let serving = status.and_then(|status| status.serving);
+        if serving.is_some_and(|serving| serving.change == Some(number)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What each running gateway was given and does not serve.
@@ -305,10 +339,10 @@ impl Standing {
 }
 
 /// Whether the declarations ask for something else than what was written last.
-fn is_pending(plan: &Plan) -> bool {
+fn is_pending(plan: &Plan, half_way_is_served: bool) -> bool {
     let mut differences = plan.targets.iter().flat_map(|target| &target.differences);
     let declared = plan.notices.iter().any(|notice| notice.cause == Cause::Declared);
-    declared || differences.any(|it| it.pending)
+    (declared && !half_way_is_served) || differences.any(|it| it.pending)
 }
 
 fn text(document: &Document) -> String {
@@ -337,6 +371,7 @@ pub(super) fn undeclared(environment: &str) -> String {
 impl Environment {
     fn tell(&self, text: &mut String) {
         let in_force = match (self.change, self.outcome, self.since) {
+            _ if self.half_way_is_served => self.passage(),
             (Some(number), Some(how), Some(since)) => {
                 format!("change {number}, {}, since {}", outcome(how), clock_text(since))
             }
@@ -367,6 +402,16 @@ impl Environment {
         }
     }
 
+    /// What is in force between a switch and its proof.
+    fn passage(&self) -> String {
+        let number = |number: Option<u64>| number.map(|it| it.to_string()).unwrap_or_default();
+        let served = format!("change {}, switched to and not verified", number(self.half_way));
+        match self.change {
+            Some(_) => format!("{served}; before it change {}", number(self.change)),
+            None => served,
+        }
+    }
+
     fn warnings(&self) -> Vec<(Mark, String)> {
         let mut warnings = vec![];
         if let Some(number) = self.half_way {
@@ -391,6 +436,9 @@ impl Environment {
         }
         for stale in &self.refused {
             warnings.push((Mark::Bad, stale.to_string()));
+        }
+        for Unready { api, because } in &self.unready {
+            warnings.push((Mark::Bad, unready(api, because)));
         }
         for place in &self.not_running {
             warnings.push((Mark::Warning, format!("{place} does not run: nobody is served")));

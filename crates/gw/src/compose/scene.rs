@@ -21,9 +21,9 @@ use gw_plan::{
     driver::{Driver, Served},
     plan::{Plan, Planned},
 };
-use gw_policy::generation::SigningKey;
+use gw_policy::{gateway::Unready, generation::SigningKey};
 
-use super::{Purpose, State, SystemClock, Workspace, store_failure};
+use super::{Purpose, State, SystemClock, Workspace, gateway_status, store_failure};
 use crate::{
     commands::Context,
     exit::{Failure, Fault},
@@ -176,6 +176,18 @@ impl Scene {
     /// What is in force, whatever the folder says.
     pub(crate) async fn former(&self) -> Result<Option<Arc<Desired>>, Failure> {
         Ok(stored(&self.store, &self.environment).await?.map(|(desired, _)| desired))
+    }
+
+    /// The APIs that running gateways have no credential for.
+    pub(crate) async fn unready(&self) -> Vec<Unready> {
+        let mut unready = vec![];
+        for target in self.drivers.keys() {
+            let folder = self.state.target_folder(&self.environment, target);
+            // One that does not run is told elsewhere.
+            let status = gateway_status(&folder).await;
+            unready.extend(status.map(|status| status.unready).unwrap_or_default());
+        }
+        unready
     }
 
     /// From now on nobody else changes this state.

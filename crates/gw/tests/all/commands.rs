@@ -13,6 +13,7 @@ mod interrupted;
 mod looking;
 mod machine;
 mod policies;
+mod probes;
 mod secrets;
 mod serving;
 mod ways_out;

@@ -114,11 +114,18 @@ impl Session {
 }
 
 fn tell(told: Told<'_>, applied: &Applied) {
-    let Applied { number, executed } = applied;
+    let Applied { number, executed, before: _ } = applied;
     match executed {
         Executed::Verified => {
             let words = format!("change {number} applied and verified");
             told.tell(What::Applied, Some(Mark::Good), &words);
+        }
+        Executed::Hindered(hindrances) => {
+            let words = format!(
+                "change {number} applied; its rules are verified, but calls fail: {}",
+                hindrances.join("; ")
+            );
+            told.tell(What::Applied, Some(Mark::Warning), &words);
         }
         Executed::Unproven(reason) => {
             let words = format!("change {number} applied, not verified: {reason}");

@@ -9,7 +9,7 @@ use gw_control::{
     store::ActName,
 };
 use gw_model::id::TargetName;
-use gw_plan::driver::{Answer, ObjectKey, TargetError};
+use gw_plan::driver::{Answer, Fate, ObjectKey, Probed, TargetError};
 use gw_policy::generation::Part;
 
 use crate::{exit::Failure, ui::failure_text};
@@ -40,7 +40,7 @@ fn what_only_a_foreign_target_does_has_its_golden_text() {
         place: place(),
         probe: "no token: GET /orders".to_owned(),
         expected: Answer::Status(401),
-        status: 200,
+        probed: Probed { status: 200, fate: Fate::Refused },
     };
     let cases = [
         ("GW3101", LocalError::OnlyBuiltin { target: target() }),

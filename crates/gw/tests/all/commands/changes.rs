@@ -1,5 +1,6 @@
 //! Changes as a terminal shows them, with the gateway that serves them.
 
+use gw_testkit::wire::free_port;
 use serde_json::Value;
 
 use super::machine::Machine;
@@ -187,6 +188,49 @@ fn a_change_that_stops_half_way_goes_on_when_run_again() {
     assert_eq!(code, 6, "{told}");
     assert!(told.contains("change 2 had stopped half way; it goes on"), "{told}");
     assert_eq!(machine.ends("shop", &["plan", "--exit-code", "--state", &state]), 0);
+}
+
+#[test]
+fn what_is_declared_by_now_follows_a_change_that_had_stopped_half_way() {
+    let machine = Machine::with_shop();
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("100/1m", "60/1m");
+    let in_the_way = machine.state().join("targets/dev/default/current.new/in-the-way");
+    std::fs::create_dir_all(&in_the_way).expect("a folder can be made");
+    assert_eq!(machine.ends("shop", &["apply"]), 5);
+    std::fs::remove_dir_all(in_the_way.parent().expect("a folder")).expect("it can be removed");
+    machine.edit("60/1m", "30/1m");
+    for format in ["text", "json", "markdown"] {
+        let (told, _) = machine.tells(&["plan", "--format", format]);
+        assert!(told.contains("change 2 stopped half way: gatewright apply continues"), "{told}");
+    }
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("change 2 is in force; what is declared now is next"), "{told}");
+    assert!(told.contains("change 3 is applied and verified"), "{told}");
+    assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 0);
+}
+
+/// It took effect, so something else than the state that is held is in force.
+#[test]
+fn a_change_that_is_not_verified_ends_a_hold_too() {
+    let machine = Machine::with_shop();
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    assert_eq!(machine.ends("shop", &["rollback", "--to", "1", "--no-input"]), 0);
+    assert_eq!(machine.ends("shop", &["apply"]), 3);
+    // The gateway goes on listening where it listens, so nobody can prove it.
+    let (here, elsewhere) = (machine.listen(), format!("127.0.0.1:{}", free_port()));
+    machine.edit(&here, &elsewhere);
+    let (told, code) = machine.tells(&["apply"]);
+    assert_ne!(code, 0, "{told}");
+    machine.edit(&elsewhere, &here);
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("change 5 is applied and verified"), "{told}");
 }
 
 #[test]

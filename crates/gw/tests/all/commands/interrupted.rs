@@ -63,7 +63,12 @@ fn an_apply_that_is_interrupted_ends_with_130_and_goes_on_when_run_again() {
     drop(waiting);
 
     fs::rename(&behind, &socket).expect("it goes back");
-    assert!(machine.says(&["status"]).contains("change 2 stopped half way"));
+    let (told, _) = machine.tells(&["status"]);
+    assert!(told.contains("change 2 stopped half way"), "{told}");
+    let served = "in force change 2, switched to and not verified; before it change 1";
+    assert!(told.contains(served), "{told}");
+    assert!(told.contains("2 rules · not verified"), "{told}");
+    assert!(!told.contains("the folder says something else"), "{told}");
     let (told, code) = machine.tells(&["apply"]);
     assert_eq!(code, 0, "{told}");
     assert_eq!(machine.ends("shop", &["plan", "--exit-code"]), 0);
