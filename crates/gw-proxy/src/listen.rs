@@ -27,6 +27,9 @@ use crate::{
 };
 
 const BACKLOG: i32 = 1024;
+/// What the system keeps of an answer that is not taken yet; it doubles this. Left to itself it keeps
+/// megabytes for a slow reader, and tells of progress only when a third of them is gone.
+const SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// Binds the same address once per thread; the kernel spreads the connections.
 pub(crate) fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>> {
@@ -51,6 +54,8 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     Ok(socket)
 }
 

@@ -25,9 +25,10 @@ pub(crate) struct Patience {
     pub(crate) head: Duration,
     /// Between two calls.
     pub(crate) idle: Duration,
-    /// While a caller sends or takes a body, it is looked at each time that so much was spent waiting
-    /// for it.
-    pub(crate) grace: Duration,
+    /// While a caller sends a body, it is looked at each time that so much was spent waiting for it.
+    pub(crate) body: Duration,
+    /// The same for a caller that takes an answer.
+    pub(crate) reader: Duration,
     /// Then so many bytes must have passed for each second of that.
     pub(crate) bytes_per_second: u64,
 }
@@ -220,7 +221,7 @@ impl Watch {
 
     fn look(&self, patience: &Patience) {
         let late = if self.sent.waiting.get() {
-            self.sent.look(patience).then_some(Late::Reader)
+            self.sent.is_slow(patience.reader, patience).then_some(Late::Reader)
         } else {
             self.look_at_stage(patience)
         };
@@ -247,7 +248,7 @@ impl Watch {
                 let late = if bytes == 0 { Late::Idle } else { Late::Head };
                 (now - since >= ticks(patience.head)).then_some(late)
             }
-            Stage::Call => self.received.look(patience).then_some(Late::Body),
+            Stage::Call => self.received.is_slow(patience.body, patience).then_some(Late::Body),
         }
     }
 
@@ -269,13 +270,13 @@ impl Meter {
     }
 
     /// Whether too little came in the time that was spent waiting.
-    fn look(&self, patience: &Patience) -> bool {
+    fn is_slow(&self, grace: Duration, patience: &Patience) -> bool {
         if !self.waiting.get() {
             return false;
         }
         let waited = self.waited.get() + 1;
         self.waited.set(waited);
-        if waited < ticks(patience.grace) {
+        if waited < ticks(grace) {
             return false;
         }
         let passed = self.bytes.get() - self.at_begin.get();

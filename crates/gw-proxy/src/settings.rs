@@ -95,9 +95,12 @@ pub struct Bounds {
     pub head_timeout: Duration,
     /// The longest wait for the next call on an open connection.
     pub idle_timeout: Duration,
-    /// How long a caller may send or take nothing of a body.
+    /// How long a caller may send nothing of a body.
     pub body_grace: Duration,
-    /// Over that time: bytes for each second that the gateway waited for the caller.
+    /// How long a caller may take nothing of an answer. The system tells of what was taken in large
+    /// pieces, so a slow reader is known only after many of its seconds.
+    pub reader_grace: Duration,
+    /// Over these times: bytes for each second that the gateway waited for the caller.
     pub body_bytes_per_second: u64,
     pub handshake_timeout: Duration,
     pub connect_timeout: Duration,
@@ -131,7 +134,8 @@ impl Bounds {
         Patience {
             head: self.head_timeout,
             idle: self.idle_timeout,
-            grace: self.body_grace,
+            body: self.body_grace,
+            reader: self.reader_grace,
             bytes_per_second: self.body_bytes_per_second,
         }
     }
@@ -143,6 +147,7 @@ impl Default for Bounds {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             body_grace: Duration::from_secs(5),
+            reader_grace: Duration::from_secs(60),
             body_bytes_per_second: 240,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

@@ -3,7 +3,8 @@ use super::*;
 const PATIENCE: Patience = Patience {
     head: Duration::from_secs(10),
     idle: Duration::from_secs(60),
-    grace: Duration::from_secs(5),
+    body: Duration::from_secs(5),
+    reader: Duration::from_secs(60),
     bytes_per_second: 240,
 };
 
@@ -65,7 +66,7 @@ fn a_body_comes_at_the_least_rate_while_it_is_waited_for() {
 #[test]
 fn an_answer_that_nobody_takes_is_not_kept_for_ever() {
     for (each_second, blocked, late) in
-        [(0, true, Some((5, Late::Reader))), (240, true, None), (0, false, None)]
+        [(0, true, Some((60, Late::Reader))), (240, true, None), (0, false, None)]
     {
         let pacer = pacer();
         let watch = pacer.watch();
@@ -76,13 +77,24 @@ fn an_answer_that_nobody_takes_is_not_kept_for_ever() {
         });
         assert_eq!(found, late, "{each_second} {blocked}");
     }
+    // A socket takes more only when a good part of its buffer is free: that is no stall.
+    let drained = pacer();
+    let watch = drained.watch();
+    watch.begin_call();
+    let seconds = Cell::new(0);
+    let found = late_after(&drained, &watch, |watch| {
+        seconds.set(seconds.get() + 1);
+        watch.sent.add(if seconds.get() % 50 == 0 { 170 << 10 } else { 0 });
+        watch.sent.waiting.set(true);
+    });
+    assert_eq!(found, None);
     // What was taken at once excuses no stall.
     let pacer = pacer();
     let watch = pacer.watch();
     watch.begin_call();
     watch.sent.add(1 << 20);
     let blocked = |watch: &Watch| watch.sent.waiting.set(true);
-    assert_eq!(late_after(&pacer, &watch, blocked), Some((10, Late::Reader)));
+    assert_eq!(late_after(&pacer, &watch, blocked), Some((120, Late::Reader)));
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn impatient(bench: &Bench) -> Running<'_> {
     settings.bounds.head_timeout = Duration::from_millis(200);
     settings.bounds.idle_timeout = Duration::from_millis(200);
     settings.bounds.body_grace = Duration::from_millis(200);
+    settings.bounds.reader_grace = Duration::from_millis(200);
     bench.start_with(settings)
 }
 
