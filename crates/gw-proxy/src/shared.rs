@@ -69,7 +69,8 @@ impl Shared {
                 return Ok(address);
             }
         }
-        Ok(address)
+        // Gatewright's own calls come through no proxy.
+        if self.is_probe(&head.headers) { Ok(address) } else { Err(Malformed::ForwardedFor) }
     }
 
     /// Whether Gatewright itself calls, to prove a change: that is no caller's call, and neither

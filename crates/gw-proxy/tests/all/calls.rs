@@ -433,7 +433,15 @@ fn a_proxy_in_front_that_names_no_address_is_refused() {
         assert_eq!(bench.backend.requests()[0].header("x-forwarded-for"), Some(told), "{said}");
     }
     bench.backend.clear();
-    for said in ["unknown", "192.0.2.1, _hidden", "192.0.2.1,", "192.0.2.1:99999", "[192.0.2.1]"] {
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 400, "it names nobody");
+    for said in [
+        "127.0.0.1",
+        "unknown",
+        "192.0.2.1, _hidden",
+        "192.0.2.1,",
+        "192.0.2.1:99999",
+        "[192.0.2.1]",
+    ] {
         assert_eq!(call(said), 400, "{said}");
     }
     assert!(bench.backend.requests().is_empty());
