@@ -5,12 +5,18 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use gw_model::load::{Files, ReadError};
 use parking_lot::Mutex;
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags, openat2},
+    io::Errno,
+};
 
 /// More files than this are no workspace but a mistaken folder.
 const MAX_FILES: usize = 200_000;
@@ -23,6 +29,8 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    /// The folder itself: files are opened from here, whatever becomes of its name.
+    opened: File,
     paths: Vec<String>,
     read: Mutex<BTreeMap<String, Vec<u8>>>,
 }
@@ -56,10 +64,11 @@ impl Folder {
         if !root.is_dir() {
             return Err(FolderError::NotAFolder { path: path.to_owned() });
         }
+        let opened = File::open(&root).map_err(unreadable)?;
         let mut paths = vec![];
         list(&root, "", 0, &mut paths)?;
         paths.sort_unstable();
-        Ok(Self { root, paths, read: Mutex::default() })
+        Ok(Self { root, opened, paths, read: Mutex::default() })
     }
 
     /// The whole path of the folder.
@@ -77,23 +86,32 @@ impl Folder {
         if self.paths.binary_search_by(|known| known.as_str().cmp(path)).is_err() {
             return Err(ReadError("there is no such file in the workspace".to_owned()));
         }
-        let mut real = self.root.join(path);
-        let mut about = fs::symlink_metadata(&real).map_err(say)?;
-        // The folders on the way were none but real ones when they were listed.
-        if about.is_symlink() {
-            real = real.canonicalize().map_err(say)?;
-            about = fs::metadata(&real).map_err(say)?;
-        }
-        if !real.starts_with(&self.root) {
-            return Err(ReadError("it is a link that leads out of the workspace".to_owned()));
-        }
+        let file = self.open_below(path).map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::XDEV) => {
+                ReadError("it is a link that leads out of the workspace".to_owned())
+            }
+            _ => say(error),
+        })?;
+        let about = file.metadata().map_err(say)?;
         if !about.is_file() {
             return Err(ReadError("it is not a file".to_owned()));
         }
-        if about.len() > MAX_FILE_BYTES {
-            return Err(ReadError(format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20)));
+        let mut bytes = vec![];
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(say)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
+            Ok(bytes)
+        } else {
+            Err(ReadError(format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20)))
         }
-        fs::read(&real).map_err(say)
+    }
+
+    /// Opens what lies below the folder. The system itself follows links, and none that leads out:
+    /// whoever exchanges a folder for a link at the same moment gains nothing.
+    fn open_below(&self, path: &str) -> io::Result<File> {
+        // A pipe must not make us wait for its other end.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let below = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        Ok(openat2(&self.opened, path, flags, Mode::empty(), below)?.into())
     }
 }
 
