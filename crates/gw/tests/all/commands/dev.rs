@@ -113,6 +113,26 @@ fn a_backend_of_ones_own_is_not_played() {
     dev.wait_for("applied");
 }
 
+/// Of two more APIs one is at the demo's own backend, which is played before anybody is missed.
+#[test]
+fn a_backend_that_is_played_is_not_told_to_be_missing() {
+    let machine = shop();
+    let text = machine.folder.read("shop/gatewright.yaml");
+    let (_, after) = text.split_once("upstream: { url: ").expect("the demo has a backend");
+    let (played, _) = after.split_once(' ').expect("it ends");
+    let down = format!("http://localhost:{}", free_port());
+    let more = [("apart", played), ("beside", &down)].map(|(name, url)| {
+        format!(
+            "---\napiVersion: gatewright.io/v1alpha1\nkind: Api\nmetadata: {{ name: {name} }}\n\
+             spec:\n  openapi: {{ file: openapi.yaml }}\n  listen: {{ path: /{name} }}\n  \
+             upstream: {{ url: {url} }}\n  access: [{{ methods: [GET], identities: [demo] }}]\n"
+        )
+    });
+    machine.folder.write("shop/gatewright.yaml", &format!("{text}{}", more.concat()));
+    let missing = Dev::start(&machine).wait_for("missing");
+    assert!(missing.contains("the backend of beside does not answer"), "{missing}");
+}
+
 #[test]
 fn a_state_that_is_removed_ends_dev() {
     let machine = shop();
