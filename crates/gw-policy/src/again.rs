@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::{IpAddr, Ipv4Addr},
 };
 
 use gw_model::api::Who;
@@ -14,7 +13,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
-    can::{Answer, Question},
+    can::{Answer, Known, Question, SOMEWHERE},
     decision::{Asker, Reason, Record},
     principal::{Caller, Principal},
     snapshot::{Operation, Routed, Snapshot},
@@ -131,9 +130,11 @@ impl Record {
             method: &self.method,
             host: &self.host,
             path: &self.path,
-            ip: self.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            now: OffsetDateTime::from_unix_timestamp_nanos(nanos)
-                .unwrap_or(OffsetDateTime::UNIX_EPOCH),
+            ip: self.client.map_or(Known::Assumed(SOMEWHERE), Known::Given),
+            now: Known::Given(
+                OffsetDateTime::from_unix_timestamp_nanos(nanos)
+                    .unwrap_or(OffsetDateTime::UNIX_EPOCH),
+            ),
         });
         let agrees = then.agrees(answer.reason);
         Ok(Again { agrees, unknown: self.unknown(snapshot, &caller), answer })

@@ -40,11 +40,6 @@ impl<'s, 'c> Permit<'s, 'c> {
         &self.rule.declared.at
     }
 
-    /// The rule itself: two of them may stand in one line.
-    pub(crate) fn granting(&self) -> &'s Rule {
-        self.rule
-    }
-
     /// Whom it was granted to; nobody in particular where the rule is public and nobody signed in.
     pub fn principal(&self) -> Option<&'c Principal> {
         self.principal
@@ -110,7 +105,7 @@ impl<'s, 'c> Asking<'s, 'c> {
         }
     }
 
-    fn holds(self, when: usize, principal: &Principal) -> Result<bool, NotEvaluated> {
+    pub(crate) fn holds(self, when: usize, principal: &Principal) -> Result<bool, NotEvaluated> {
         let call = self.call(Some(principal), &[]);
         self.operation.snapshot.guards.holds(when, &call)
     }
@@ -124,7 +119,7 @@ impl<'s, 'c> Asking<'s, 'c> {
 
     /// What the forbids say about one caller: every identity that proves the same issuer and subject
     /// is looked at, so none of them can be used to get past a forbid on another.
-    fn hits(self, principal: Option<&Principal>) -> Hits {
+    pub(crate) fn hits(self, principal: Option<&Principal>) -> Hits {
         if self.operation.row.guard.is_none() {
             return Hits::default();
         }

@@ -8,11 +8,13 @@ use std::{
 
 use gw_model::{api::Who, id::IdentityName, shape::nearest, source::Origin, workspace::Identity};
 use serde::Serialize;
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 use crate::{
+    authorize::Asking,
+    cedar::policy::{Forbid, Looks},
     decision::{self, Asked, Reason},
-    denial::{Candidate, Denial, PolicyHit},
+    denial::{Aspect, Candidate, Denial, Evidence, PolicyHit},
     principal::{Caller, Principal},
     snapshot::{Operation, Routed, Rule, Snapshot},
 };
@@ -24,8 +26,30 @@ pub struct Question<'a> {
     pub method: &'a str,
     pub host: &'a str,
     pub path: &'a str,
-    pub ip: IpAddr,
-    pub now: OffsetDateTime,
+    pub ip: Known<IpAddr>,
+    pub now: Known<OffsetDateTime>,
+}
+
+/// Something that a decision can turn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known<T> {
+    Given(T),
+    /// Nobody said it. The answer tells that it was assumed, where it can decide.
+    Assumed(T),
+}
+
+impl<T: Copy> Known<T> {
+    fn value(self) -> T {
+        let (Self::Given(value) | Self::Assumed(value)) = self;
+        value
+    }
+
+    fn assumed(self) -> Option<T> {
+        match self {
+            Self::Given(_) => None,
+            Self::Assumed(value) => Some(value),
+        }
+    }
 }
 
 /// What would become of a call.
@@ -42,6 +66,19 @@ pub struct Answer {
     pub candidates: Vec<Candidate>,
     pub policies: Vec<PolicyHit>,
     pub cure: Option<String>,
+    /// What nobody said and a condition or a policy looks at.
+    #[serde(skip_serializing_if = "Assumed::is_empty")]
+    pub assumed: Assumed,
+}
+
+/// With another address, or at another time, the answer may be another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assumed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
 }
 
 impl Answer {
@@ -55,8 +92,64 @@ impl Answer {
             candidates: vec![],
             policies: vec![],
             cure: None,
+            assumed: Assumed::default(),
         }
     }
+}
+
+impl Assumed {
+    /// What of a question is assumed, as far as something looks at it that is asked about its caller.
+    fn of(operation: Operation<'_>, question: &Question<'_>) -> Self {
+        let principals = &question.caller.principals;
+        let names = |who: &Who, principal: &Principal| matches!(who, Who::Proven { identities, .. } if identities.contains(&principal.identity));
+        let guards = &operation.snapshot().guards;
+        let rules = operation.candidates().filter(|rule| {
+            rule.runs(question.now.value())
+                && principals.iter().any(|principal| names(&rule.declared.who, principal))
+        });
+        let conditions = rules.filter_map(|rule| guards.looks(rule.when?));
+        let forbids = operation.forbids().filter(|forbid| match principals.as_slice() {
+            [] => forbid.concerns(None),
+            some => some.iter().any(|principal| forbid.concerns(Some(&principal.identity))),
+        });
+        let mut assumed = Self::default();
+        for looks in conditions.chain(forbids.map(|forbid| &forbid.looks)) {
+            if looks.address {
+                assumed.address = question.ip.assumed();
+            }
+            if looks.time {
+                assumed.time = question.now.assumed().map(written);
+            }
+        }
+        assumed
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn written(moment: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    // Writing into a text with this form of a date in UTC cannot fail; the plain form is as clear.
+    let utc = moment.to_offset(UtcOffset::UTC);
+    utc.format(format).unwrap_or_else(|_| utc.to_string())
+}
+
+/// Whether an address decides that a call may not happen.
+fn turns_on_address(operation: Operation<'_>, denial: &Denial) -> bool {
+    if !denial.policies.is_empty() {
+        let mut looking = operation.forbids().filter(|forbid| forbid.looks.address);
+        return looking.any(|forbid| denial.policies.iter().any(|hit| hit.id == forbid.id));
+    }
+    let Some(nearest) = denial.candidates.first() else { return false };
+    let guards = &operation.snapshot().guards;
+    let looks = |rule: &Rule| {
+        rule.declared.at == nearest.rule
+            && rule.when.and_then(|when| guards.looks(when)).is_some_and(|looks| looks.address)
+    };
+    let of_condition = |part: &Evidence| matches!(part.aspect, Aspect::When | Aspect::WhenFailed);
+    nearest.lacks().any(of_condition) && operation.candidates().any(looks)
 }
 
 /// The operation in the words of records.
@@ -92,20 +185,29 @@ impl Snapshot {
                 return answer;
             }
         };
-        match found.operation.authorize(caller, ip, now) {
+        let assumed = Assumed::of(found.operation, question);
+        let answer = match found.operation.authorize(caller, ip.value(), now.value()) {
             Ok(permit) => {
                 let mut answer = Answer::of(Reason::Granted, Some(found.operation));
                 answer.grant = Some(permit.rule().clone());
                 answer
             }
-            Err(denial) => {
+            Err(mut denial) => {
+                if assumed.address.is_some() && turns_on_address(found.operation, &denial) {
+                    denial.cure = format!(
+                        "it depends on the address: give --ip with the one that the call comes \
+                         from; or {}",
+                        denial.cure
+                    );
+                }
                 let Denial { reason, why, needs: _, candidates, policies, cure } = *denial;
                 let mut answer = Answer::of(reason, Some(found.operation));
                 (answer.why, answer.cure) = (Some(why), Some(cure));
                 (answer.candidates, answer.policies) = (candidates, policies);
                 answer
             }
-        }
+        };
+        Answer { assumed, ..answer }
     }
 
     /// What to do about a path that no API lists.
@@ -168,7 +270,8 @@ pub struct Way {
     pub until: Option<String>,
 }
 
-/// A class of callers: whoever proves this identity and holds these values, and nothing else.
+/// A class of callers: whoever proves this identity, and no other, and holds just these values of
+/// these claims. Of other claims nothing is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Column {
@@ -200,13 +303,13 @@ pub struct Row {
 #[serde(rename_all = "camelCase")]
 pub enum Cell {
     Allowed(Origin),
-    /// A condition or a policy tells callers of the class apart, or looks at time or address.
+    /// What is not known of the class decides: another claim, who it is, time or address.
     Depends(Origin),
     Refused,
 }
 
-/// No address matters where an answer is given for a whole class.
-const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Where a call comes from of which nobody says it.
+pub const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Combinations of claim values beyond this are left to `can` itself.
 const COMBINATIONS_MAX: usize = 64;
@@ -237,41 +340,88 @@ fn columns(snapshot: &Snapshot) -> Vec<Column> {
     columns.into_iter().collect()
 }
 
-/// Asks for one caller of the class. Where only what the class has in common was looked at, that is
-/// the answer for all of it.
+/// What is known of a class: it holds just the values that it lists of the claims that it lists, and
+/// may hold anything of others.
 fn cell(operation: Operation<'_>, column: &Column, now: OffsetDateTime) -> Cell {
-    let guards = &operation.snapshot().guards;
-    let for_all = |rule: &Rule| {
-        rule.when.is_none_or(|when| guards.looks(when).is_some_and(|looks| !looks.particular))
-    };
-    let mut granting =
-        operation.candidates().filter(|rule| rule.runs(now) && grants(rule, column)).peekable();
-    let Some(first) = granting.peek().map(|rule| rule.declared.at.clone()) else {
-        return Cell::Refused;
-    };
-    let conditions_for_all = granting.all(for_all);
-    let mut particular = operation.forbids().filter(|forbid| forbid.looks.particular);
     let caller = column.caller(operation.snapshot());
-    match operation.authorize(&caller, SOMEWHERE, now) {
-        Ok(permit) => {
-            let at = permit.rule().clone();
-            let whole = particular.next().is_none() && for_all(permit.granting());
-            if whole { Cell::Allowed(at) } else { Cell::Depends(at) }
-        }
-        Err(denial) => {
-            let particular: BTreeSet<&str> = particular.map(|forbid| forbid.id.as_str()).collect();
-            let mut hits = denial.policies.iter();
-            let ungranted = denial.policies.is_empty() && conditions_for_all;
-            if ungranted || hits.any(|hit| !particular.contains(hit.id.as_str())) {
-                Cell::Refused
-            } else {
-                Cell::Depends(first)
-            }
+    let asking = Asking { operation, caller: &caller, ip: SOMEWHERE, now };
+    let running = operation.candidates().filter(|rule| rule.runs(now));
+    let granting: Vec<(&Rule, Part)> = running
+        .map(|rule| (rule, column.granted(asking, rule)))
+        .filter(|(_, part)| *part != Part::None)
+        .collect();
+    let Some((first, _)) = granting.first() else { return Cell::Refused };
+    let forbidden = column.forbidden(asking);
+    let whole = granting.iter().find(|(_, part)| *part == Part::All);
+    match (whole, forbidden) {
+        (_, Part::All) => Cell::Refused,
+        (Some((rule, _)), Part::None) => Cell::Allowed(rule.declared.at.clone()),
+        (Some(_) | None, Part::Some) | (None, Part::None) => {
+            Cell::Depends(first.declared.at.clone())
         }
     }
 }
 
+/// How much of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    None,
+    /// Perhaps some, perhaps none, perhaps all.
+    Some,
+    All,
+}
+
 impl Column {
+    /// Whom of the class a running rule grants an operation.
+    fn granted(&self, asking: Asking<'_, '_>, rule: &Rule) -> Part {
+        let Who::Proven { identities, claims, when: _ } = &rule.declared.who else {
+            return Part::All;
+        };
+        let [principal] = asking.caller.principals.as_slice() else { return Part::None };
+        if !identities.contains(&principal.identity) {
+            return Part::None;
+        }
+        let held = |(name, values): (&String, &Vec<String>)| match self.claims.get(name) {
+            Some(value) if values.contains(value) => Part::All,
+            Some(_) => Part::None,
+            None => Part::Some,
+        };
+        let least = claims.iter().map(held).min().unwrap_or(Part::All);
+        let Some(when) = rule.when.filter(|_| least != Part::None) else { return least };
+        let looks = asking.operation.snapshot().guards.looks(when);
+        if looks.is_none_or(|looks| self.is_told_apart_by(looks)) {
+            return Part::Some;
+        }
+        if asking.holds(when, principal) == Ok(true) { least } else { Part::None }
+    }
+
+    /// Whom of the class the policies forbid it.
+    fn forbidden(&self, asking: Asking<'_, '_>) -> Part {
+        let concerns = |forbid: &&Forbid| forbid.concerns(self.identity.as_ref());
+        let forbids: Vec<&Forbid> = asking.operation.forbids().filter(concerns).collect();
+        if forbids.is_empty() {
+            return Part::None;
+        }
+        let hits = asking.hits(asking.caller.principals.first());
+        let ids: BTreeSet<&str> =
+            hits.forbidden.iter().chain(&hits.failed).map(|hit| hit.id.as_str()).collect();
+        let part = |forbid: &&Forbid| match self.is_told_apart_by(&forbid.looks) {
+            true => Part::Some,
+            false if ids.contains(forbid.id.as_str()) => Part::All,
+            false => Part::None,
+        };
+        forbids.iter().map(part).max().unwrap_or(Part::None)
+    }
+
+    /// Whether what is not known of the class can decide.
+    fn is_told_apart_by(&self, looks: &Looks) -> bool {
+        let Looks { claims, computed, subject, address, time } = looks;
+        // Of nobody in particular everything is known.
+        let unknown = self.identity.is_some()
+            && (*subject || *computed || claims.iter().any(|name| !self.claims.contains_key(name)));
+        *address || *time || unknown
+    }
+
     /// One caller of the class.
     fn caller(&self, snapshot: &Snapshot) -> Caller {
         let Some(identity) = &self.identity else { return Caller::default() };
@@ -289,19 +439,6 @@ impl Column {
                 claims: claims.collect(),
                 expires_at: None,
             }],
-        }
-    }
-}
-
-fn grants(rule: &Rule, column: &Column) -> bool {
-    match (&rule.declared.who, &column.identity) {
-        (Who::Public, _) => true,
-        (Who::Proven { .. }, None) => false,
-        (Who::Proven { identities, claims, when: _ }, Some(identity)) => {
-            let held = |(name, values): (&String, &Vec<String>)| {
-                column.claims.get(name).is_some_and(|value| values.contains(value))
-            };
-            identities.contains(identity) && claims.iter().all(held)
         }
     }
 }
@@ -336,6 +473,12 @@ impl fmt::Display for Answer {
         }
         if let Some(why) = &self.why {
             writeln!(f, "  why       {why}")?;
+        }
+        if let Some(address) = &self.assumed.address {
+            writeln!(f, "  assumed   it comes from {address}; give --ip, the address can decide")?;
+        }
+        if let Some(time) = &self.assumed.time {
+            writeln!(f, "  assumed   it is {time}; the time can decide")?;
         }
         decision::write_policies(f, &self.policies)?;
         decision::write_candidates(f, &self.candidates)?;
@@ -403,7 +546,10 @@ impl fmt::Display for Matrix {
             }
             writeln!(f)?;
         }
-        writeln!(f, "\n✔ may call   ? depends on the single caller, time or address   – may not")
+        writeln!(
+            f,
+            "\n✔ may call   ? depends on other claims, the single caller, time or address   – may not"
+        )
     }
 }
 

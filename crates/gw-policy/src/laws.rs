@@ -17,6 +17,7 @@ use time::{Date, OffsetDateTime, macros::date};
 
 use crate::{
     authorize::{Asking, Refusal, Remedy},
+    can::{Cell, Column, Matrix, SOMEWHERE},
     cedar::{Call, Kind, Vocabulary},
     decision::Reason,
     principal::{Caller, Principal},
@@ -296,6 +297,96 @@ proptest! {
             prop_assert!(native.is_ok() == cedar || (failed && refused_for_error));
         }
     }
+}
+
+proptest! {
+    // Each case asks for every caller of every class.
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// A cell of the table holds for every caller of its class. Without conditions and policies it
+    /// leaves open only what differs among them.
+    #[test]
+    fn the_table_of_access_holds_for_every_caller_of_a_class(
+        access in rules(), policies in proptest::collection::vec(forbid_of_class(), 0..2),
+    ) {
+        let conditional = |rule: &AccessRule| matches!(&rule.who, Who::Proven { when: Some(_), .. });
+        let plain = policies.is_empty() && !access.iter().any(conditional);
+        let snapshot = sample::compile(&world(access, &policies));
+        let Matrix { columns, rows } = snapshot.matrix(NOW);
+        for (row, operation) in rows.iter().zip(snapshot.operations()) {
+            for (cell, column) in row.cells.iter().zip(&columns) {
+                let (mut some_may, mut some_may_not) = (false, false);
+                for caller in callers_of(column) {
+                    for ip in [IP, SOMEWHERE] {
+                        let asking = Asking { operation, caller: &caller, ip, now: NOW };
+                        let may = asking.decide().is_ok();
+                        some_may |= may;
+                        some_may_not |= !may;
+                    }
+                    if some_may && some_may_not {
+                        break;
+                    }
+                }
+                let place = format!("{} for {column}: {cell:?}", row.operation);
+                match cell {
+                    Cell::Allowed(_) => prop_assert!(!some_may_not, "{}", place),
+                    Cell::Refused => prop_assert!(!some_may, "{}", place),
+                    Cell::Depends(_) if plain => prop_assert!(some_may && some_may_not, "{}", place),
+                    Cell::Depends(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Forbids whose scope touches the API.
+fn forbid_of_class() -> impl Strategy<Value = String> {
+    let word = select(vec!["when", "unless"]);
+    let further = [
+        " { principal.hasTag(\"roles\") && principal.getTag(\"roles\").contains(\"b\") }",
+        " { context.ip.isLoopback() }",
+    ];
+    let conditions = FORBIDDEN_WHEN.iter().copied().chain(further).collect::<Vec<_>>();
+    (select(FORBIDDEN_PRINCIPALS), word, select(conditions)).prop_map(
+        |(principal, word, condition)| {
+            format!("forbid {principal}action == Gatewright::Action::\"call\", resource) {word}{condition};")
+        },
+    )
+}
+
+/// Everybody who proves the identity of a class and holds just the values that it lists; of the
+/// other claims that rules and policies look at, every form that they can tell apart.
+fn callers_of(column: &Column) -> Vec<Caller> {
+    let Some(identity) = &column.identity else { return vec![Caller::default()] };
+    let mut held: Vec<BTreeMap<String, BTreeSet<String>>> = vec![BTreeMap::new()];
+    let of_groups = [&[] as &[&str], &["a"], &["b"], &["a", "b", "c"]];
+    let of_roles = [&["a", "b", "c"] as &[&str]];
+    for (name, some) in [("groups", &of_groups as &[&[&str]]), ("roles", &of_roles)] {
+        let forms: Vec<Option<BTreeSet<String>>> = match column.claims.get(name) {
+            Some(value) => vec![Some([value.clone()].into())],
+            None => {
+                let set = |it: &&[&str]| it.iter().map(|value| (*value).to_owned()).collect();
+                some.iter().map(|it| Some(set(it))).chain([None]).collect()
+            }
+        };
+        let longer = |known: &BTreeMap<String, BTreeSet<String>>| {
+            let known = known.clone();
+            let with = move |form: &Option<BTreeSet<String>>| {
+                let mut known = known.clone();
+                known.extend(form.clone().map(|values| (name.to_owned(), values)));
+                known
+            };
+            forms.iter().map(with).collect::<Vec<_>>()
+        };
+        held = held.iter().flat_map(longer).collect();
+    }
+    let caller = |subject: &'static str| {
+        move |claims: &BTreeMap<String, BTreeSet<String>>| {
+            let proof = sample::principal(identity.as_str(), subject, &[]);
+            Caller { principals: vec![Principal { claims: claims.clone(), ..proof }] }
+        }
+    };
+    ["ann", "bob"].into_iter().flat_map(|subject| held.iter().map(caller(subject))).collect()
 }
 
 /// Everything that decides a call.

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Expression, Policy, PolicyId, PolicySet,
-    ResourceConstraint, ValidationMode, Validator,
+    PrincipalConstraint, ResourceConstraint, ValidationMode, Validator,
 };
 use gw_model::{
     code::Code,
     desired::PolicyFile,
     diagnostic::{Diagnostic, Mark},
     environment::ChangeAction,
+    id::IdentityName,
     source::{Origin, Position},
 };
 use serde_json::Value;
@@ -43,8 +44,10 @@ pub(crate) struct Looks {
     pub(crate) claims: BTreeSet<String>,
     /// The name of a claim is put together only when it is evaluated, so it may be any.
     pub(crate) computed: bool,
-    /// It tells callers of the same identity and claims apart, or looks at time or address.
-    pub(crate) particular: bool,
+    /// It tells callers of the same identity and claims apart.
+    pub(crate) subject: bool,
+    pub(crate) address: bool,
+    pub(crate) time: bool,
 }
 
 impl Looks {
@@ -52,12 +55,16 @@ impl Looks {
         let mut looks = Self::default();
         match policy.to_json() {
             Ok(json) => looks.search(&json),
-            // What cannot be searched may look at anything.
-            Err(_) => (looks.computed, looks.particular) = (true, true),
+            Err(_) => looks.look_at_anything(),
         }
         let one = |uid: &EntityUid| uid.type_name().basename() == "Caller";
-        looks.particular |= policy.entity_literals().iter().any(one);
+        looks.subject |= policy.entity_literals().iter().any(one);
         looks
+    }
+
+    /// What cannot be searched may look at anything.
+    fn look_at_anything(&mut self) {
+        (self.computed, self.subject, self.address, self.time) = (true, true, true, true);
     }
 
     /// By the JSON form of policies: a claim is the right side of `getTag` or `hasTag`, a variable
@@ -68,9 +75,10 @@ impl Looks {
                 for (name, member) in members {
                     match (name.as_str(), member.as_str()) {
                         ("getTag" | "hasTag", None) => self.search_tag(member),
-                        ("Var", Some("context")) | ("attr", Some("subject" | "issuer")) => {
-                            self.particular = true;
-                        }
+                        ("." | "has", None) if self.search_context(member) => continue,
+                        // The whole of the context.
+                        ("Var", Some("context")) => (self.address, self.time) = (true, true),
+                        ("attr", Some("subject" | "issuer")) => self.subject = true,
                         _ => {}
                     }
                     self.search(member);
@@ -79,6 +87,19 @@ impl Looks {
             Value::Array(members) => members.iter().for_each(|member| self.search(member)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
+    }
+
+    /// Whether this is one attribute of the context, which is then looked at.
+    fn search_context(&mut self, access: &Value) -> bool {
+        if access.pointer("/left/Var").and_then(Value::as_str) != Some("context") {
+            return false;
+        }
+        match access.get("attr").and_then(Value::as_str) {
+            Some("ip") => self.address = true,
+            Some("at") => self.time = true,
+            _ => return false,
+        }
+        true
     }
 
     fn search_tag(&mut self, tag: &Value) {
@@ -122,6 +143,18 @@ impl Forbid {
     /// Every entity that it names.
     pub(crate) fn names(&self) -> Vec<EntityUid> {
         self.policy.entity_literals()
+    }
+
+    /// Whether its scope takes in callers of an identity; without one, nobody in particular.
+    pub(crate) fn concerns(&self, identity: Option<&IdentityName>) -> bool {
+        match self.policy.principal_constraint() {
+            PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid)
+                if uid.type_name().basename() == "Identity" =>
+            {
+                identity.is_some_and(|name| uid.id().unescaped() == name.as_str())
+            }
+            _ => true,
+        }
     }
 
     pub(crate) fn resource(&self) -> ResourceConstraint {

@@ -16,7 +16,7 @@ use gw_model::{
     workspace::Identity,
 };
 use gw_policy::{
-    can::{Answer, Question},
+    can::{Answer, Known, Question},
     generation::{Part, desired},
     principal::{Caller, Principal},
     snapshot::Snapshot,
@@ -272,8 +272,9 @@ impl Scene<'_> {
             let address = self.gateway.gateway.address();
             let mut connection = Secured::open(address, &self.roots, own);
             for (host, method, path) in CALLS {
-                let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                let question = Question { caller: &caller, method, host, path, ip, now: NOW };
+                let ip = Known::Given(IpAddr::V4(Ipv4Addr::LOCALHOST));
+                let now = Known::Given(NOW);
+                let question = Question { caller: &caller, method, host, path, ip, now };
                 let answer = snapshot.can(&question);
                 let (status, record) =
                     self.call(&mut connection, token.as_deref(), (host, method, path));

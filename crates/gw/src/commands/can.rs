@@ -5,7 +5,7 @@ mod again;
 use std::{
     collections::BTreeSet,
     fs,
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +17,7 @@ use gw_model::{
     workspace::Identity,
 };
 use gw_policy::{
-    can::{Answer, Matrix, Question, WhoCan},
+    can::{Answer, Known, Matrix, Question, SOMEWHERE, WhoCan},
     decision::DecisionId,
     principal::{Caller, Principal},
     snapshot::{Routed, Snapshot},
@@ -55,15 +55,16 @@ pub(crate) struct Can {
     /// The host of the call, where APIs have hosts of their own.
     #[arg(long, value_name = "HOST", default_value = "localhost")]
     host: String,
-    /// The address that the call comes from, where a condition or a policy looks at it.
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    ip: IpAddr,
+    /// The address that the call comes from, where a condition or a policy looks at it; without it
+    /// 127.0.0.1 is assumed, and the answer says so where it matters.
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<IpAddr>,
     /// A claim that the caller holds; may be given several times.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
     claims: Vec<(String, String)>,
     /// A file with a bearer token, to ask for its holder; WHO is left out then. Its signature is
     /// not checked: offline nobody has the keys.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "claims", "matrix", "who_can"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["claims", "matrix", "who_can"])]
     token_file: Option<PathBuf>,
     /// Judges a call of the decision log again, for example: --decision d-01M25C1FZR000G40R4
     #[arg(long, value_name = "ID", value_parser = DecisionId::parse)]
@@ -106,7 +107,8 @@ impl Can {
             return Ok(Exit::Done);
         }
         if let Some([method, path]) = self.who_can.as_deref() {
-            let who_can = who_can(&snapshot, &self.host, method, path)?;
+            let (method, path) = (method_of(method), path_of(path));
+            let who_can = who_can(&snapshot, &self.host, &method, path)?;
             tell(context, "gatewright.io/who-can/v1", name, &who_can, WhoCan::to_string);
             return Ok(Exit::Done);
         }
@@ -115,6 +117,10 @@ impl Can {
             (None, Some(who), Some(method), Some(path)) => {
                 (self.caller(who, &desired)?, method, path)
             }
+            (Some(_), Some(who), Some(method), Some(path)) => {
+                return Err(Failure::wrong(format!("the token says who calls: leave `{who}` out"))
+                    .help(format!("gatewright can --token-file FILE {method} {path}")));
+            }
             _ => {
                 return Err(Failure::wrong("say who would call what: WHO METHOD PATH")
                     .help("with `--token-file` WHO is left out"));
@@ -122,11 +128,11 @@ impl Can {
         };
         let answer = snapshot.can(&Question {
             caller: &caller,
-            method,
+            method: &method_of(method),
             host: &self.host,
-            path,
-            ip: self.ip,
-            now: SystemClock.now(),
+            path: path_of(path),
+            ip: self.ip.map_or(Known::Assumed(SOMEWHERE), Known::Given),
+            now: Known::Assumed(SystemClock.now()),
         });
         tell(context, "gatewright.io/can/v1", name, &answer, Answer::to_string);
         Ok(if answer.allowed { Exit::Done } else { Exit::Denied })
@@ -159,6 +165,10 @@ impl Can {
             return Ok(Caller::default());
         }
         let (identity, subject) = who.split_once(':').unwrap_or((who, "somebody"));
+        if subject.is_empty() {
+            return Err(Failure::wrong(format!("`{who}` names no subject"))
+                .help(format!("`{identity}` alone asks for somebody of it")));
+        }
         let known = IdentityName::parse(identity)
             .ok()
             .and_then(|name| desired.identities.get_key_value(&name));
@@ -195,6 +205,16 @@ fn holder(file: &Path, desired: &Desired) -> Result<Caller, Failure> {
     read().map(|principals| Caller { principals }).map_err(|refusal| {
         Failure::new(Exit::Denied, format!("the gateway would refuse this token: {refusal}"))
     })
+}
+
+/// Methods are in capitals; who types one means it, whatever he types.
+fn method_of(typed: &str) -> String {
+    typed.to_ascii_uppercase()
+}
+
+/// The query decides nothing.
+fn path_of(typed: &str) -> &str {
+    typed.split(['?', '#']).next().unwrap_or(typed)
 }
 
 fn issuer(identity: &Identity) -> String {

@@ -1,13 +1,11 @@
 //! `gatewright explain`.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use clap::Args;
 use gw_control::store::{Change, StepRecord, StepState};
 use gw_model::{clock::Clock, code::Code, diagnostic::Severity};
 use gw_plan::{plan::from_file, render};
 use gw_policy::{
-    can::Question,
+    can::{Known, Question, SOMEWHERE},
     decision::{DecisionId, Reason, Record},
     principal::Caller,
     snapshot::Snapshot,
@@ -162,8 +160,8 @@ fn listing(workspace: &Workspace, record: &Record) -> Option<String> {
         method: &record.method,
         host: &record.host,
         path: &record.path,
-        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        now: SystemClock.now(),
+        ip: Known::Assumed(SOMEWHERE),
+        now: Known::Assumed(SystemClock.now()),
     });
     if is_unlisted(answer.reason) {
         return answer.cure;

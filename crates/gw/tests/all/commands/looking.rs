@@ -123,8 +123,25 @@ fn an_address_can_be_asked_about() {
                   unless { context.ip.isInRange(ip(\"10.0.0.0/8\")) };\n";
     machine.folder.write("shop/policies/inside.cedar", inside);
     let ask = ["can", "demo", "GET", "/orders"];
-    assert_eq!(machine.ends("shop", &ask), 3);
+    let (told, code) = machine.tells(&ask);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("assumed it comes from 127.0.0.1; give --ip"), "{told}");
+    assert!(told.contains("it depends on the address: give --ip"), "{told}");
     assert_eq!(machine.ends("shop", &[&ask[..], &["--ip", "10.1.2.3"]].concat()), 0);
+}
+
+#[test]
+fn a_call_is_meant_as_it_is_typed() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["can", "demo", "get", "/orders?limit=3"]), 0);
+    assert_eq!(machine.ends("shop", &["can", "--who-can", "get", "/orders?limit=3"]), 0);
+    let (told, code) = machine.tells(&["can", "demo:", "GET", "/orders"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("`demo:` names no subject"), "{told}");
+    let ask = ["can", "--token-file", "bob.jwt", "demo", "GET", "/orders"];
+    let (told, code) = machine.tells(&ask);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("leave `demo` out"), "{told}");
 }
 
 #[test]
