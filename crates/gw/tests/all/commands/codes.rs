@@ -9,6 +9,7 @@ use std::{
     process::Output,
 };
 
+use gw_control::store::Store;
 use gw_model::code::Code;
 
 use super::{machine::Machine, ways_out::refused};
@@ -99,9 +100,7 @@ fn every_code_of_a_state_is_told_in_whole() {
     for (code, spoil) in STATES {
         let machine = Machine::with_shop();
         assert_eq!(machine.ends("shop", &["apply"]), 6);
-        for left in ["state.db-wal", "state.db-shm"] {
-            drop(fs::remove_file(machine.state().join(left)));
-        }
+        gather(&machine.state());
         let file = machine.state().join("state.db");
         let mut state = fs::read(&file).expect("there is a state");
         spoil(&mut state);
@@ -113,6 +112,15 @@ fn every_code_of_a_state_is_told_in_whole() {
     let Output { status, stderr, .. } = homeless.expect("the program can be started");
     let text = machine.steady(&String::from_utf8(stderr).expect("output is text"));
     golden("GW7104", (text, status.code().expect("it ends by itself")));
+}
+
+/// Moves what SQLite keeps beside its file into it.
+fn gather(state: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        Store::open(state).await.expect("it opens").close().await;
+    });
+    assert!(!state.join("state.db-wal").exists(), "it is closed");
 }
 
 /// The numbers are what people look up, so each is one code, and each has a text that is compared.
