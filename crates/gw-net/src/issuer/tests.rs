@@ -1,5 +1,5 @@
 use gw_testkit::{
-    issuer::{DISCOVERY, Document, Issuer as Stub, KEYS},
+    issuer::{DISCOVERY, Document, Issuer as Publisher, KEYS},
     signer::Signer,
 };
 use serde_json::{Value, json};
@@ -33,8 +33,8 @@ fn client() -> Client {
     Client::new(&ClientSettings { timeout, ..ClientSettings::default() })
 }
 
-fn start(stub: &Stub, timing: Timing) -> Issuer<Vec<String>> {
-    Issuer::start(stub.url(), client(), names, timing)
+fn start(publisher: &Publisher, timing: Timing) -> Issuer<Vec<String>> {
+    Issuer::start(publisher.url(), client(), names, timing)
 }
 
 async fn first(issuer: &Issuer<Vec<String>>) -> Arc<Held<Vec<String>>> {
@@ -57,21 +57,21 @@ async fn attempts(issuer: &Issuer<Vec<String>>, count: u64) {
 
 #[tokio::test]
 async fn keys_are_found_by_discovery_and_read_once() {
-    let stub = Stub::start(&[&Signer::es256("a"), &Signer::es256("b")]);
-    let issuer = start(&stub, QUICK);
+    let publisher = Publisher::start(&[&Signer::es256("a"), &Signer::es256("b")]);
+    let issuer = start(&publisher, QUICK);
     let held = first(&issuer).await;
     assert_eq!(*held.keys, ["a", "b"]);
     assert_eq!(issuer.generation(), Some(held.generation));
     assert_eq!(issuer.health().state, State::Fresh);
-    assert_eq!((stub.fetches(DISCOVERY), stub.fetches(KEYS)), (1, 1));
+    assert_eq!((publisher.fetches(DISCOVERY), publisher.fetches(KEYS)), (1, 1));
 }
 
 #[tokio::test]
 async fn a_new_key_is_read_when_a_token_names_it() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
-    let issuer = start(&stub, QUICK);
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
+    let issuer = start(&publisher, QUICK);
     let old = first(&issuer).await;
-    stub.publish(&[&Signer::es256("b")]);
+    publisher.publish(&[&Signer::es256("b")]);
     let asking: Vec<_> = (0..50)
         .map(|_| {
             let (issuer, seen) = (issuer.clone(), Some(old.generation));
@@ -83,43 +83,43 @@ async fn a_new_key_is_read_when_a_token_names_it() {
         assert_eq!(*held.keys, ["b"]);
         assert_ne!(held.generation, old.generation);
     }
-    assert_eq!(stub.fetches(KEYS), 2, "fifty requests, one reading");
-    assert_eq!(stub.fetches(DISCOVERY), 1);
+    assert_eq!(publisher.fetches(KEYS), 2, "fifty requests, one reading");
+    assert_eq!(publisher.fetches(DISCOVERY), 1);
 }
 
 #[tokio::test]
 async fn made_up_names_cost_the_issuer_nothing() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
     let timing = Timing { spacing: Duration::from_secs(30), ..QUICK };
-    let issuer = start(&stub, timing);
+    let issuer = start(&publisher, timing);
     let held = first(&issuer).await;
     for _ in 0..100_000 {
         assert!(issuer.newer(Some(held.generation)).await.is_none());
     }
-    assert_eq!(stub.fetches(KEYS), 2, "one at the start, one for the first name");
+    assert_eq!(publisher.fetches(KEYS), 2, "one at the start, one for the first name");
 }
 
 #[tokio::test]
 async fn keys_that_turn_while_they_are_read_are_read_again() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
     let timing = Timing { refresh: Duration::from_millis(20), ..QUICK };
-    let issuer = start(&stub, timing);
+    let issuer = start(&publisher, timing);
     let held = first(&issuer).await;
-    stub.set(KEYS, Document::Silent);
+    publisher.set(KEYS, Document::Silent);
     let mut progress = issuer.shared.progress.subscribe();
     let before = progress.borrow_and_update().started;
     progress.wait_for(|now| now.started > before && now.finished == before).await.unwrap();
-    stub.publish(&[&Signer::es256("b")]);
+    publisher.publish(&[&Signer::es256("b")]);
     assert_eq!(*issuer.newer(Some(held.generation)).await.unwrap().keys, ["b"]);
 }
 
 #[tokio::test]
 async fn a_silent_issuer_holds_no_request_for_long() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
     let timing = Timing { wait: Duration::from_millis(20), ..QUICK };
-    let issuer = start(&stub, timing);
+    let issuer = start(&publisher, timing);
     let held = first(&issuer).await;
-    stub.set(KEYS, Document::Silent);
+    publisher.set(KEYS, Document::Silent);
     assert!(issuer.newer(Some(held.generation)).await.is_none());
     assert_eq!(issuer.held().unwrap().generation, held.generation);
     assert!(issuer.shared.progress.borrow().finished < 2, "the reading is still under way");
@@ -127,28 +127,28 @@ async fn a_silent_issuer_holds_no_request_for_long() {
 
 #[tokio::test]
 async fn equal_keys_keep_their_number() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
-    let issuer = start(&stub, Timing { refresh: Duration::from_millis(20), ..QUICK });
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
+    let issuer = start(&publisher, Timing { refresh: Duration::from_millis(20), ..QUICK });
     let held = first(&issuer).await;
     attempts(&issuer, 3).await;
     let later = issuer.held().unwrap();
     assert_eq!(later.generation, held.generation);
     assert!(later.read_at > held.read_at);
-    assert!(stub.fetches(DISCOVERY) >= 2, "the document is read again in time");
+    assert!(publisher.fetches(DISCOVERY) >= 2, "the document is read again in time");
 }
 
 #[tokio::test]
 async fn whatever_goes_wrong_the_last_good_keys_stay() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
     let timing =
         Timing { refresh: Duration::from_millis(20), spacing: Duration::from_millis(5), ..QUICK };
-    let issuer = start(&stub, timing);
+    let issuer = start(&publisher, timing);
     let held = first(&issuer).await;
     let other =
-        json!({"issuer": "http://127.0.0.1:1", "jwks_uri": format!("{}{KEYS}", stub.url())});
-    let unsafe_keys = json!({"issuer": stub.url(), "jwks_uri": "http://example.com/keys"});
-    let foreign_file = json!({"issuer": stub.url(), "jwks_uri": "file:///etc/passwd"});
-    let good = Document::json(&stub.discovery());
+        json!({"issuer": "http://127.0.0.1:1", "jwks_uri": format!("{}{KEYS}", publisher.url())});
+    let unsafe_keys = json!({"issuer": publisher.url(), "jwks_uri": "http://example.com/keys"});
+    let foreign_file = json!({"issuer": publisher.url(), "jwks_uri": "file:///etc/passwd"});
+    let good = Document::json(&publisher.discovery());
     for (path, document, told) in [
         (KEYS, Document::Answer(500, vec![]), "its keys could not be read: it answered 500"),
         (KEYS, Document::Answer(200, b"garbage".to_vec()), "not JSON"),
@@ -187,7 +187,7 @@ async fn whatever_goes_wrong_the_last_good_keys_stay() {
             "the `jwks_uri` of its document is not safe to read",
         ),
     ] {
-        stub.set(path, document);
+        publisher.set(path, document);
         let finished = issuer.shared.progress.borrow().started;
         attempts(&issuer, finished + 2).await;
         let health = issuer.health();
@@ -195,18 +195,18 @@ async fn whatever_goes_wrong_the_last_good_keys_stay() {
         let (failure, _) = health.failure.unwrap();
         assert!(failure.starts_with(told), "`{failure}` should be `{told}`");
         assert_eq!(issuer.held().unwrap().generation, held.generation, "{told}");
-        stub.set(DISCOVERY, good.clone());
-        stub.publish(&[&Signer::es256("a")]);
+        publisher.set(DISCOVERY, good.clone());
+        publisher.publish(&[&Signer::es256("a")]);
     }
 }
 
 #[tokio::test]
 async fn keys_that_are_too_old_are_not_used() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
     let timing = Timing { stale: Duration::from_secs(200), ..QUICK };
-    let issuer = start(&stub, timing);
+    let issuer = start(&publisher, timing);
     first(&issuer).await;
-    stub.set(KEYS, Document::Answer(500, vec![]));
+    publisher.set(KEYS, Document::Answer(500, vec![]));
     pass(timing.stale - Duration::from_secs(1)).await;
     assert!(issuer.held().is_some());
     pass(Duration::from_secs(1)).await;
@@ -216,12 +216,12 @@ async fn keys_that_are_too_old_are_not_used() {
 
 #[tokio::test]
 async fn an_issuer_that_is_away_at_the_start_is_asked_until_it_answers() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
-    stub.set(DISCOVERY, Document::Answer(500, vec![]));
-    let issuer = start(&stub, QUICK);
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
+    publisher.set(DISCOVERY, Document::Answer(500, vec![]));
+    let issuer = start(&publisher, QUICK);
     assert!(issuer.newer(None).await.is_none());
     assert_eq!(issuer.health().state, State::Missing);
-    stub.set(DISCOVERY, Document::json(&stub.discovery()));
+    publisher.set(DISCOVERY, Document::json(&publisher.discovery()));
     let mut progress = issuer.shared.progress.subscribe();
     let answered = progress.wait_for(|_| issuer.held().is_some());
     timeout(Duration::from_secs(20), answered).await.unwrap().unwrap();
@@ -230,23 +230,23 @@ async fn an_issuer_that_is_away_at_the_start_is_asked_until_it_answers() {
 
 #[tokio::test]
 async fn the_document_may_lie_before_the_path() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
-    let url = format!("{}/tenant/one", stub.url());
-    let document = json!({"issuer": url, "jwks_uri": format!("{}{KEYS}", stub.url())});
-    stub.set("/.well-known/oauth-authorization-server/tenant/one", Document::json(&document));
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
+    let url = format!("{}/tenant/one", publisher.url());
+    let document = json!({"issuer": url, "jwks_uri": format!("{}{KEYS}", publisher.url())});
+    publisher.set("/.well-known/oauth-authorization-server/tenant/one", Document::json(&document));
     let issuer = Issuer::start(url, client(), names, QUICK);
     assert_eq!(*first(&issuer).await.keys, ["a"]);
 }
 
 #[tokio::test]
 async fn a_final_slash_belongs_to_the_name_and_not_to_the_place() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
-    let url = format!("{}/", stub.url());
-    let document = json!({"issuer": url, "jwks_uri": format!("{}{KEYS}", stub.url())});
-    stub.set(DISCOVERY, Document::json(&document));
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
+    let url = format!("{}/", publisher.url());
+    let document = json!({"issuer": url, "jwks_uri": format!("{}{KEYS}", publisher.url())});
+    publisher.set(DISCOVERY, Document::json(&document));
     let slash = Issuer::start(url, client(), names, QUICK);
     assert_eq!(*first(&slash).await.keys, ["a"]);
-    let bare = start(&stub, QUICK);
+    let bare = start(&publisher, QUICK);
     assert!(bare.newer(None).await.is_none(), "another name is another issuer");
     assert_eq!(bare.health().failure.unwrap().0, "its document names another `issuer`");
 }
@@ -263,7 +263,8 @@ async fn an_issuer_that_is_not_safe_is_never_asked() {
 
 #[tokio::test]
 async fn an_issuer_that_stays_keeps_its_keys() {
-    let (one, two) = (Stub::start(&[&Signer::es256("a")]), Stub::start(&[&Signer::es256("b")]));
+    let (one, two) =
+        (Publisher::start(&[&Signer::es256("a")]), Publisher::start(&[&Signer::es256("b")]));
     let (one_url, two_url) = (one.url(), two.url());
     let issuers = Issuers::new(names, QUICK);
     issuers.set(&client(), [one_url.as_str()]);
@@ -280,37 +281,37 @@ async fn an_issuer_that_stays_keeps_its_keys() {
 
 #[tokio::test]
 async fn an_issuer_that_goes_on_saying_it_has_no_keys_is_believed() {
-    let stub = Stub::start(&[&Signer::es256("a")]);
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
     let quick = Duration::from_millis(5);
     // Keys that are only old are not what this is about.
     let stale = 10 * QUICK.nothing;
     let timing = Timing { refresh: quick, spacing: quick, stale, ..QUICK };
-    let issuer = start(&stub, timing);
+    let issuer = start(&publisher, timing);
     let held = first(&issuer).await;
     let finished = || issuer.shared.progress.borrow().started;
     // For a moment it may be a mistake, and a mistake takes no API down.
-    stub.publish(&[]);
+    publisher.publish(&[]);
     attempts(&issuer, finished() + 3).await;
     assert_eq!(issuer.generation(), Some(held.generation));
     let (failure, _) = issuer.health().failure.unwrap();
     assert_eq!((issuer.health().state, failure.as_str()), (State::Stale, "an empty set"));
     // Keys between the two begin it anew, and an issuer that is away says nothing.
-    stub.publish(&[&Signer::es256("a")]);
+    publisher.publish(&[&Signer::es256("a")]);
     attempts(&issuer, finished() + 2).await;
     pass(timing.nothing).await;
-    stub.publish(&[]);
+    publisher.publish(&[]);
     attempts(&issuer, finished() + 2).await;
     assert_eq!(issuer.generation(), Some(held.generation));
-    stub.set(KEYS, Document::Answer(500, vec![]));
+    publisher.set(KEYS, Document::Answer(500, vec![]));
     attempts(&issuer, finished() + 2).await;
     pass(timing.nothing).await;
     attempts(&issuer, finished() + 2).await;
     assert_eq!(issuer.generation(), Some(held.generation));
     // It still says so: what it has taken back is not used any more.
-    stub.publish(&[]);
+    publisher.publish(&[]);
     attempts(&issuer, finished() + 2).await;
     assert_eq!((issuer.generation(), issuer.health().state), (None, State::Missing));
-    stub.publish(&[&Signer::es256("b")]);
+    publisher.publish(&[&Signer::es256("b")]);
     let mut progress = issuer.shared.progress.subscribe();
     let answered = progress.wait_for(|_| issuer.held().is_some());
     timeout(Duration::from_secs(20), answered).await.unwrap().unwrap();
