@@ -33,6 +33,7 @@ use gw_proxy::{
     settings::{Address, Bounds, Mode, Settings, Supply},
 };
 use gw_testkit::{
+    attack::{self, Request},
     backend::Backend,
     clock::FixedClock,
     issuer::Issuer,
@@ -276,6 +277,17 @@ impl Bench {
 }
 
 impl Running<'_> {
+    /// Where attacks on it are made, and the call that must still pass after each.
+    pub(crate) fn under_attack(&self, good: Request) -> attack::Bench<'_> {
+        attack::Bench {
+            gateway: self.gateway.address(),
+            backend: &self.bench.backend,
+            folder: self.bench.path(),
+            written: vec![],
+            good,
+        }
+    }
+
     pub(crate) fn call(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Reply {
         self.send(method, target, headers, b"")
     }

@@ -14,7 +14,7 @@ use gw_model::{
 use gw_policy::generation::Part;
 use gw_proxy::settings::AccessLog;
 use gw_testkit::{
-    attack::{self, Attack, Request, attack},
+    attack::{Attack, Request, attack},
     backend::Answer,
     wire::Connection,
 };
@@ -248,13 +248,7 @@ fn an_ambiguous_head_is_refused_and_the_connection_closed() {
     let bench = Bench::new();
     bench.publish(1, &bench.parts([named("open", bench.open())]));
     let gateway = bench.start();
-    let bench_of_attack = attack::Bench {
-        gateway: gateway.gateway.address(),
-        backend: &bench.backend,
-        folder: bench.path(),
-        written: vec![],
-        good: Request::with_headers("/open", &[]),
-    };
+    let bench_of_attack = gateway.under_attack(Request::with_headers("/open", &[]));
     let attacks = [
         ("no host", "GET /open HTTP/1.1\r\n\r\n"),
         ("two hosts", "GET /open HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n"),

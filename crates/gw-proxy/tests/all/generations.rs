@@ -36,13 +36,7 @@ fn marked(bench: &Bench, number: u64) -> Vec<Part> {
 
 /// What every call without a token must meet, whatever happens to generations.
 fn attack_as_nobody(gateway: &Running<'_>, name: &str) -> attack::Outcome {
-    let over = attack::Bench {
-        gateway: gateway.gateway.address(),
-        backend: &gateway.bench.backend,
-        folder: gateway.bench.path(),
-        written: vec![],
-        good: Request::with_headers("/open", &[]),
-    };
+    let over = gateway.under_attack(Request::with_headers("/open", &[]));
     let request = Request::with_headers("/orders", &[]);
     attack(&over, &Attack { name, request, status: 401, reason: "not_signed_in" })
 }
@@ -350,13 +344,7 @@ fn attacks_leave_one_record_each() {
     let bench = Bench::new();
     bench.publish(1, &bench.parts([named("orders", bench.orders()), named("open", bench.open())]));
     let gateway = bench.start();
-    let over = attack::Bench {
-        gateway: gateway.gateway.address(),
-        backend: &bench.backend,
-        folder: bench.path(),
-        written: vec![],
-        good: Request::with_headers("/open", &[]),
-    };
+    let over = gateway.under_attack(Request::with_headers("/open", &[]));
     let token = bench.token("bob", &json!({ "aud": "api://other" }));
     let request = Request::with_token("/orders", &token);
     attack(&over, &Attack { name: "audience", request, status: 401, reason: "token_audience" });

@@ -4,7 +4,7 @@ use gw_model::{
     api::{Assertion, UpstreamAuth},
     id::SecretName,
 };
-use gw_testkit::attack::{self, Attack, Request, attack};
+use gw_testkit::attack::{Attack, Request, attack};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Running, named};
@@ -26,13 +26,7 @@ fn every_spelling_of_an_identity_header_is_refused_or_replaced() {
     let gateway = asserted(&bench);
     let token = format!("Bearer {}", bench.token("bob", &json!({})));
     let good = Request::with_headers("/orders", &[("authorization", &token)]);
-    let over = attack::Bench {
-        gateway: gateway.gateway.address(),
-        backend: &bench.backend,
-        folder: bench.path(),
-        written: vec![],
-        good,
-    };
+    let over = gateway.under_attack(good);
     let spelled = [
         "Gatewright_Assertion",
         "gatewright_assertion",

@@ -7,7 +7,7 @@ use std::{
 };
 
 use gw_testkit::{
-    attack::{self, Attack, Request, attack},
+    attack::{Attack, Request, attack},
     backend::Answer,
     wire::Connection,
 };
@@ -66,13 +66,7 @@ fn a_connection_on_which_nothing_comes_is_closed_and_that_is_no_fault() {
 fn a_body_that_does_not_come_is_refused_and_never_reaches_the_backend() {
     let bench = Bench::new();
     let gateway = impatient(&bench);
-    let over = attack::Bench {
-        gateway: gateway.gateway.address(),
-        backend: &bench.backend,
-        folder: bench.path(),
-        written: vec![],
-        good: Request::with_headers("/open", &[]),
-    };
+    let over = gateway.under_attack(Request::with_headers("/open", &[]));
     for framing in
         ["content-length: 100\r\n\r\nbegun", "transfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n"]
     {

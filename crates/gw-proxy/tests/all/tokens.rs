@@ -68,13 +68,7 @@ impl<'a> Scene<'a> {
     }
 
     fn over(&self, good: Request) -> attack::Bench<'_> {
-        attack::Bench {
-            gateway: self.running.gateway.address(),
-            backend: &self.bench.backend,
-            folder: self.bench.path(),
-            written: vec![],
-            good,
-        }
+        self.running.under_attack(good)
     }
 
     /// Asserts that this token is let in.
