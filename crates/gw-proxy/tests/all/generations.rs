@@ -90,7 +90,7 @@ fn load(gateway: &Running<'_>, stop: &AtomicBool, calls: &AtomicUsize) {
     }
 }
 
-/// Shows F17: holds
+/// Shows F17: part (a folder that is given by `--snapshot` brings its own memory of what was served)
 #[test]
 fn a_corrupted_or_older_generation_is_refused_and_the_last_good_one_stays() {
     let bench = Bench::new();
