@@ -181,6 +181,42 @@ fn descend(found: &mut Vec<Leaf>, path: String, before: Option<&Value>, after: O
     }
 }
 
+/// A value as people say it: `header (name X-Api-Key, secret orders-key)`. What is empty says nothing.
+pub fn in_words(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "none".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(_) | Value::Number(_)) => value.map(Value::to_string).unwrap_or_default(),
+        Some(Value::Array(items)) => listed(items.iter().map(nested)),
+        Some(Value::Object(members)) => {
+            let said = members.iter().filter(|(_, member)| !is_nothing(member));
+            listed(said.map(|(name, member)| format!("{name} {}", nested(member))))
+        }
+    }
+}
+
+/// What stands inside of another value is kept together.
+fn nested(value: &Value) -> String {
+    let words = in_words(Some(value));
+    let is_several = value.is_object() || value.as_array().is_some_and(|items| items.len() > 1);
+    if is_several { format!("({words})") } else { words }
+}
+
+fn listed(parts: impl Iterator<Item = String>) -> String {
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.values().all(is_nothing),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// The value without the places of its lines: an object in which a file and a line stand, and
 /// nothing else, says where something was written and not what.
 pub fn without_origins(mut value: Value) -> Value {

@@ -26,7 +26,7 @@ use time::Date;
 use self::settings::Side;
 pub use self::table::{AccessRow, AccessTable, Cell};
 pub(crate) use self::{access::fold, rules::parts};
-use crate::difference::{Leaf, leaves};
+use crate::difference::{Leaf, in_words, leaves};
 
 /// One thing that somebody will notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,24 +66,25 @@ pub struct Change {
     pub after: String,
 }
 
+/// The gravest first: in this order people read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Effect {
-    /// Where callers find something at all: an address that is listened at, a target more or less.
-    Reach,
     /// An operation that asked for proof asks for none any more, or never will.
     Public,
-    Widen,
-    Narrow,
-    LoosenLimit,
-    TightenLimit,
-    LoosenValidation,
-    TightenValidation,
-    MoveHost,
     BindSecret,
+    Widen,
+    MoveHost,
     Native,
     /// Who may change what, from the next change on.
     Rules,
+    LoosenLimit,
+    LoosenValidation,
+    /// Where callers find something at all: an address that is listened at, a target more or less.
+    Reach,
+    Narrow,
+    TightenLimit,
+    TightenValidation,
     /// Anything else.
     Setting,
 }
@@ -170,20 +171,11 @@ impl Change {
         }
         let only = |some: &[Value], others: &[Value]| {
             let only = some.iter().filter(|it| !others.contains(it));
-            let only: Vec<String> = only.map(|it| shown(Some(it))).collect();
+            let only: Vec<String> = only.map(|it| in_words(Some(it))).collect();
             if only.is_empty() { "none".to_owned() } else { only.join(", ") }
         };
         let change = Self { before: only(before, after), after: only(after, before) };
         (change.before != change.after).then_some(change)
-    }
-}
-
-/// A value as a line shows it.
-fn shown(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => "none".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
     }
 }
 
@@ -275,7 +267,8 @@ impl Noticed {
         }
         for Leaf { path, before, after } in leaves(&before, &after) {
             let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-            let change = Change { before: shown(before.as_ref()), after: shown(after.as_ref()) };
+            let (before, after) = (in_words(before.as_ref()), in_words(after.as_ref()));
+            let change = Change { before, after };
             self.push_change(effect, api, &format!("{label}{dot}{path}"), change, at);
         }
     }

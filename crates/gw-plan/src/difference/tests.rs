@@ -121,3 +121,22 @@ fn leaves_are_called_as_the_declaration_calls_them() {
     let (before, after) = (api(json!({})), api(rule(&[])));
     assert_eq!(leaves(&before, &after)[0].path, "access[0].who");
 }
+
+#[test]
+fn a_value_is_told_as_people_say_it() {
+    for (value, words) in [
+        (json!(null), "none"),
+        (json!("30s"), "30s"),
+        (json!(true), "true"),
+        (json!([]), "none"),
+        (json!(["GET", "POST"]), "GET, POST"),
+        (
+            json!({"header": {"name": "X-Api-Key", "prefix": "", "secret": "orders-key"}}),
+            "header (name X-Api-Key, secret orders-key)",
+        ),
+        (json!({"file": {}, "days": ["mon", "tue"]}), "days (mon, tue)"),
+    ] {
+        assert_eq!(in_words(Some(&value)), words);
+    }
+    assert_eq!(in_words(None), "none");
+}

@@ -198,7 +198,8 @@ fn class_of(class: &CallerClass) -> Class {
     Class { identity, claims, text: class.to_string() }
 }
 
-/// Notices that say the same about several operations of one API, as one line each.
+/// Notices that say the same about several operations of one API, as one line each; what a reviewer
+/// must not overlook comes first.
 pub(crate) fn fold(notices: &[Notice]) -> Vec<(Notice, Vec<Operation>)> {
     let mut folded: Vec<(Notice, Vec<Operation>)> = vec![];
     let mut index: BTreeMap<(Option<ApiName>, Effect, String), usize> = BTreeMap::new();
@@ -212,5 +213,6 @@ pub(crate) fn fold(notices: &[Notice]) -> Vec<(Notice, Vec<Operation>)> {
             operations.extend(notice.operation.clone());
         }
     }
+    folded.sort_by_key(|(notice, _)| notice.effect);
     folded
 }

@@ -12,8 +12,8 @@ use gw_model::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Change, Effect, Noticed, shown};
-use crate::difference::without_origins;
+use super::{Change, Effect, Noticed};
+use crate::difference::{in_words, without_origins};
 
 pub(super) fn compare(before: Option<&Desired>, after: &Desired, noticed: &mut Noticed) {
     let Some(before) = before else {
@@ -103,10 +103,12 @@ fn flatten(path: &str, value: &Value, words: &mut Vec<String>) {
         }
         Value::Array(items) if items.is_empty() => {}
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(|item| shown(Some(item))).collect();
+            let items: Vec<String> = items.iter().map(|item| in_words(Some(item))).collect();
             words.push(format!("{path} {}", items.join(" or ")));
         }
-        Value::Number(_) | Value::String(_) => words.push(format!("{path} {}", shown(Some(value)))),
+        Value::Number(_) | Value::String(_) => {
+            words.push(format!("{path} {}", in_words(Some(value))));
+        }
     }
 }
 

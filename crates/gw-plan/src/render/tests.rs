@@ -1,6 +1,7 @@
 use gw_model::{
-    api::{Per, Who},
+    api::{Cors, Per, Who},
     desired::{Desired, PolicyFile},
+    environment::Target,
     id::{PersonName, TeamName},
     scalar::Method,
     workspace::{Identity, Team},
@@ -19,6 +20,11 @@ forbid (principal, action == Gatewright::Action::"apply", resource)
 when { context.plan.widensAccess }
 unless { context.approverTeams.contains("security") };
 "#;
+
+/// The words without the lines.
+fn flowing(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 fn wider(mut before: Desired) -> Plan {
     let after = edited(|api| {
@@ -42,6 +48,61 @@ fn a_change_that_widens_and_waits() {
     insta::assert_snapshot!(first_line(&plan), @"⚠ WIDENS ACCESS: orders POST /orders + group sales (staff) may call (and 1 more)");
 }
 
+/// The line that a watching terminal shows names the gravest thing and counts the kinds of the others.
+#[test]
+fn one_line_tells_the_gravest_and_counts_the_rest() {
+    let mut loose = shop();
+    let api = loose.apis.get_mut("orders").unwrap();
+    api.spec.access.push(rule(17, &[Method::Post], Who::Public));
+    api.spec.access.push(rule(18, &[Method::Get], staff(&["sales"])));
+    api.spec.upstream.url = "https://elsewhere.test".to_owned();
+    api.spec.limits = vec![limit("1000/1m", Per::Caller)];
+    api.spec.owner = Some("others".to_owned());
+    let Target::Builtin(builtin) = loose.spec.targets.get_mut("default").unwrap() else { panic!() };
+    builtin.listen = Some("127.0.0.1:9000".to_owned());
+    let before = edited(|api| {
+        api.spec.upstream.auth = None;
+        api.spec.access = vec![];
+    });
+    let plan = planned(Some(&before), &loose, &holding(&before)).plan;
+    insta::assert_snapshot!(first_line(&plan), @"⚠ BECOMES PUBLIC: orders POST /orders + anyone may call, without proof (and SENDS A SECRET, WIDENS ACCESS, MOVES HOST, LOOSER LIMIT, CHANGES REACH, 2 more)");
+    insta::assert_snapshot!("gravest_first", text(&plan));
+    assert_eq!(
+        first_line(&planned(Some(&shop()), &shop(), &holding(&shop())).plan),
+        "nothing changes"
+    );
+}
+
+/// A terminal of eighty columns breaks no word and pushes no mark out of sight; values are told as
+/// people say them.
+#[test]
+fn a_long_condition_leaves_every_mark_in_sight() {
+    let when = "principal.hasTag(\"level\") && principal.getTag(\"level\").contains(\"senior\") && \
+                context.ip.isInRange(ip(\"10.0.0.0/8\"))";
+    let before = edited(|api| api.spec.upstream.auth = None);
+    let after = edited(|api| {
+        let Who::Proven { identities, claims, when: _ } = staff(&["sales", "support"]) else {
+            panic!()
+        };
+        let who = Who::Proven { identities, claims, when: Some(when.to_owned()) };
+        api.spec.access.push(rule(17, &[Method::Post], who));
+        api.spec.cors = Some(Cors {
+            origins: vec!["https://app.test".to_owned(), "https://admin.test".to_owned()],
+            methods: vec![Method::Get],
+            headers: vec![],
+            credentials: true,
+            max_age: None,
+        });
+    });
+    let told = text(&planned(Some(&before), &after, &holding(&before)).plan);
+    insta::assert_snapshot!("narrow", told);
+    for line in told.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(told.lines().any(|line| line.starts_with("  ⚠ WIDENS ACCESS")), "{told}");
+    assert!(!told.contains('{'), "{told}");
+}
+
 #[test]
 fn another_issuer_is_named_wherever_the_plan_is_read() {
     let mut evil = shop();
@@ -50,7 +111,7 @@ fn another_issuer_is_named_wherever_the_plan_is_read() {
     }
     let plan = planned(Some(&shop()), &evil, &holding(&shop())).plan;
     let told = "any staff: issuer https://issuer.test → https://evil.test";
-    assert!(text(&plan).contains(told), "{}", text(&plan));
+    assert!(flowing(&text(&plan)).contains(told), "{}", text(&plan));
     assert!(markdown(&plan).contains(told), "{}", markdown(&plan));
     assert!(text(&plan).contains("somebody loses access"));
     let caller = &json(&plan)["callers"][0];
@@ -79,7 +140,7 @@ fn drift_that_goes_back_is_a_change_for_callers() {
     assert!(!facts.widens_access && !facts.narrows_access && !facts.loosens_limits);
 
     let declared = edited(|api| api.spec.limits = vec![limit("60/1m", Per::Caller)]);
-    let both = text(&planned(Some(&shop()), &declared, &holding(&live)).plan);
+    let both = flowing(&text(&planned(Some(&shop()), &declared, &holding(&live)).plan));
     assert!(both.contains("100/1m → 60/1m"), "{both}");
     assert!(both.contains("1000/1m → 60/1m per caller · drift goes back"), "{both}");
 }

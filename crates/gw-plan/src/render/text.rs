@@ -3,11 +3,10 @@
 use std::fmt::Write;
 
 use gw_policy::change::{RuleEffect, RuleOutcome};
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{
-    difference::{Action, Difference, Drift, Leaf},
+    difference::{Action, Difference, Drift, Leaf, in_words},
     notice::{Cause, Effect, Notice, fold},
     plan::{Baseline, Decision, Note, Plan, TargetPlan, Weight},
 };
@@ -15,14 +14,18 @@ use crate::{
 /// More lines than these say less: the rest is counted, and `--json` has all of it.
 const LINES_MAX: usize = 40;
 
-/// Where things stand in a line about callers.
+/// No line is longer, if words let it be: so wide is a terminal, and the log of a pipeline.
+const COLUMNS: usize = 80;
+/// A longer name is not waited for by the words behind shorter ones.
+const API_MAX: usize = 16;
+
+/// Something that callers notice, in words.
 struct Line {
-    risk: bool,
+    effect: Effect,
     api: String,
     operations: String,
     text: String,
     at: String,
-    mark: &'static str,
 }
 
 /// The whole plan, ending with its summary line.
@@ -35,7 +38,7 @@ pub fn text(plan: &Plan) -> String {
     }
     notes(&mut out, &plan.notes);
     permission(&mut out, plan);
-    line(&mut out, &summary(plan));
+    line(&mut out, &summary(plan), 2);
     out
 }
 
@@ -52,26 +55,55 @@ pub fn first_line(plan: &Plan) -> String {
         return "nothing changes".to_owned();
     }
     let lines = lines(plan);
-    let first = lines.iter().find(|line| line.risk).or_else(|| lines.first());
-    let Some(Line { risk, api, operations, text, at: _, mark }) = first else {
-        return summary(plan);
-    };
-    let what: Vec<&str> = [api.as_str(), operations.as_str(), text.as_str()]
+    let Some((first, rest)) = lines.split_first() else { return summary(plan) };
+    let Line { effect, api, operations, text, at: _ } = first;
+    let what: Vec<&str> = [api, operations, text]
         .into_iter()
+        .map(String::as_str)
         .filter(|it| !it.is_empty())
         .collect();
-    let what = what.join(" ");
-    let more = match lines.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    if *risk { format!("⚠ {mark}: {what}{more}") } else { format!("{what}{more}") }
+    let (what, more) = (what.join(" "), kinds(rest));
+    if effect.is_risk() { format!("⚠ {}: {what}{more}", effect.mark()) } else { what + &more }
 }
 
-/// Text of other people, such as a commit's subject, cannot move the cursor or break the line.
-fn line(out: &mut String, text: &str) {
-    let safe = text.trim_end().chars().map(|sign| if sign.is_control() { ' ' } else { sign });
-    out.extend(safe);
+/// ` (and SENDS A SECRET, 2 × WIDENS ACCESS, 3 more)`.
+fn kinds(lines: &[Line]) -> String {
+    let mut kinds: Vec<String> = vec![];
+    let mut others = 0;
+    for of_one in lines.chunk_by(|one, other| one.effect == other.effect) {
+        match of_one {
+            [first, ..] if !first.effect.is_risk() => others += of_one.len(),
+            [only] => kinds.push(only.effect.mark().to_owned()),
+            [first, ..] => kinds.push(format!("{} × {}", of_one.len(), first.effect.mark())),
+            [] => {}
+        }
+    }
+    if others > 0 {
+        kinds.push(format!("{others} more"));
+    }
+    if kinds.is_empty() { String::new() } else { format!(" (and {})", kinds.join(", ")) }
+}
+
+/// One line; what does not fit in it goes on below, so far to the right. Text of other people, such
+/// as a commit's subject, cannot move the cursor or break the line.
+fn line(out: &mut String, text: &str, hang: usize) {
+    let text: String =
+        text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect();
+    let (mut column, mut gap) = (0, 0);
+    for (place, word) in text.trim_end().split(' ').enumerate() {
+        gap += usize::from(place > 0);
+        if word.is_empty() {
+            continue;
+        }
+        let width = word.chars().count();
+        if column > hang && column + gap + width > COLUMNS {
+            out.push('\n');
+            (column, gap) = (0, hang);
+        }
+        out.extend(std::iter::repeat_n(' ', gap));
+        out.push_str(word);
+        (column, gap) = (column + gap + width, 0);
+    }
     out.push('\n');
 }
 
@@ -88,7 +120,7 @@ fn head(out: &mut String, plan: &Plan) {
     }
     let places: Vec<&str> = plan.targets.iter().map(|target| target.place.as_str()).collect();
     parts.push(format!("{} → {}", plan.environment, places.join(", ")));
-    line(out, &parts.join(" · "));
+    line(out, &parts.join(" · "), 2);
     let read = plan.targets.iter().map(|target| target.read_at).min();
     let read = read.map(|at| age(at, plan.made_at));
     let baseline = match (&plan.compared_with, read) {
@@ -102,7 +134,7 @@ fn head(out: &mut String, plan: &Plan) {
         }
         (None, None) => "nothing was applied here before".to_owned(),
     };
-    line(out, &baseline);
+    line(out, &baseline, 2);
 }
 
 fn age(then: OffsetDateTime, now: OffsetDateTime) -> String {
@@ -125,44 +157,41 @@ fn lines(plan: &Plan) -> Vec<Line> {
             many => format!("{} operations", many.len()),
         };
         Line {
-            risk: effect.is_risk(),
+            effect,
             api: api.map_or_else(|| plan.environment.to_string(), |api| api.to_string()),
             operations,
             text,
             at: at.map(|at| at.to_string()).unwrap_or_default(),
-            mark: effect.mark(),
         }
     });
     lines.collect()
 }
 
 fn callers(out: &mut String, plan: &Plan) {
-    line(out, "");
-    line(out, "What changes for callers");
+    line(out, "", 0);
+    line(out, "What changes for callers", 0);
     let lines = lines(plan);
-    let shown = lines.len().min(LINES_MAX);
-    let lines: Vec<&Line> = {
-        let (risks, rest): (Vec<&Line>, Vec<&Line>) = lines.iter().partition(|line| line.risk);
-        risks.into_iter().chain(rest).collect()
-    };
-    let visible: Vec<&&Line> = lines.iter().take(shown).collect();
+    let visible: Vec<&Line> = lines.iter().take(LINES_MAX).collect();
     let width = |of: fn(&Line) -> &str| {
         visible.iter().map(|line| of(line).chars().count()).max().unwrap_or_default()
     };
-    let (api, operations) = (width(|it| &it.api), width(|it| &it.operations));
-    let (words, at) = (width(|it| &it.text), width(|it| &it.at));
-    for it in &visible {
-        let sign = if it.risk { '⚠' } else { ' ' };
-        let Line { risk: _, api: name, operations: of, text, at: origin, mark } = it;
-        line(
-            out,
-            &format!("  {sign} {name:api$}  {of:operations$}  {text:words$}  {origin:at$}  {mark}"),
-        );
+    let (mark, api) = (width(|it| it.effect.mark()), width(|it| &it.api).min(API_MAX));
+    // The marks stand in front, so that no long line can hide one.
+    let begin = if mark == 0 { 4 } else { mark + 6 };
+    for Line { effect, api: name, operations, text, at } in visible {
+        let sign = if effect.is_risk() { '⚠' } else { ' ' };
+        let words: Vec<&str> = [operations, text, at]
+            .into_iter()
+            .map(String::as_str)
+            .filter(|it| !it.is_empty())
+            .collect();
+        let head = format!("  {sign} {:mark$}", effect.mark());
+        line(out, &format!("{head:begin$}{name:api$}  {}", words.join("  ")), begin + 2);
     }
-    if lines.len() > shown {
-        line(out, &format!("    and {} more (`--json` lists all)", lines.len() - shown));
+    if lines.len() > LINES_MAX {
+        line(out, &format!("    and {} more (`--json` lists all)", lines.len() - LINES_MAX), 4);
     }
-    line(out, &format!("    {}", losses(plan)));
+    line(out, &format!("    {}", losses(plan)), 4);
 }
 
 fn losses(plan: &Plan) -> String {
@@ -184,23 +213,23 @@ fn losses(plan: &Plan) -> String {
 }
 
 fn objects(out: &mut String, target: &TargetPlan, baseline: Option<&Baseline>) {
-    line(out, "");
-    line(out, &format!("What is written to {}", target.place));
+    line(out, "", 0);
+    line(out, &format!("What is written to {}", target.place), 2);
     let TargetPlan { differences, unchanged, .. } = target;
     for difference in differences.iter().take(LINES_MAX) {
-        line(out, &object(difference, baseline));
+        line(out, &object(difference, baseline), 6);
     }
     if differences.len() > LINES_MAX {
-        line(out, &format!("  … {} more objects", differences.len() - LINES_MAX));
+        line(out, &format!("  … {} more objects", differences.len() - LINES_MAX), 4);
     }
     let told = differences.iter().filter(|it| it.action == Action::None && it.is_live());
     let told = u64::try_from(told.count()).unwrap_or(u64::MAX);
     let more = if differences.is_empty() { "" } else { "more " };
     match unchanged.saturating_sub(told) {
-        0 if differences.is_empty() => line(out, "  nothing"),
+        0 if differences.is_empty() => line(out, "  nothing", 2),
         0 => {}
-        1 => line(out, &format!("  = 1 {more}object unchanged")),
-        count => line(out, &format!("  = {count} {more}objects unchanged")),
+        1 => line(out, &format!("  = 1 {more}object unchanged"), 4),
+        count => line(out, &format!("  = {count} {more}objects unchanged"), 4),
     }
 }
 
@@ -225,16 +254,16 @@ fn object(difference: &Difference, baseline: Option<&Baseline>) -> String {
     format!("  {sign} {key}  {what}{glue}{drift}")
 }
 
+/// A single value that is short, else how many there are.
 fn values(leaves: &[Leaf]) -> String {
-    let side = |value: &Option<Value>| match value {
-        None => "none".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(_) | Value::Object(_)) => "…".to_owned(),
-        Some(other) => other.to_string(),
+    let said = |Leaf { path, before, after }: &Leaf| {
+        format!("{path} {} → {}", in_words(before.as_ref()), in_words(after.as_ref()))
     };
     match leaves {
         [] => String::new(),
-        [Leaf { path, before, after }] => format!("{path} {} → {}", side(before), side(after)),
+        [only] => Some(said(only))
+            .filter(|words| words.chars().count() <= COLUMNS)
+            .unwrap_or_else(|| "1 value".to_owned()),
         many => format!("{} values", many.len()),
     }
 }
@@ -243,8 +272,8 @@ fn notes(out: &mut String, notes: &[Note]) {
     if notes.is_empty() {
         return;
     }
-    line(out, "");
-    line(out, "Notes");
+    line(out, "", 0);
+    line(out, "Notes", 0);
     for Note { code, severity, text, at, help } in notes {
         let word = match severity {
             Weight::Error => "error ",
@@ -252,19 +281,19 @@ fn notes(out: &mut String, notes: &[Note]) {
             Weight::Note => "",
         };
         let at = at.as_ref().map(|at| format!("  {at}")).unwrap_or_default();
-        line(out, &format!("  {word}{code} {text}{at}"));
+        line(out, &format!("  {word}{code} {text}{at}"), 4);
         for help in help {
-            line(out, &format!("    help: {help}"));
+            line(out, &format!("    help: {help}"), 10);
         }
     }
 }
 
 fn permission(out: &mut String, plan: &Plan) {
     let Decision { id: _, allowed, rules, why, cure } = &plan.decision;
-    line(out, "");
-    line(out, "May it be applied?");
+    line(out, "", 0);
+    line(out, "May it be applied?", 0);
     if rules.is_empty() && *allowed {
-        line(out, "  ✔ yes");
+        line(out, "  ✔ yes", 4);
     }
     let width = rules.iter().map(|rule| rule.at.to_string().chars().count()).max();
     for outcome in rules {
@@ -272,12 +301,12 @@ fn permission(out: &mut String, plan: &Plan) {
     }
     let said = |why: &String| rules.iter().any(|rule| rule.because.as_ref() == Some(why));
     if let Some(why) = why.as_ref().filter(|why| !said(why)) {
-        line(out, &format!("  ✘ {why}"));
+        line(out, &format!("  ✘ {why}"), 4);
     }
     if let Some(cure) = cure {
-        line(out, &format!("    cure: {cure}"));
+        line(out, &format!("    cure: {cure}"), 10);
     }
-    line(out, "");
+    line(out, "", 0);
 }
 
 fn rule(out: &mut String, outcome: &RuleOutcome, width: usize) {
@@ -288,18 +317,18 @@ fn rule(out: &mut String, outcome: &RuleOutcome, width: usize) {
         RuleEffect::Forbid => id.clone(),
     };
     let sign = if good { '✔' } else { '✘' };
-    line(out, &format!("  {sign} {:width$}  {said}", at.to_string()));
+    let margin = width + 6;
+    line(out, &format!("  {sign} {:width$}  {said}", at.to_string()), margin);
     if good {
         return;
     }
-    let margin = width + 6;
     if let Some(because) = because {
-        line(out, &format!("{:margin$}\"{because}\"", ""));
+        line(out, &format!("{:margin$}\"{because}\"", ""), margin);
     }
     let needs: Vec<&str> = missing.iter().map(|missing| missing.needs.as_str()).collect();
     if !needs.is_empty() {
         let glue = if *effect == RuleEffect::Permit { ", " } else { " or " };
-        line(out, &format!("{:margin$}missing: {}", "", needs.join(glue)));
+        line(out, &format!("{:margin$}missing: {}", "", needs.join(glue)), margin);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use gw_model::{clock::Clock, environment::ChangeAction};
 use gw_plan::{
-    difference::{Difference, Drift as Kind},
+    difference::{Difference, Drift as Kind, in_words},
     driver::{Actor, Driver},
     plan::Plan,
 };
@@ -60,7 +60,7 @@ impl Drifted {
         let object = &self.object;
         if self.kind == Kind::Changed && !self.settings.is_empty() {
             let setting = |Setting { path, written, live }: &Setting| {
-                let (written, live) = (said(written.as_ref()), said(live.as_ref()));
+                let (written, live) = (in_words(written.as_ref()), in_words(live.as_ref()));
                 format!("{object} · {path}: written {written}, live {live}")
             };
             return self.settings.iter().map(setting).collect();
@@ -80,14 +80,6 @@ impl Drifted {
             }
             None => "by: unknown, not through Gatewright".to_owned(),
         }
-    }
-}
-
-fn said(value: Option<&Value>) -> String {
-    match value {
-        None => "nothing".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
     }
 }
 

@@ -13,7 +13,7 @@ fn a_change_is_applied_and_verified() {
     assert_eq!(code, 0, "{told}");
     insta::assert_snapshot!(told, @r#"
     change 1 is applied and verified, TIME
-    ⚠ CHANGES THE RULES: dev the first rules of this environment (and 2 more)
+    ⚠ WIDENS ACCESS: orders 2 operations + any demo may call (and WIDENS ACCESS, CHANGES THE RULES)
       ✔ recheck the gateway at 127.0.0.1:PORT still looks as in the plan TIME
       ✔ stage 3 objects, not served yet TIME
       ✔ switch the gateway at 127.0.0.1:PORT has the new state TIME
@@ -67,9 +67,11 @@ fn callers_come_first_in_a_plan() {
     nothing was applied here before; what is there was read just now
 
     What changes for callers
-      ⚠ dev the first rules of this environment CHANGES THE RULES
-      ⚠ orders 2 operations + any demo may call gatewright.yaml:29 WIDENS ACCESS
-      ⚠ orders POST /orders + group orders-team (demo) may call gatewright.yaml:31 WIDENS ACCESS
+      ⚠ WIDENS ACCESS orders 2 operations + any demo may call
+                             gatewright.yaml:29
+      ⚠ WIDENS ACCESS orders POST /orders + group orders-team (demo) may call
+                             gatewright.yaml:31
+      ⚠ CHANGES THE RULES dev the first rules of this environment
         nobody loses access · 0 of 3 operations keep their rules
 
     What is written to the gateway at 127.0.0.1:PORT
@@ -91,8 +93,9 @@ fn callers_come_first_in_a_plan() {
     compared with change 1 (just now) and with what is there (read just now)
 
     What changes for callers
-      ⚠ orders POST /orders + group sales (demo) may call gatewright.yaml:31 WIDENS ACCESS
-        orders 100/1m → 60/1m per caller gatewright.yaml:37
+      ⚠ WIDENS ACCESS orders POST /orders + group sales (demo) may call
+                         gatewright.yaml:31
+                       orders 100/1m → 60/1m per caller gatewright.yaml:37
         nobody loses access · 2 of 3 operations keep their rules
 
     What is written to the gateway at 127.0.0.1:PORT
