@@ -29,7 +29,7 @@ use crate::{
     upstream::Lease,
     wire::{
         body::{RequestBody, ResponseBody},
-        head::{Length, RequestHead, Scheme},
+        head::{Length, Malformed, RequestHead, Scheme},
     },
 };
 
@@ -81,6 +81,7 @@ impl Outgoing<'_> {
             Some(Ok((response, lease))) => self.relay(response, lease),
             Some(Err(_)) | None if progress.is_overrun() => Err(Refusal::BodyTooLarge { allowed }),
             Some(Err(_)) | None if progress.is_late() => Err(Refusal::BodyTooSlow),
+            Some(Err(_)) | None if progress.is_broken() => Err(Refusal::Malformed(Malformed::Body)),
             Some(Err(fault)) => Err(Refusal::Upstream(fault)),
             None => Err(Refusal::UpstreamTimeout(wait)),
         }

@@ -38,6 +38,8 @@ enum Stage {
     Overrun,
     /// It came too slowly.
     Late,
+    /// It broke off, or its parts are not well formed.
+    Broken,
 }
 
 /// What a caller receives.
@@ -89,6 +91,10 @@ impl Progress {
 
     pub(crate) fn is_late(&self) -> bool {
         self.0.get() == Stage::Late
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.get() == Stage::Broken
     }
 
     /// Whether the last byte was taken.
@@ -144,7 +150,10 @@ impl Body for RequestBody {
                     this.progress.0.set(Stage::Ended);
                     return Poll::Ready(None);
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(BodyFault::Broken(error)))),
+                Some(Err(error)) => {
+                    this.progress.0.set(Stage::Broken);
+                    return Poll::Ready(Some(Err(BodyFault::Broken(error))));
+                }
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     let length = u64::try_from(data.len()).unwrap_or(u64::MAX);

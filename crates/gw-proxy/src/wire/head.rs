@@ -56,7 +56,7 @@ pub(crate) enum Scheme {
     Https,
 }
 
-/// Why the head has no single meaning.
+/// Why a request has no single meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
     NoHost,
@@ -70,6 +70,7 @@ pub(crate) enum Malformed {
     ConnectionNamesIdentity,
     ConnectionForm,
     ForwardedFor,
+    Body,
 }
 
 impl Peer {
@@ -121,6 +122,7 @@ impl Malformed {
             Self::Framing => "the length of the body is not clear",
             Self::ConnectionNamesIdentity => "the Connection header names a header it may not drop",
             Self::ForwardedFor => "the X-Forwarded-For header of the proxy in front has no address",
+            Self::Body => "the body breaks off or is not well formed",
             Self::ConnectionForm => "the Connection header is not a list of header names",
         }
     }
