@@ -15,39 +15,105 @@ const FRAMING: [&str; 9] = [
 ];
 
 /// They say who calls, how the gateway was reached, or that another method, path or host is meant
-/// than the one that was judged. Only the gateway sets them towards a backend.
-const IDENTITY: [&str; 17] = [
-    "cf-connecting-ip",
+/// than the one that was judged. Only the gateway sets them towards a backend. Sorted.
+const IDENTITY: [&str; 42] = [
+    "ali-cdn-real-ip",
+    "cdn-real-ip",
+    "cdn-src-ip",
+    "cf-pseudo-ipv4",
     "client-cert",
     "client-cert-chain",
+    "client-ip",
+    "do-connecting-ip",
     "fastly-client-ip",
+    "fly-client-ip",
     "forwarded",
+    "forwarded-for",
+    "forwarded-proto",
+    "front-end-https",
+    "incap-client-ip",
     "true-client-ip",
-    "x-arr-clientcert",
+    "x-accel-mapping",
+    "x-azure-clientip",
+    "x-azure-socketip",
     "x-client-cert",
+    "x-client-dn",
     "x-client-ip",
+    "x-client-verify",
     "x-cluster-client-ip",
+    "x-forwarded",
+    "x-host",
+    "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "x-original-host",
-    "x-original-url",
+    "x-nf-client-connection-ip",
+    "x-originating-ip",
+    "x-proxyuser-ip",
     "x-real-ip",
     "x-rewrite-url",
+    "x-scheme",
+    "x-sendfile-type",
+    "x-sucuri-clientip",
+    "x-url-scheme",
+    "x-userinfo",
+    "x-waws-unencoded-url",
+    "x-webauth-user",
 ];
-const IDENTITY_PREFIXES: [&str; 3] = ["x-forwarded-", "x-ssl-client-", OWN_PREFIX];
+/// Products say the same under many names that begin alike.
+const IDENTITY_PREFIXES: [&str; 29] = [
+    OWN_PREFIX,
+    "cf-access-",
+    "cf-client-cert-",
+    "cf-connecting-",
+    "cloudfront-viewer-",
+    "remote-",
+    "ssl-client-",
+    "tailscale-",
+    "wl-proxy-",
+    "x-amzn-mtls-",
+    "x-amzn-oidc-",
+    "x-appengine-",
+    "x-arr-",
+    "x-auth-request-",
+    "x-authentik-",
+    "x-consumer-",
+    "x-credential-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "x-original-",
+    "x-pomerium-",
+    "x-remote-",
+    "x-ssl-",
+    "x-tls-client-",
+    "x-vouch-",
+];
 
 /// What the gateway itself tells the backend, its assertion among it.
 const OWN_PREFIX: &str = "gatewright-";
 
+/// For the proxy that a message goes through, and so for nobody behind it. Programs that read headers
+/// as environment variables take `Proxy` for the proxy that they shall use themselves.
+const PROXY: &str = "proxy";
+const PROXY_PREFIX: &str = "proxy-";
+
 /// Whether a name belongs to the connection and not to the message.
 pub fn is_framing(name: &str) -> bool {
-    FRAMING.iter().any(|framing| name.len() == framing.len() && begins(name, framing))
+    FRAMING.iter().any(|framing| is(name, framing)) || is_proxy(name)
+}
+
+/// Whether a name is meant for a proxy on the way and goes on neither way.
+pub fn is_proxy(name: &str) -> bool {
+    is(name, PROXY) || begins(name, PROXY_PREFIX)
 }
 
 /// Whether a name is one that only the gateway may send to a backend, whatever its spelling.
 pub fn is_identity(name: &str) -> bool {
-    IDENTITY.iter().any(|known| name.len() == known.len() && begins(name, known))
+    IDENTITY.binary_search_by(|known| known.bytes().cmp(name.bytes().map(plain))).is_ok()
         || IDENTITY_PREFIXES.iter().any(|prefix| begins(name, prefix))
 }
 
@@ -61,11 +127,19 @@ pub fn is_reserved_for_assertion(name: &str) -> bool {
     is_reserved(name) && !begins(name, OWN_PREFIX)
 }
 
-/// Compares as a backend might that does not tell `-` from `_`, or upper from lower case.
+fn is(name: &str, known: &str) -> bool {
+    name.len() == known.len() && begins(name, known)
+}
+
 fn begins(name: &str, known: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     let mut pairs = name.bytes().map(plain).zip(known.bytes());
     name.len() >= known.len() && pairs.all(|(byte, wanted)| byte == wanted)
+}
+
+/// As a backend might read it that tells neither upper from lower case nor signs from one another:
+/// many make a variable of the name, in which whatever is no letter or digit becomes `_`.
+const fn plain(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 #[cfg(test)]

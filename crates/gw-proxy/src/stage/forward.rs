@@ -29,7 +29,7 @@ use crate::{
     upstream::Lease,
     wire::{
         body::{RequestBody, ResponseBody},
-        head::{Length, Malformed, RequestHead, Scheme},
+        head::{Length, Malformed, RequestHead, Scheme, drop_proxy_headers},
     },
 };
 
@@ -50,15 +50,8 @@ pub(crate) struct Outgoing<'a> {
 }
 
 /// Headers that end at this hop on the way back.
-const HOP: [HeaderName; 7] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+const HOP: [HeaderName; 6] =
+    [CONNECTION, HeaderName::from_static("keep-alive"), TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
 impl Outgoing<'_> {
     pub(crate) async fn send(
@@ -217,4 +210,5 @@ fn drop_hop(headers: &mut HeaderMap) {
     for name in named.iter().chain(&HOP) {
         headers.remove(name);
     }
+    drop_proxy_headers(headers);
 }

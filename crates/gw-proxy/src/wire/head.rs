@@ -241,15 +241,8 @@ fn parse_length(headers: &HeaderMap) -> Result<Length, Malformed> {
 /// calls is up to something.
 fn drop_connection_headers(headers: &mut HeaderMap) -> Result<(), Malformed> {
     // Without `Upgrade` the connection stays one that every message of is decided about.
-    const HOP: [HeaderName; 7] = [
-        CONNECTION,
-        EXPECT,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        TE,
-        TRAILER,
-        UPGRADE,
-    ];
+    const HOP: [HeaderName; 6] =
+        [CONNECTION, EXPECT, HeaderName::from_static("keep-alive"), TE, TRAILER, UPGRADE];
     let mut named = vec![];
     for line in headers.get_all(CONNECTION) {
         let line = line.to_str().map_err(|_| Malformed::ConnectionForm)?;
@@ -268,7 +261,17 @@ fn drop_connection_headers(headers: &mut HeaderMap) -> Result<(), Malformed> {
     for name in HOP {
         headers.remove(name);
     }
+    drop_proxy_headers(headers);
     Ok(())
+}
+
+/// Takes away what was meant for a proxy on the way, whoever sent it.
+pub(crate) fn drop_proxy_headers(headers: &mut HeaderMap) {
+    let of_proxy = headers.keys().filter(|name| header::is_proxy(name.as_str()));
+    let of_proxy: Vec<_> = of_proxy.cloned().collect();
+    for name in of_proxy {
+        headers.remove(name);
+    }
 }
 
 #[cfg(test)]
