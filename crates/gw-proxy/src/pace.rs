@@ -49,6 +49,11 @@ pub(crate) struct Watch {
     waker: RefCell<Option<Waker>>,
     stage: Cell<Stage>,
     received: Meter,
+    /// The last four bytes that came.
+    tail: Cell<u32>,
+    /// Whether the request of this call has no body, so that its last bytes are an empty line. Where a
+    /// body ends, its bytes do not say.
+    ends_with_head: Cell<bool>,
     sent: Meter,
     /// The tick at which no answer of the upstream is waited for any longer.
     due: Cell<u64>,
@@ -141,6 +146,8 @@ impl Watch {
             waker: RefCell::default(),
             stage,
             received: Meter::default(),
+            tail: Cell::default(),
+            ends_with_head: Cell::default(),
             sent: Meter::default(),
             due: Cell::new(NEVER),
             late: Cell::default(),
@@ -167,14 +174,36 @@ impl Watch {
 
     pub(crate) fn begin_call(&self) {
         self.stage.set(Stage::Call);
+        self.ends_with_head.set(false);
         self.received.waiting.set(false);
         self.received.begin();
         self.sent.begin();
     }
 
+    /// The request of this call has no body.
+    pub(crate) fn expect_no_body(&self) {
+        self.ends_with_head.set(true);
+    }
+
     pub(crate) fn end_call(&self) {
         let (since, received) = (self.now.get(), self.received.bytes.get());
-        self.stage.set(Stage::Idle { since, received });
+        let next_has_begun = self.ends_with_head.get() && !self.came_to_empty_line();
+        self.stage.set(if next_has_begun {
+            Stage::Head { since }
+        } else {
+            Stage::Idle { since, received }
+        });
+    }
+
+    fn came_to_empty_line(&self) -> bool {
+        let [.., third, second, last] = self.tail.get().to_be_bytes();
+        matches!([third, second, last], [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'])
+    }
+
+    fn receive(&self, bytes: &[u8]) {
+        self.received.add(bytes.len());
+        let last = bytes.iter().skip(bytes.len().saturating_sub(size_of::<u32>()));
+        self.tail.set(last.fold(self.tail.get(), |tail, byte| (tail << 8) | u32::from(*byte)));
     }
 
     /// Between calls, time begins anew.
@@ -300,7 +329,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.watch.received.add(buffer.filled().len() - before);
+        self.watch.receive(buffer.filled().get(before..).unwrap_or_default());
         read
     }
 }

@@ -44,6 +44,27 @@ fn a_head_has_ten_seconds_and_silence_between_calls_sixty() {
 }
 
 #[test]
+fn a_head_that_began_with_the_call_before_it_has_no_more_time_than_others() {
+    for (came, late) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], (60, Late::Idle)),
+        (b"GET / HTTP/1.1\n\n", (60, Late::Idle)),
+        (b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n", (10, Late::Head)),
+        (b"GET / HTTP/1.1\r\n\r\nG", (10, Late::Head)),
+    ] {
+        // In one piece, and byte for byte.
+        for size in [came.len(), 1] {
+            let pacer = pacer();
+            let watch = pacer.watch();
+            watch.begin_call();
+            watch.expect_no_body();
+            came.chunks(size).for_each(|piece| watch.receive(piece));
+            watch.end_call();
+            assert_eq!(late_after(&pacer, &watch, |_| {}), Some(late), "{came:?}");
+        }
+    }
+}
+
+#[test]
 fn a_body_comes_at_the_least_rate_while_it_is_waited_for() {
     for (each_second, waiting, late) in [
         (0, true, Some((5, Late::Body))),
