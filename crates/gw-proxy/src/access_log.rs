@@ -32,7 +32,8 @@ pub(crate) struct Line {
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) time: OffsetDateTime,
     pub(crate) decision: DecisionId,
-    pub(crate) trace: TraceId,
+    /// None where the head was not read.
+    pub(crate) trace: Option<TraceId>,
     pub(crate) client: IpAddr,
     pub(crate) method: String,
     pub(crate) host: String,

@@ -67,7 +67,6 @@ impl Call<'_> {
         });
         let (who, looked_at) = self.askers();
         Record {
-            client: Some(self.client),
             method: shorten(head.method.as_str(), METHOD_CHARS),
             host: head.host.clone(),
             path: shorten(self.path.as_deref().unwrap_or(head.path()), PATH_CHARS),
@@ -82,7 +81,7 @@ impl Call<'_> {
             cure,
             upstream_status: self.upstream_status,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            ..blank(shared, self.id.clone(), self.at, self.serving, self.reason)
+            ..blank(shared, self.id.clone(), self.at, self.client, self.serving, self.reason)
         }
     }
 
@@ -104,7 +103,7 @@ impl Call<'_> {
         Line {
             time: self.at,
             decision: self.id.clone(),
-            trace: TraceId(self.trace.trace_id),
+            trace: Some(TraceId(self.trace.trace_id)),
             client: self.client,
             method: shorten(head.method.as_str(), METHOD_CHARS),
             host: head.host.clone(),
@@ -128,6 +127,7 @@ pub(crate) fn blank(
     shared: &Shared,
     id: DecisionId,
     at: OffsetDateTime,
+    client: IpAddr,
     serving: Option<&Serving>,
     reason: Reason,
 ) -> Record {
@@ -137,7 +137,7 @@ pub(crate) fn blank(
         environment: shared.environment.clone(),
         target: shared.target.clone(),
         generation: serving.map(|serving| serving.generation.number),
-        client: None,
+        client: Some(client),
         method: String::new(),
         host: String::new(),
         path: String::new(),
@@ -154,6 +154,29 @@ pub(crate) fn blank(
         upstream_status: None,
         took_us: 0,
         count: 1,
+    }
+}
+
+/// The line of the same.
+pub(crate) fn blank_line(record: &Record, at: OffsetDateTime, client: IpAddr) -> Line {
+    Line {
+        time: at,
+        decision: record.id.clone(),
+        trace: None,
+        client,
+        method: String::new(),
+        host: String::new(),
+        path: String::new(),
+        status: record.status,
+        reason: record.reason.code(),
+        api: None,
+        operation: None,
+        identity: None,
+        subject: None,
+        generation: record.generation,
+        bytes: 0,
+        complete: false,
+        took_us: 0,
     }
 }
 

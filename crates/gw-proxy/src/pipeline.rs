@@ -8,14 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gw_policy::{decision::Reason, snapshot::Routed};
+use gw_policy::{
+    decision::{Reason, Record},
+    snapshot::Routed,
+};
 use http::{
     Response,
     header::{HeaderValue, ORIGIN},
 };
 
 use crate::{
-    access_log::Ending,
+    access_log::{Ending, Line},
     assertion::JWKS_PATH,
     call::{self, Call, unix_ms},
     noise::Noise,
@@ -50,6 +53,7 @@ pub(crate) struct Worker {
 impl Answer for Worker {
     async fn answer(
         &self,
+        peer: &Peer,
         head: Result<RequestHead, Malformed>,
         body: RequestBody,
     ) -> Response<ResponseBody> {
@@ -61,7 +65,7 @@ impl Answer for Worker {
         });
         let (head, client) = match found {
             Ok(found) => found,
-            Err(malformed) => return self.refuse_malformed(malformed, serving.as_deref()),
+            Err(malformed) => return self.refuse_malformed(peer, malformed, serving.as_deref()),
         };
         let mut head = head;
         let mut call = self.begin(&mut head, client, serving.as_deref());
@@ -76,17 +80,19 @@ impl Answer for Worker {
                 (Reason::RequestRefused, "what came is no request of HTTP/1.1")
             }
             Unreadable::HeadTooLarge => (Reason::HeadTooLarge, "the head is longer than is read"),
-            Unreadable::TooSlow => {
-                (Reason::RequestTimeout, "the head came, or the answer was taken, too slowly")
-            }
+            Unreadable::SlowHead => (Reason::RequestTimeout, "the head came too slowly"),
+            Unreadable::SlowReader => (Reason::RequestTimeout, "the answer was taken too slowly"),
         };
-        let at = self.shared.clock.now();
-        let id = self.noise.borrow_mut().decision(unix_ms(at));
         let serving = self.shared.current.load_full();
-        let mut record = call::blank(&self.shared, id, at, serving.as_deref(), reason);
-        record.client = Some(peer.address.ip().to_canonical());
+        let (mut record, line) = self.blank(peer, reason, serving.as_deref());
         record.detail = Some(detail.to_owned());
-        self.shared.decisions.keep(record);
+        // The call whose answer was not taken has a line of its own.
+        if unreadable != Unreadable::SlowReader
+            && let Some(lines) = &self.shared.lines
+        {
+            lines.keep(line);
+        }
+        self.shared.decisions.keep(record, detail);
     }
 }
 
@@ -234,9 +240,10 @@ impl Worker {
         let chance = self.noise.borrow_mut().next();
         if !call.is_probe && self.shared.records(status, refusal.is_some(), chance) {
             let record = call.record(&self.shared, head, status, refusal.as_ref(), took);
-            self.shared.decisions.keep(record);
+            self.shared.decisions.keep(record, refusal.as_ref().map_or("", Refusal::kind));
         }
-        if let Some(lines) = &self.shared.lines
+        if !call.is_probe
+            && let Some(lines) = &self.shared.lines
             && (refusal.is_some() || lines.takes(chance >> u32::BITS))
         {
             let ending = Ending::new(lines, call.started, call.line(head, status));
@@ -245,22 +252,35 @@ impl Worker {
         response
     }
 
-    /// A head without one meaning: there is no path, host or caller to speak of.
+    /// Of what has no path, host or caller to speak of; only where it came from is known.
+    fn blank(&self, peer: &Peer, reason: Reason, serving: Option<&Serving>) -> (Record, Line) {
+        let at = self.shared.clock.now();
+        let id = self.noise.borrow_mut().decision(unix_ms(at));
+        let client = peer.address.ip().to_canonical();
+        let record = call::blank(&self.shared, id, at, client, serving, reason);
+        let line = call::blank_line(&record, at, client);
+        (record, line)
+    }
+
+    /// A head without one meaning.
     fn refuse_malformed(
         &self,
+        peer: &Peer,
         malformed: Malformed,
         serving: Option<&Serving>,
     ) -> Response<ResponseBody> {
-        let (at, refusal) = (self.shared.clock.now(), Refusal::Malformed(malformed));
-        let id = self.noise.borrow_mut().decision(unix_ms(at));
-        let mut response = respond::refuse(&refusal, &id);
-        if let Ok(value) = HeaderValue::try_from(id.as_str()) {
+        let refusal = Refusal::Malformed(malformed);
+        let (mut record, line) = self.blank(peer, refusal.reason(), serving);
+        let mut response = respond::refuse(&refusal, &record.id);
+        if let Ok(value) = HeaderValue::try_from(record.id.as_str()) {
             response.headers_mut().insert(DECISION, value);
         }
         self.shared.metrics.call("", refusal.reason().code(), Duration::ZERO);
-        let mut record = call::blank(&self.shared, id, at, serving, refusal.reason());
         record.detail = refusal.detail();
-        self.shared.decisions.keep(record);
+        if let Some(lines) = &self.shared.lines {
+            response.body_mut().set_tally(Box::new(Ending::new(lines, Instant::now(), line)));
+        }
+        self.shared.decisions.keep(record, refusal.kind());
         response
     }
 }

@@ -108,10 +108,11 @@ impl Decisions {
         Ok((Self { inbox }, thread))
     }
 
-    pub(crate) fn keep(&self, record: Record) {
+    /// `kind` is a word for which refusal of its reason it is; there are few.
+    pub(crate) fn keep(&self, record: Record, kind: &'static str) {
         let mut pending = self.inbox.pending.lock();
         let grouped = pending.grouping == Grouping::ByCause && record.status >= 400;
-        if grouped && let Place::Further(id) = pending.groups.admit(&record, Instant::now()) {
+        if grouped && let Place::Further(id) = pending.groups.admit(&record, kind, Instant::now()) {
             pending.last = Some(id);
             return;
         }

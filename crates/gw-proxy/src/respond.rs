@@ -85,6 +85,28 @@ impl Refusal {
         }
     }
 
+    /// Which of the refusals of one reason it is: a word of this program, of which there are few.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Malformed(malformed) => malformed.why(),
+            Self::Path(refusal) => refusal.as_str(),
+            Self::SeveralTokens => "several-tokens",
+            Self::Token(refusal) => refusal.reason(),
+            Self::Upstream(fault) => fault.kind(),
+            Self::UpstreamInvalid(what) | Self::Internal(what) => what,
+            Self::NoSnapshot
+            | Self::NoRoute
+            | Self::MethodNotListed
+            | Self::Certificate
+            | Self::Denied(_)
+            | Self::Limited(_)
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTooSlow
+            | Self::Credential(_)
+            | Self::UpstreamTimeout(_) => "",
+        }
+    }
+
     /// In the caller's words.
     fn why(&self) -> Option<String> {
         match self {

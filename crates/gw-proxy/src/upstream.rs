@@ -294,6 +294,17 @@ async fn dial(place: &Place, reach: &Reach) -> Result<TcpStream, UpstreamFault> 
 }
 
 impl UpstreamFault {
+    /// Which of them, in a word.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "address",
+            Self::NoConnection(_) => "no-connection",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Tls => "tls",
+            Self::Broken(_) => "broken",
+        }
+    }
+
     /// For records: what the operator needs to know.
     pub(crate) fn why(&self) -> String {
         match self {

@@ -51,15 +51,18 @@ pub(super) enum Place {
 pub(super) const WHILE: Duration = Duration::from_secs(10);
 /// So many ids of a group are kept.
 pub(super) const IDS: usize = 256;
-/// With so many causes in one while, further ones are told apart by their reason alone: a flood that
-/// varies its causes is one too.
+/// With so many causes in one while, further ones are told apart by their reason and kind alone: a
+/// flood that varies its causes is one too.
 pub(super) const CAUSES: usize = 1024;
 
 impl Groups {
-    pub(super) fn admit(&mut self, record: &Record, now: Instant) -> Place {
-        let mut cause = self.cause(|hasher| hash_cause(record, hasher));
+    pub(super) fn admit(&mut self, record: &Record, kind: &'static str, now: Instant) -> Place {
+        let mut cause = self.cause(|hasher| {
+            kind.hash(hasher);
+            hash_cause(record, hasher);
+        });
         if self.open.len() >= CAUSES && !self.open.contains_key(&cause) {
-            cause = self.cause(|hasher| record.reason.hash(hasher));
+            cause = self.cause(|hasher| (record.reason, kind).hash(hasher));
         }
         let first = || Group {
             began: now,
@@ -113,8 +116,8 @@ impl Repeats {
     }
 }
 
-/// Reason, operation, caller, rule: what an operator would call the same refusal. What callers make up,
-/// the path above all, is no part of it.
+/// Reason, operation, caller, rule, beside the kind of the refusal: what an operator would call the
+/// same. What callers make up, the path above all, is no part of it.
 fn hash_cause(record: &Record, hasher: &mut DefaultHasher) {
     (record.reason, record.status, record.generation).hash(hasher);
     let asked = record.operation.as_ref();

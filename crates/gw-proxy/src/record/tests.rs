@@ -56,8 +56,8 @@ fn what_was_handed_over_is_found_over_a_restart() {
     let (decisions, thread) =
         Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
     assert_eq!(found(&decisions, Wanted::Last), None);
-    decisions.keep(record(1));
-    decisions.keep(record(2));
+    decisions.keep(record(1), "");
+    decisions.keep(record(2), "");
     assert_eq!(found(&decisions, Wanted::Last), Some(2));
     assert_eq!(found(&decisions, Wanted::Id(id(1))), Some(1));
     assert_eq!(found(&decisions, Wanted::Id(id(3))), None);
@@ -66,7 +66,7 @@ fn what_was_handed_over_is_found_over_a_restart() {
     let (decisions, _thread) =
         Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
     assert_eq!(found(&decisions, Wanted::Last), Some(2));
-    decisions.keep(record(3));
+    decisions.keep(record(3), "");
     assert_eq!(found(&decisions, Wanted::Last), Some(3));
     assert_eq!(found(&decisions, Wanted::Id(id(1))), Some(1));
 }
@@ -78,7 +78,7 @@ fn the_log_never_grows_over_its_bound_and_keeps_the_newest() {
     let (decisions, thread) =
         Decisions::open(folder.path(), bound, Grouping::Off).expect("it opens");
     for number in 1..=2_000 {
-        decisions.keep(record(number));
+        decisions.keep(record(number), "");
     }
     decisions.stop();
     thread.join().expect("it ends");
@@ -100,7 +100,7 @@ fn a_line_that_a_crash_cut_off_hides_nothing_else() {
     let (decisions, _thread) =
         Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
     assert_eq!(found(&decisions, Wanted::Last), Some(1));
-    decisions.keep(record(2));
+    decisions.keep(record(2), "");
     assert_eq!(found(&decisions, Wanted::Last), Some(2));
 }
 
@@ -111,8 +111,8 @@ fn a_decision_is_found_where_no_gateway_runs() {
     assert_eq!(recorded(folder.path(), &Wanted::Last), None);
     let own = folder.path().join(DECISIONS);
     let (decisions, thread) = Decisions::open(&own, 1 << 20, Grouping::Off).expect("it opens");
-    decisions.keep(record(1));
-    decisions.keep(record(2));
+    decisions.keep(record(1), "");
+    decisions.keep(record(2), "");
     decisions.stop();
     thread.join().expect("it ends");
     let found = |wanted| recorded(folder.path(), &wanted).map(|record| record.at_ms);
@@ -129,13 +129,13 @@ fn a_flood_of_equal_refusals_pushes_out_nothing_else() {
         Decisions::open(folder.path(), bound, Grouping::ByCause).expect("it opens");
     let mut other = record(1);
     other.reason = Reason::TokenAudience;
-    decisions.keep(other);
+    decisions.keep(other, "");
     // Written out whole, these would fill the log many times.
     let flood = 100_000;
     for number in 2..2 + flood {
         let mut refused = record(number);
         refused.path = format!("/orders/{number}");
-        decisions.keep(refused);
+        decisions.keep(refused, "");
     }
     assert_eq!(found(&decisions, Wanted::Id(id(1))), Some(1), "an older cause was pushed out");
     let of = |decisions: &Decisions, number| {
@@ -169,8 +169,8 @@ fn what_waits_for_the_disk_is_bounded_by_its_bytes() {
         Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
     let mut large = record(1);
     large.detail = Some("x".repeat(PENDING_BYTES));
-    decisions.keep(large);
+    decisions.keep(large, "");
     assert_eq!(decisions.lost(), 1);
-    decisions.keep(record(2));
+    decisions.keep(record(2), "");
     assert_eq!(found(&decisions, Wanted::Last), Some(2));
 }

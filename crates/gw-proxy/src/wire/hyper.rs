@@ -21,6 +21,7 @@ use crate::{
 pub(crate) trait Answer {
     fn answer(
         &self,
+        peer: &Peer,
         head: Result<RequestHead, Malformed>,
         body: RequestBody,
     ) -> impl Future<Output = Response<ResponseBody>>;
@@ -36,8 +37,9 @@ pub(crate) enum Unreadable {
     NoRequest,
     /// More of a head than is read. The codec has answered.
     HeadTooLarge,
-    /// The head did not come in time, or the answer was not taken.
-    TooSlow,
+    SlowHead,
+    /// The answer was not taken.
+    SlowReader,
 }
 
 /// Serves one connection until it ends, or until the gateway drains and the calls on it are answered.
@@ -53,13 +55,16 @@ pub(crate) async fn serve<A: Answer>(
     let service = service_fn(async |request: Request<Incoming>| {
         watch.begin_call();
         let (parts, incoming) = request.into_parts();
-        let peer = Rc::clone(&peer);
-        let head = RequestHead::parse(parts.method, parts.uri, parts.version, parts.headers, peer);
+        let from = Rc::clone(&peer);
+        let head = RequestHead::parse(parts.method, parts.uri, parts.version, parts.headers, from);
         let body = match &head {
-            Ok(RequestHead { length: Length::Empty, .. }) => RequestBody::empty(),
+            Ok(RequestHead { length: Length::Empty, .. }) => {
+                watch.expect_no_body();
+                RequestBody::empty()
+            }
             Ok(_) | Err(_) => RequestBody::new(incoming, bounds.max_body_bytes, Rc::clone(&watch)),
         };
-        let mut response = gateway.answer(head, body).await;
+        let mut response = gateway.answer(&peer, head, body).await;
         response.body_mut().set_watch(Rc::clone(&watch));
         Ok::<_, Infallible>(response)
     });
@@ -82,7 +87,8 @@ pub(crate) async fn serve<A: Answer>(
     let unreadable = match ended.await {
         Ok(Err(error)) if error.is_parse_too_large() => Unreadable::HeadTooLarge,
         Ok(Err(error)) if error.is_parse() => Unreadable::NoRequest,
-        Err(Late::Head | Late::Reader) => Unreadable::TooSlow,
+        Err(Late::Head) => Unreadable::SlowHead,
+        Err(Late::Reader) => Unreadable::SlowReader,
         Ok(_) | Err(Late::Idle | Late::Body) => return,
     };
     gateway.note(&peer, unreadable);

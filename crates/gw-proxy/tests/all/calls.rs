@@ -16,13 +16,13 @@ use gw_proxy::settings::AccessLog;
 use gw_testkit::{
     attack::{Attack, Request, attack},
     backend::Answer,
-    wire::Connection,
+    wire::{self, Connection},
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::bench::{Bench, Running, identity, limit, named, rule};
+use crate::bench::{Bench, Running, identity, limit, named, rule, wait_until};
 
 /// Shows S1.32: part (browser login is a later capability)
 #[test]
@@ -380,6 +380,56 @@ fn the_access_log_has_one_line_per_call_and_no_secret() {
     }
     let mut secrets = token.split('.').skip(1).chain(["hidden"]);
     assert!(secrets.all(|secret| !text.contains(secret)), "{text}");
+}
+
+#[test]
+fn what_nobody_could_decide_about_leaves_the_address_it_came_from() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("open", bench.open())]));
+    let written = Written::default();
+    let mut settings = bench.settings();
+    settings.access_log = Some(AccessLog { writer: Box::new(written.clone()), one_in: 1 });
+    let gateway = bench.start_with(settings);
+    let probe = gateway.ask("/v1/status").1["probe"].as_str().expect("a word").to_owned();
+    assert_eq!(gateway.call("GET", "/open", &[("gatewright-probe", &probe)]).status, 200);
+    let malformed = gateway.call("GET", "/open", &[("x_a", "1")]);
+    assert_eq!(malformed.status, 400);
+    let (_, record) = gateway.ask("/v1/decisions/last");
+    assert_eq!(
+        (&record["client"], &record["reason"]),
+        (&json!("127.0.0.1"), &json!("request_refused"))
+    );
+    let unread = wire::exchange(gateway.gateway.address(), b"\x16 is no request\r\n\r\n");
+    assert_eq!(unread.expect("it answers").expect("an answer").status, 400);
+    let has_last = || gateway.ask("/v1/decisions/last").1["id"] != record["id"];
+    wait_until(has_last);
+    drop(gateway);
+
+    // The call that proves a change is no caller's.
+    let text = String::from_utf8(written.0.lock().clone()).expect("text");
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines[0]["decision"].as_str(), malformed.header("gatewright-decision"));
+    for line in lines {
+        assert_eq!(line["client"], "127.0.0.1");
+        assert_eq!((&line["reason"], &line["status"]), (&json!("request_refused"), &json!(400)));
+    }
+}
+
+#[test]
+fn a_body_that_is_not_well_formed_is_its_callers_fault() {
+    let bench = Bench::new();
+    bench.publish(1, &bench.parts([named("open", bench.open())]));
+    let gateway = bench.start();
+    for body in ["2;\nxx", "-2\r\nxx\r\n", "fffffffffffffffff\r\n", "2\r\nxxyy"] {
+        let head = "POST /open HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+        let request = format!("{head}{body}");
+        let reply = wire::exchange(gateway.gateway.address(), request.as_bytes());
+        assert_eq!(reply.expect("it answers").expect("an answer").status, 400, "{body}");
+        assert_eq!(gateway.ask("/v1/decisions/last").1["reason"], "request_refused", "{body}");
+    }
+    assert!(bench.backend.requests().is_empty());
 }
 
 #[test]

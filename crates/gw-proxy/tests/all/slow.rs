@@ -51,6 +51,18 @@ fn a_head_that_does_not_come_ends_the_connection_and_leaves_one_record() {
 }
 
 #[test]
+fn half_a_head_behind_a_call_is_a_slow_head_too() {
+    let bench = Bench::new();
+    let gateway = impatient(&bench);
+    let mut caller = Connection::open(gateway.gateway.address()).expect("it accepts");
+    let whole_and_half = b"GET /open HTTP/1.1\r\nhost: x\r\n\r\nGET /open HTTP/1.1\r\nhost:";
+    caller.send(whole_and_half).expect("it reads");
+    assert_eq!(caller.reply().expect("an answer").expect("an answer").status, 200);
+    assert!(caller.is_closed());
+    await_last(&gateway, "request_timeout", 408);
+}
+
+#[test]
 fn a_connection_on_which_nothing_comes_is_closed_and_that_is_no_fault() {
     let bench = Bench::new();
     let gateway = impatient(&bench);

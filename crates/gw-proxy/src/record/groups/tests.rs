@@ -59,8 +59,8 @@ fn a_cause_is_reason_operation_caller_and_rule() {
     for (place, (change, same)) in rows.iter().enumerate() {
         let (mut groups, mut other) = (Groups::default(), first());
         change(&mut other);
-        groups.admit(&first(), Instant::now());
-        let further = groups.admit(&other, Instant::now()) != Place::First;
+        groups.admit(&first(), "", Instant::now());
+        let further = groups.admit(&other, "", Instant::now()) != Place::First;
         assert_eq!(further, *same, "row {place}");
     }
     // Nobody in particular is known by where the call comes from.
@@ -70,10 +70,26 @@ fn a_cause_is_reason_operation_caller_and_rule() {
         ("2001:db8:1:2::1", "2001:db8:1:2::ffff", true),
     ] {
         let mut groups = Groups::default();
-        groups.admit(&from(1, one), Instant::now());
-        let further = groups.admit(&from(2, other), Instant::now()) != Place::First;
+        groups.admit(&from(1, one), "", Instant::now());
+        let further = groups.admit(&from(2, other), "", Instant::now()) != Place::First;
         assert_eq!(further, same, "{one} {other}");
     }
+}
+
+#[test]
+fn one_refusal_of_a_token_hides_no_other() {
+    let (mut groups, now) = (Groups::default(), Instant::now());
+    let mut admit = |kind| groups.admit(&from(1, "192.0.2.1"), kind, now);
+    assert_eq!(admit("token-malformed"), Place::First);
+    assert_eq!(admit("token-signature"), Place::First);
+    assert_ne!(admit("token-malformed"), Place::First);
+    // Nor where there are too many causes to tell all of them apart.
+    for number in 0..2 * CAUSES as u128 {
+        let address = Ipv6Addr::from_bits(number << 64).to_string();
+        groups.admit(&from(2, &address), "token-malformed", now);
+    }
+    let forged = from(3, "198.51.100.7");
+    assert_eq!(groups.admit(&forged, "token-signature", now), Place::First);
 }
 
 #[test]
@@ -83,7 +99,7 @@ fn a_flood_of_ever_new_causes_is_bounded_too() {
     for number in 0..20_000_u32 {
         let address = Ipv6Addr::from_bits(u128::from(number) << 64);
         let refused = from(u64::from(number), &address.to_string());
-        whole += usize::from(groups.admit(&refused, now) == Place::First);
+        whole += usize::from(groups.admit(&refused, "", now) == Place::First);
     }
     assert_eq!(whole, CAUSES + 1);
 }
@@ -92,9 +108,9 @@ fn a_flood_of_ever_new_causes_is_bounded_too() {
 fn a_group_ends_with_its_while_and_is_told_where_it_is_more_than_one() {
     let (mut groups, begun) = (Groups::default(), Instant::now());
     for number in 1..=3 {
-        groups.admit(&from(number, "192.0.2.1"), begun);
+        groups.admit(&from(number, "192.0.2.1"), "", begun);
     }
-    groups.admit(&from(4, "192.0.2.2"), begun);
+    groups.admit(&from(4, "192.0.2.2"), "", begun);
     assert_eq!(groups.close(|began| begun.duration_since(began) >= WHILE), []);
     let open = groups.find(&id(3)).map(|repeats| (repeats.first, repeats.count));
     assert_eq!(open, Some((id(1), 3)));
@@ -103,5 +119,5 @@ fn a_group_ends_with_its_while_and_is_told_where_it_is_more_than_one() {
         Repeats { reason: Reason::NotGranted, first: id(1), count: 3, ids: vec![id(2), id(3)] };
     assert_eq!(closed, [expected]);
     assert_eq!(groups.find(&id(3)), None);
-    assert_eq!(groups.admit(&from(5, "192.0.2.1"), begun), Place::First);
+    assert_eq!(groups.admit(&from(5, "192.0.2.1"), "", begun), Place::First);
 }
