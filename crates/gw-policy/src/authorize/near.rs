@@ -241,7 +241,7 @@ impl<'s, 'c> NearMiss<'s, 'c> {
         (elsewhere, stranger, lacks, std::cmp::Reverse(held), at)
     }
 
-    /// `group orders-team; the token has sales`.
+    /// `group orders-team; the token has sales`. What the token has, its bearer knows.
     fn needs(&self) -> Option<Needs> {
         if self.lacks.contains(&Lack::Identity) {
             return None;
@@ -254,7 +254,11 @@ impl<'s, 'c> NearMiss<'s, 'c> {
         let named = lacking.len() > 1;
         let (mut needs, mut has) = (vec![], vec![]);
         for (name, accepted) in lacking {
-            needs.push(format!("{} {}", claim_noun(name), accepted.join(" or ")));
+            needs.push(if names_people(name) {
+                format!("an accepted {}", claim_noun(name))
+            } else {
+                format!("{} {}", claim_noun(name), accepted.join(" or "))
+            });
             has.push(match principal.claims.get(name) {
                 None => format!("no claim {name}"),
                 Some(held) if named => format!("{name} {}", shorten(held)),
@@ -316,6 +320,12 @@ pub(super) fn claim_noun(name: &str) -> String {
         "scope" | "scp" => "scope".to_owned(),
         _ => format!("claim {name}"),
     }
+}
+
+/// Whether the values of a claim may name people, such as addresses: whoever may not call is not told
+/// who may. Groups, roles and scopes are what a caller asks for by name.
+fn names_people(claim: &str) -> bool {
+    !matches!(claim, "groups" | "roles" | "scope" | "scp")
 }
 
 fn names<'a>(identities: impl Iterator<Item = &'a IdentityName>) -> String {

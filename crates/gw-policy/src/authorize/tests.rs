@@ -89,7 +89,7 @@ fn two_rules_in_one_line_are_two_rules() {
     apis/orders/api.yaml:9   ✔ POST  ✔ staff  ✘ claim dept: needs c; the token has no claim dept
     apis/orders/api.yaml:9   ✔ POST  ✔ staff  ✘ claim groups: needs a; the token has no claim groups  ✘ claim roles: needs b; the token has no claim roles
     ");
-    insta::assert_snapshot!(denial.why, @"POST needs claim dept c; the token has no claim dept");
+    insta::assert_snapshot!(denial.why, @"POST needs an accepted claim dept; the token has no claim dept");
     insta::assert_snapshot!(denial.cure, @r#"have the issuer of identity "staff" put claim dept into its tokens, with c for bob, owner orders-team"#);
 }
 
@@ -115,6 +115,18 @@ fn a_caller_learns_all_the_claims_that_lack() {
     let strict = desired(&[("orders", api(vec![both], ORDERS))]);
     let bob = caller(&[principal("staff", "bob", &[("groups", &["x"])])]);
     insta::assert_snapshot!(denied(&strict, "createOrder", &bob).why, @"POST needs group a and role b or c; the token has groups x and no claim roles");
+}
+
+#[test]
+fn who_else_may_call_is_for_the_record_and_not_for_the_caller() {
+    let accepted: &[&str] = &["ceo@corp.example", "root@corp.example"];
+    let people = rule(9, &[Method::Post], staff(&[("email", accepted), ("groups", &["a"])]));
+    let strict = desired(&[("orders", api(vec![people], ORDERS))]);
+    let mallory = caller(&[principal("staff", "mallory", &[("email", &["mallory@x.example"])])]);
+    let denial = denied(&strict, "createOrder", &mallory);
+    insta::assert_snapshot!(denial.why, @"POST needs an accepted claim email and group a; the token has email mallory@x.example and no claim groups");
+    insta::assert_snapshot!(near_misses(&denial), @"apis/orders/api.yaml:9   ✔ POST  ✔ staff  ✘ claim email: needs ceo@corp.example or root@corp.example; token has mallory@x.example  ✘ claim groups: needs a; the token has no claim groups");
+    assert!(denial.cure.contains("ceo@corp.example"), "{}", denial.cure);
 }
 
 #[test]
