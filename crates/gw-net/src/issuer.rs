@@ -110,6 +110,8 @@ pub enum State {
 
 struct Shared<K> {
     url: String,
+    /// Which addresses may be reached may change while the issuer stays.
+    client: ArcSwap<Client>,
     parse: Parse<K>,
     timing: Timing,
     held: ArcSwapOption<Held<K>>,
@@ -164,14 +166,16 @@ impl<K: PartialEq + Send + Sync + 'static> Issuers<K> {
         Self { parse, timing, all: ArcSwap::default() }
     }
 
-    /// From now on these are the issuers. One that stays keeps its keys and its client. Must be
-    /// called inside a Tokio runtime that lives as long as the issuers are needed.
+    /// From now on these are the issuers, and this is how they are reached. One that stays keeps its
+    /// keys. Must be called inside a Tokio runtime that lives as long as the issuers are needed.
     pub fn set<'a>(&self, client: &Client, urls: impl IntoIterator<Item = &'a str>) {
         let before = self.all.load();
-        let issuer = |url: &str| {
-            before.get(url).cloned().unwrap_or_else(|| {
-                Issuer::start(url.to_owned(), client.clone(), self.parse, self.timing)
-            })
+        let issuer = |url: &str| match before.get(url) {
+            Some(issuer) => {
+                issuer.shared.client.store(Arc::new(client.clone()));
+                issuer.clone()
+            }
+            None => Issuer::start(url.to_owned(), client.clone(), self.parse, self.timing),
         };
         let now = urls.into_iter().map(|url| (url.to_owned(), issuer(url))).collect();
         self.all.store(Arc::new(now));
@@ -192,6 +196,7 @@ impl<K: PartialEq + Send + Sync + 'static> Issuer<K> {
     pub fn start(url: String, client: Client, parse: Parse<K>, timing: Timing) -> Self {
         let shared = Arc::new(Shared {
             url,
+            client: ArcSwap::from_pointee(client),
             parse,
             timing,
             held: ArcSwapOption::empty(),
@@ -199,7 +204,7 @@ impl<K: PartialEq + Send + Sync + 'static> Issuer<K> {
             nothing_since: Mutex::new(None),
             progress: watch::Sender::new(Progress::first()),
         });
-        let task = tokio::spawn(keep_reading(Arc::clone(&shared), client));
+        let task = tokio::spawn(keep_reading(Arc::clone(&shared)));
         Self { shared, _task: Arc::new(Task(task)) }
     }
 
@@ -319,12 +324,13 @@ impl Drop for Task {
 }
 
 /// Reads when it is time and when it is asked for, never twice at once.
-async fn keep_reading<K: PartialEq>(shared: Arc<Shared<K>>, client: Client) {
+async fn keep_reading<K: PartialEq>(shared: Arc<Shared<K>>) {
     let Timing { refresh, spacing, retry, .. } = shared.timing;
     let mut discovered = None;
     let mut failures = 0_u32;
     let mut progress = shared.progress.subscribe();
     loop {
+        let client = shared.client.load_full();
         let read = read(&shared, &client, &mut discovered).await;
         let good = matches!(read, Ok(Published::Keys(_)));
         failures = if good { 0 } else { failures.saturating_add(1) };

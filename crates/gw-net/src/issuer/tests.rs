@@ -317,3 +317,19 @@ async fn an_issuer_that_goes_on_saying_it_has_no_keys_is_believed() {
     timeout(Duration::from_secs(20), answered).await.unwrap().unwrap();
     assert_eq!(*issuer.held().unwrap().keys, ["b"]);
 }
+
+#[tokio::test]
+async fn an_issuer_that_stays_is_reached_as_the_newest_rules_say() {
+    let publisher = Publisher::start(&[&Signer::es256("a")]);
+    let (issuers, url) = (Issuers::new(names, QUICK), publisher.url());
+    issuers.set(&client(), [url.as_str()]);
+    let issuer = issuers.get(&url).unwrap();
+    let held = first(&issuer).await;
+    // One that gets nothing at all.
+    let barred = ClientSettings { timeout: Duration::ZERO, ..ClientSettings::default() };
+    issuers.set(&Client::new(&barred), [url.as_str()]);
+    publisher.publish(&[&Signer::es256("b")]);
+    assert!(issuer.newer(Some(held.generation)).await.is_none());
+    assert_eq!(issuer.health().state, State::Stale);
+    assert_eq!(issuers.get(&url).unwrap().generation(), Some(held.generation), "it keeps its keys");
+}
