@@ -39,7 +39,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// A file with a bearer token, to test as a gateway would: its signature by the keys of its
-    /// issuer, and which rules it can never match. It is never repeated.
+    /// issuer, and which rules it meets. It is never repeated.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -141,7 +141,7 @@ async fn examine(
         }
     }
     if let Some(file) = token_file {
-        links.extend(token::test(&scene.desired, &client, file).await?);
+        links.push(token::test(&scene.desired, &client, file).await?);
     }
     for (target, driver) in &scene.drivers {
         let name = format!("target {target}");

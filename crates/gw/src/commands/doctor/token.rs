@@ -1,11 +1,7 @@
 //! A token that somebody holds, tested as a gateway tests it, beside the rules that name whom it
 //! proves. Nothing of it is told but its subject and the claims that rules ask for.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use gw_model::{
     api::{AccessRule, Who},
@@ -22,8 +18,8 @@ use gw_policy::{
 use super::Link;
 use crate::{compose::SystemClock, exit::Failure, words::clock_text};
 
-/// More values of a claim than these are counted and not listed.
-const VALUES_MAX: usize = 8;
+/// More values of a claim, or more rules, than these are counted and not listed.
+const LISTED_MAX: usize = 8;
 
 /// What was found out about a token.
 struct Tested {
@@ -32,12 +28,15 @@ struct Tested {
     unproven: Option<String>,
 }
 
-/// The token beside the rules that name whom it proves.
+/// The token beside the rules that name whom it proves. A rule that does not match it may well be
+/// meant for others, so none of this makes the token a broken one.
 #[derive(Default)]
 struct Beside<'a> {
+    met: Vec<String>,
     /// Claims that it does not have, and the rules that ask for them.
     absent: BTreeMap<&'a str, Vec<String>>,
-    notes: Vec<String>,
+    /// What it has, and rules want otherwise.
+    others: Vec<String>,
 }
 
 /// What of a rule no call with the token can fulfil.
@@ -48,21 +47,16 @@ enum Lack<'a> {
     Other { claim: &'a str, accepted: &'a [String] },
 }
 
-/// The token's own link, and one for each claim that it does not have and a rule asks for.
-pub(super) async fn test(
-    desired: &Desired,
-    client: &Client,
-    file: &Path,
-) -> Result<Vec<Link>, Failure> {
+/// Whether a gateway takes the token, and which rules it meets.
+pub(super) async fn test(desired: &Desired, client: &Client, file: &Path) -> Result<Link, Failure> {
     let text = fs::read_to_string(file)
         .map_err(|error| Failure::wrong(format!("cannot read `{}`: {error}", file.display())))?;
     let name = format!("token {}", file.file_name().unwrap_or_default().to_string_lossy());
     Ok(examine(desired, client, &name, text.trim()).await)
 }
 
-async fn examine(desired: &Desired, client: &Client, name: &str, text: &str) -> Vec<Link> {
-    let refused =
-        |refusal: TokenRefusal| vec![Link::broken(name, refusal.operator(), repair(&refusal))];
+async fn examine(desired: &Desired, client: &Client, name: &str, text: &str) -> Link {
+    let refused = |refusal: TokenRefusal| Link::broken(name, refusal.operator(), repair(&refusal));
     let token = match Unverified::parse(text) {
         Ok(token) => token,
         Err(refusal) => return refused(refusal),
@@ -72,7 +66,7 @@ async fn examine(desired: &Desired, client: &Client, name: &str, text: &str) -> 
         Err(refusal) => return refused(refusal),
     };
     let found = held(&principals);
-    let mut own = match unproven {
+    let mut link = match unproven {
         None => Link::good(name, format!("{found}, its signature holds")),
         Some(why) => Link::broken(
             name,
@@ -80,38 +74,64 @@ async fn examine(desired: &Desired, client: &Client, name: &str, text: &str) -> 
             "see the identity above: without keys the gateway refuses every token of it",
         ),
     };
-    let beside = Beside::of(desired, &principals);
-    own.notes = beside.notes;
-    let links = beside.absent.into_iter().map(|(claim, rules)| {
-        let left_out = token.leaves_out(claim);
-        missing(name, token.issuer(), claim, &rules, left_out)
-    });
-    std::iter::once(own).chain(links).collect()
+    link.notes = Beside::of(desired, &principals).notes(&principals, &token);
+    link
 }
 
 impl<'a> Beside<'a> {
-    /// Looks at every rule that names one of them.
+    /// Looks at every rule that names one of them and has not ended.
     fn of(desired: &'a Desired, principals: &'a [Principal]) -> Self {
+        let today = SystemClock.now().date();
         let mut beside = Self::default();
         let rules = desired.apis.values().flat_map(|api| &api.spec.access);
-        let mut named =
-            rules.filter_map(|rule| Some((rule, nearest(rule, principals)?))).peekable();
-        if named.peek().is_none() {
-            let names = names(principals);
-            beside.notes.push(format!("no rule names {names}: it may call what is public"));
-        }
-        for (rule, (principal, lacks)) in named {
+        let rules = rules.filter(|rule| rule.until.is_none_or(|until| today <= until));
+        for (rule, (principal, lacks)) in
+            rules.filter_map(|rule| Some((rule, nearest(rule, principals)?)))
+        {
+            let at = rule.at.to_string();
+            if lacks.is_empty() {
+                beside.met.push(met(rule, &at));
+            }
             for lack in lacks {
-                let at = rule.at.to_string();
                 match lack {
-                    Lack::Absent(claim) => beside.absent.entry(claim).or_default().push(at),
+                    Lack::Absent(claim) => beside.absent.entry(claim).or_default().push(at.clone()),
                     Lack::Other { claim, accepted } => {
-                        beside.notes.push(other(principal, claim, accepted, &at));
+                        beside.others.push(other(principal, claim, accepted, &at));
                     }
                 }
             }
         }
         beside
+    }
+
+    fn notes(self, principals: &[Principal], token: &Unverified<'_>) -> Vec<String> {
+        let Self { met, absent, mut others } = self;
+        let names = names(principals);
+        if met.is_empty() && absent.is_empty() && others.is_empty() {
+            return vec![format!("no rule names {names}: it may call what is public")];
+        }
+        let mut notes = vec![match met.as_slice() {
+            [] => format!("it meets no rule that names {names}"),
+            rules => format!("it meets {}", listed(rules)),
+        }];
+        for (claim, rules) in &absent {
+            notes.push(missing(token.issuer(), claim, rules, token.leaves_out(claim)));
+        }
+        let more = others.len().saturating_sub(LISTED_MAX);
+        others.truncate(LISTED_MAX);
+        notes.extend(others);
+        if more > 0 {
+            notes.push(format!("and {more} more that do not match it"));
+        }
+        notes
+    }
+}
+
+/// What of a rule is left to decide when the claims are as it wants them.
+fn met(rule: &AccessRule, at: &str) -> String {
+    match &rule.who {
+        Who::Proven { when: Some(_), .. } => format!("{at} (where its condition holds)"),
+        Who::Proven { when: None, .. } | Who::Public => at.to_owned(),
     }
 }
 
@@ -171,30 +191,31 @@ fn names(principals: &[Principal]) -> String {
 }
 
 fn other(principal: &Principal, claim: &str, accepted: &[String], at: &str) -> String {
-    let values = principal.claims.get(claim);
-    let count = values.map_or(0, BTreeSet::len);
-    let shown: Vec<&str> =
-        values.into_iter().flatten().take(VALUES_MAX).map(String::as_str).collect();
-    let more = match count.saturating_sub(VALUES_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let has = if shown.is_empty() { "none".to_owned() } else { shown.join(", ") + &more };
+    let values: Vec<&String> = principal.claims.get(claim).into_iter().flatten().collect();
+    let has = if values.is_empty() { "none".to_owned() } else { listed(&values) };
     format!(
         "rule {at} does not match it: claim {claim} needs {}, it has {has}",
         accepted.join(" or ")
     )
 }
 
-fn missing(name: &str, issuer: &str, claim: &str, rules: &[String], left_out: bool) -> Link {
+fn missing(issuer: &str, claim: &str, rules: &[String], left_out: bool) -> String {
     let verb = if rules.len() == 1 { "rule" } else { "rules" };
-    let found = format!("has no claim \"{claim}\": {verb} {} can never match", rules.join(", "));
-    let found = if left_out {
-        format!("{found}; the issuer left it out, because its holder has too many")
-    } else {
-        found
-    };
-    Link::broken(name, found, add_claim(issuer, claim, left_out))
+    let why =
+        if left_out { "; the issuer left it out, because its holder has too many" } else { "" };
+    let add = add_claim(issuer, claim, left_out);
+    format!(
+        "{verb} {} cannot match it: it has no claim \"{claim}\"{why}. Where it should: {add}",
+        listed(rules)
+    )
+}
+
+fn listed<T: AsRef<str>>(all: &[T]) -> String {
+    let shown: Vec<&str> = all.iter().take(LISTED_MAX).map(AsRef::as_ref).collect();
+    match all.len().saturating_sub(LISTED_MAX) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// Where claims of tokens are set, by the kind of issuer; the address gives the kind away.

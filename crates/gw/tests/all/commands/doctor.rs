@@ -28,6 +28,7 @@ fn a_good_token_is_told_with_the_rules_that_want_other_values() {
     assert_eq!(code, 0, "{told}");
     insta::assert_snapshot!(told, @r"
     ✔ token bob.jwt bob by identity demo, good until DATE TIME, its signature holds
+                      it meets gatewright.yaml:29
                       rule gatewright.yaml:31 does not match it: claim groups needs orders-team, it has sales
     ");
 }
@@ -38,13 +39,16 @@ fn a_claim_that_the_token_lacks_is_told_with_its_rule_and_its_repair() {
     let signer = Signer::rs256("one");
     let issuer = Issuer::start(&[&signer]);
     machine.edit("http://localhost:7071", &issuer.url());
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
     let mut claims = issuer.claims("shop", "bob", now());
+    // The rule may be meant for others: nothing is broken.
     let (told, code) = doctor(&machine, &signer.token(&claims));
-    assert_eq!(code, 1);
+    assert_eq!(code, 0, "{told}");
     insta::assert_snapshot!(told, @r#"
     ✔ token bob.jwt bob by identity demo, good until DATE TIME, its signature holds
-    ✘ token bob.jwt has no claim "groups": rule gatewright.yaml:31 can never match
-                      repair: have http://TIME put the claim "groups" into its access tokens
+                      it meets gatewright.yaml:29
+                      rule gatewright.yaml:31 cannot match it: it has no claim "groups". Where it should: have http://TIME put the claim "groups" into its access tokens
     "#);
     claims["_claim_names"] = json!({"groups": "src1"});
     let (told, _) = doctor(&machine, &signer.token(&claims));
