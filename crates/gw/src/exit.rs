@@ -2,6 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
+use gw_control::store::StoreError;
 use gw_model::code::Code;
 use gw_plan::driver::TargetError;
 
@@ -58,6 +59,17 @@ impl From<&TargetError> for Exit {
             | TargetError::Differs { .. }
             | TargetError::Misbehaves { .. }
             | TargetError::Broken { .. } => Self::Failed,
+        }
+    }
+}
+
+impl From<&StoreError> for Exit {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Busy { .. } => Self::Unreachable,
+            StoreError::Closed { .. } | StoreError::Newer { .. } | StoreError::Broken { .. } => {
+                Self::Failed
+            }
         }
     }
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Instant};
 use clap::Args;
 use gw_control::local::{ApplyResult, RolledBack, Wish};
 use gw_model::environment::ChangeAction;
-use gw_plan::render;
+use gw_plan::{
+    plan::{Baseline, EffectMoved, Plan},
+    render,
+};
 
 use super::{
     Context,
@@ -20,8 +23,8 @@ use crate::{
 
 /// Goes back to the state that an earlier change left.
 ///
-/// The state that is left is held: it is not applied again until another one was. Secrets are not
-/// restored; their names mean what the store holds today.
+/// The state that is left is held: it is not applied again until another one was, unless it only
+/// takes away from callers. Secrets are not restored; their names mean what the store holds today.
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
     /// The number of the change whose state comes back; `history` lists them.
@@ -35,23 +38,26 @@ pub(crate) struct Rollback {
 impl Rollback {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let mut scene = Scene::in_force(context, Purpose::Change).await?;
-        let lock = scene.lock()?;
         let told = |error| Failure::from(&error);
         let (declared, source) = scene.local().state_of(self.to).await.map_err(told)?;
         scene.reach(context, &declared)?;
         let local = scene.local();
         let only = BTreeSet::new();
-        let wish =
-            Wish { declared: &declared, source, only: &only, action: ChangeAction::Rollback };
-        let planned = local.plan(wish).await.map_err(told)?;
-        if planned.plan.allowed() && !planned.plan.is_empty() {
+        let action = ChangeAction::Rollback;
+        let wish = Wish { declared: &declared, source, only: &only, action };
+        let shown = local.plan(wish.clone()).await.map_err(told)?;
+        if shown.plan.allowed() && !shown.plan.is_empty() {
             match (context.ui.form, context.ui.input) {
                 (Form::Json, _) => {}
-                (Form::Text, Input::Never) => context.ui.say(&render::first_line(&planned.plan)),
-                (Form::Text, _) => context.ui.alarm(&render::for_callers(&planned.plan)),
+                (Form::Text, Input::Never) => context.ui.say(&render::first_line(&shown.plan)),
+                (Form::Text, _) => context.ui.alarm(&render::for_callers(&shown.plan)),
             }
             self.confirm(context, &scene)?;
         }
+        // Nobody waits for the answer of a person: what others did meanwhile is seen now.
+        let lock = scene.lock()?;
+        let planned = local.plan(wish).await.map_err(told)?;
+        unmoved(&shown.plan, &planned.plan)?;
         let begun = Instant::now();
         let steps = Steps { ui: context.ui };
         let rolled = local.rollback(&planned, self.to, self.reason.clone(), &steps).await;
@@ -90,4 +96,19 @@ impl Rollback {
                 .help("say that nobody is to be asked: `--no-input`")),
         }
     }
+}
+
+/// What was shown is done on the ground on which it was shown, or not at all.
+fn unmoved(shown: &Plan, now: &Plan) -> Result<(), Failure> {
+    let moved = match (shown.compared_with, now.compared_with) {
+        (before, Some(Baseline { change, .. })) if before != now.compared_with => {
+            format!("change {change} took effect meanwhile")
+        }
+        _ if shown.digests.plan != now.digests.plan => "the target moved meanwhile".to_owned(),
+        _ => return Ok(()),
+    };
+    Err(Failure::new(Exit::Differs, format!("what was shown is not what would be done: {moved}"))
+        .coded(EffectMoved::CODE)
+        .note("nothing was written")
+        .help("run the same command again: it shows what it would do now"))
 }

@@ -14,7 +14,7 @@ const GO_BACK: &str = "or go back to a change before it: `gatewright rollback --
 
 impl From<&StoreError> for Failure {
     fn from(error: &StoreError) -> Self {
-        Self::new(Exit::Failed, error.to_string()).coded(error.code())
+        Self::new(Exit::from(error), error.to_string()).coded(error.code())
     }
 }
 
@@ -31,8 +31,8 @@ impl From<&LocalError> for Failure {
 fn tell(error: &LocalError) -> Failure {
     let untouched = |exit| Failure::new(exit, error.to_string()).note("nothing was written");
     match error {
-        LocalError::Store(_) | LocalError::Halt(Halt::Store(_)) => {
-            Failure::new(Exit::Failed, error.to_string())
+        LocalError::Store(reason) | LocalError::Halt(Halt::Store(reason)) => {
+            Failure::new(Exit::from(reason), error.to_string())
         }
         LocalError::Target(reason) | LocalError::Halt(Halt::NotBegun(reason)) => {
             untouched(Exit::from(reason)).help(reason.help())

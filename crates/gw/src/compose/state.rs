@@ -230,7 +230,7 @@ fn not_a_key(path: &Path) -> Failure {
 }
 
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
-    Failure::new(Exit::Failed, error.to_string()).coded(error.code())
+    Failure::from(error)
 }
 
 pub(crate) fn no_random() -> Failure {

@@ -1,7 +1,14 @@
 //! From every state there is a way on: a refused change, a target or an environment that was taken
 //! out, a folder that is broken.
 
-use std::net::TcpListener;
+use std::{
+    fs::File,
+    io::{Read, Write},
+    net::TcpListener,
+    process::{Child, Stdio},
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::machine::Machine;
 
@@ -90,6 +97,71 @@ fn a_rollback_that_nobody_confirms_changes_nothing() {
     assert!(told.contains("What changes for callers"), "{told}");
     assert!(told.contains("60/1m → 100/1m"), "{told}");
     assert_eq!(machine.says(&["history"]).lines().count(), 2);
+}
+
+/// A command that asks its question at a terminal, and waits for the answer.
+struct Asking {
+    process: Child,
+    keyboard: File,
+}
+
+impl Asking {
+    fn begin(machine: &Machine, arguments: &[&str]) -> Self {
+        let keyboard =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
+        grantpt(&keyboard).and_then(|()| unlockpt(&keyboard)).expect("it is ours");
+        let name = ptsname(&keyboard, vec![]).expect("it has a name");
+        let name = name.to_str().expect("its name is text").to_owned();
+        let terminal = File::options().read(true).write(true).open(name).expect("it opens");
+        let mut process = machine
+            .program("shop", arguments)
+            .stdin(terminal)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        // Byte by byte, so that what comes after the question stays for the end.
+        let (talk, mut told, mut byte) = (process.stderr.as_mut(), vec![], [0]);
+        let talk = talk.expect("standard error is piped");
+        while !told.ends_with(b"\n> ") {
+            assert_eq!(talk.read(&mut byte).expect("it speaks"), 1, "it asks nothing");
+            told.push(byte[0]);
+        }
+        Self { process, keyboard: File::from(keyboard) }
+    }
+
+    /// What it says after the answer, and how it ends.
+    fn answer(mut self, answer: &str) -> (String, i32) {
+        writeln!(self.keyboard, "{answer}").expect("the keyboard is there");
+        let ended = self.process.wait_with_output().expect("it ends");
+        let all = String::from_utf8([ended.stdout, ended.stderr].concat()).expect("it is text");
+        (all, ended.status.code().expect("it ends by itself"))
+    }
+}
+
+/// While somebody thinks about a question, others work on; then what was shown is not done.
+#[test]
+fn a_question_holds_nobody_up_and_its_answer_is_for_what_was_shown() {
+    let machine = Machine::with_shop();
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let asking = Asking::begin(&machine, &["rollback", "--to", "1"]);
+    machine.edit("60/1m", "30/1m");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 0, "{told}");
+    let (told, code) = asking.answer("dev");
+    assert_eq!(code, 4, "{told}");
+    assert!(told.contains("GW3102"), "{told}");
+    assert!(told.contains("change 3 took effect meanwhile"), "{told}");
+    assert_eq!(machine.says(&["history"]).lines().count(), 3);
+
+    let (told, code) = Asking::begin(&machine, &["rollback", "--to", "1"]).answer("prod");
+    assert_eq!(code, 130, "{told}");
+    let (told, code) = Asking::begin(&machine, &["rollback", "--to", "1"]).answer("dev");
+    assert_eq!(code, 0, "{told}");
+    assert!(machine.says(&["history"]).contains("rollback (= 1)"));
 }
 
 #[test]
