@@ -19,7 +19,7 @@ use gw_model::{
 use gw_plan::{
     digest::Digest,
     driver::{Class, Driver, Object},
-    plan::{InForce, Inputs, Planned, Script, TargetInput, plan},
+    plan::{InForce, Inputs, Plan, Planned, Script, TargetInput, plan},
 };
 use gw_policy::{
     change::Asked,
@@ -179,13 +179,22 @@ impl<'a> Local<'a> {
                 _ => Ok(ApplyResult::Nothing),
             };
         }
-        let effect = plan.digests.effect.total();
-        if let Some(number) = self.store.held(self.environment, effect.as_str()).await? {
+        if let Some(number) = self.held(plan).await? {
             return Err(LocalError::Held { number });
         }
         let new = self.new_change(planned, Action::Apply);
         let applied = self.begin(&new, planned, listener).await?;
         Ok(ApplyResult::Changed(applied))
+    }
+
+    /// The change that was rolled back, where a plan would bring its state again. What only takes
+    /// access away is never kept waiting.
+    pub async fn held(self, plan: &Plan) -> Result<Option<u64>, LocalError> {
+        if plan.is_empty() || plan.only_narrows() {
+            return Ok(None);
+        }
+        let effect = plan.digests.effect.total();
+        Ok(self.store.held(self.environment, effect.as_str()).await?)
     }
 
     /// Goes back to the state that an earlier change left, and holds the state that was in force. A
@@ -425,6 +434,15 @@ pub async fn state_of(
     let change = change.ok_or(LocalError::NoChange { number })?;
     let desired = from_text(&store.desired(environment, number).await?)?;
     Ok((Arc::new(desired), digest(&change.begun.source_digest)?))
+}
+
+/// The plan that a change carried out.
+pub async fn plan_of(
+    store: &Store,
+    environment: &EnvironmentName,
+    number: u64,
+) -> Result<Plan, LocalError> {
+    from_text(&store.planned(environment, number).await?)
 }
 
 /// Every target that something may have to be done to, with its settings: those that are declared,

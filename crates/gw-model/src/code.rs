@@ -342,7 +342,7 @@ codes! {
     StateHeld = 3103 Error "the state is held back",
         "This state was rolled back. It is not applied again until another state was applied, so that \
          a rollback is not undone by whoever comes next with the same files. Change the declarations, \
-         then apply.";
+         then apply. A state that only takes access away is not held: closing something never waits.";
     TargetMoved = 3104 Error "the target is no longer as in the plan",
         "Between planning and writing, something else changed the target. Each write asks for the \
          version that was planned against, so nothing was overwritten. Make a new plan.";

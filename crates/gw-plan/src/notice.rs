@@ -156,6 +156,24 @@ impl Effect {
 }
 
 impl Notice {
+    /// Whether callers have less than before, and nothing that is new to them.
+    pub(crate) fn takes_away(&self) -> bool {
+        match self.effect {
+            Effect::Narrow | Effect::TightenLimit | Effect::TightenValidation => true,
+            // An operation that nobody may call comes or goes.
+            Effect::Setting => self.operation.is_some(),
+            Effect::Public
+            | Effect::BindSecret
+            | Effect::Widen
+            | Effect::MoveHost
+            | Effect::Native
+            | Effect::Rules
+            | Effect::LoosenLimit
+            | Effect::LoosenValidation
+            | Effect::Reach => false,
+        }
+    }
+
     /// Where something is found comes first, then API by API.
     fn rank(&self) -> (bool, Option<&ApiName>, Effect) {
         (self.effect != Effect::Reach, self.api.as_ref(), self.effect)

@@ -382,6 +382,13 @@ impl Plan {
         self.targets.iter().all(|target| target.steps.is_empty()) && self.notices.is_empty()
     }
 
+    /// Whether somebody loses access, and nobody gains anything: everything that callers would
+    /// notice takes something away.
+    pub fn only_narrows(&self) -> bool {
+        let loses = self.notices.iter().any(|notice| notice.effect == Effect::Narrow);
+        loses && self.notices.iter().all(Notice::takes_away)
+    }
+
     pub fn allowed(&self) -> bool {
         self.decision.allowed
     }

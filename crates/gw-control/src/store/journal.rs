@@ -279,6 +279,16 @@ impl Store {
         row.as_ref().map(read_change).transpose()
     }
 
+    /// The plan that a change carried out.
+    pub async fn planned(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
+        let row = sqlx::query("SELECT plan FROM document WHERE environment = ? AND number = ?")
+            .bind(at.as_str())
+            .bind(to_column(number)?)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(row.try_get("plan")?)
+    }
+
     /// What a change does, act by act.
     pub async fn script(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
         let row = sqlx::query("SELECT script FROM document WHERE environment = ? AND number = ?")

@@ -1,5 +1,6 @@
 use gw_model::{
     api::{Per, Who},
+    desired::Api,
     scalar::Method,
 };
 use proptest::prelude::*;
@@ -131,6 +132,51 @@ fn a_plan_survives_its_file_and_an_altered_file_is_refused() {
     assert!(matches!(from_file(b"{}"), Err(FileRefusal::NotAPlan { .. })));
 }
 
+/// What takes away and gives nothing is told apart from everything else: it is never held back.
+#[test]
+fn only_what_takes_away_and_gives_nothing_narrows_alone() {
+    let before = || {
+        edited(|api| {
+            api.spec.access.push(rule(17, &[Method::Post], staff(&["sales"])));
+            api.spec.limits = vec![limit("100/1m", Per::Caller)];
+        })
+    };
+    let narrows = |edit: fn(&mut Api)| {
+        let (before, mut after) = (before(), before());
+        edit(after.apis.get_mut("orders").unwrap());
+        planned(Some(&before), &after, &holding(&before)).plan.only_narrows()
+    };
+    for (narrowing, edit) in [
+        (true, (|api| drop(api.spec.access.pop())) as fn(&mut Api)),
+        (true, |api| api.spec.access.clear()),
+        (true, |api| drop(api.operations.pop())),
+        (true, |api| {
+            api.spec.access.pop();
+            api.spec.limits = vec![limit("60/1m", Per::Caller)];
+        }),
+        // Nobody loses access: what was too tight once is too tight again.
+        (false, |api| api.spec.limits = vec![limit("60/1m", Per::Caller)]),
+        (false, |_| {}),
+        (false, |api| {
+            api.spec.access.pop();
+            api.spec.limits = vec![limit("1000/1m", Per::Caller)];
+        }),
+        (false, |api| {
+            api.spec.access.pop();
+            api.spec.upstream.url = "https://elsewhere.test".to_owned();
+        }),
+        (false, |api| {
+            api.spec.access.pop();
+            api.spec.upstream.timeout = "1s".parse().unwrap();
+        }),
+        (false, |api| api.spec.access.push(rule(18, &[Method::Post], Who::Public))),
+    ] {
+        assert_eq!(narrows(edit), narrowing);
+    }
+    let none = Desired { apis: Default::default(), ..shop() };
+    assert!(planned(Some(&shop()), &none, &holding(&shop())).plan.only_narrows());
+}
+
 fn any_state() -> impl Strategy<Value = Desired> {
     let who = prop_oneof![
         Just(Who::Public),
@@ -185,5 +231,15 @@ proptest! {
         let back = planned(Some(&after), &before, &holding(&after)).plan.facts;
         prop_assert_eq!(there.widens_access, back.narrows_access);
         prop_assert_eq!(there.narrows_access, back.widens_access);
+    }
+
+    #[test]
+    fn what_only_narrows_gives_nothing(before in any_state(), after in any_state()) {
+        let plan = planned(Some(&before), &after, &holding(&before)).plan;
+        if plan.only_narrows() {
+            prop_assert!(plan.facts.narrows_access && !plan.facts.widens_access);
+            prop_assert!(!plan.facts.loosens_limits && plan.facts.moves_hosts.is_empty());
+            prop_assert!(!planned(Some(&after), &before, &holding(&after)).plan.only_narrows());
+        }
     }
 }

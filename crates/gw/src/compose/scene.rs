@@ -156,9 +156,7 @@ impl Scene {
 
     /// The change that was rolled back, where a plan would bring its state again.
     pub(crate) async fn held(&self, plan: &Plan) -> Result<Option<u64>, Failure> {
-        let effect = plan.digests.effect.total();
-        let held = self.store.held(&self.environment, effect.as_str()).await;
-        Ok(held.map_err(|error| store_failure(&error))?.filter(|_| !plan.is_empty()))
+        self.local().held(plan).await.map_err(|error| Failure::from(&error))
     }
 
     /// Where no gateway runs, so that what is compared is what one would serve.

@@ -171,6 +171,24 @@ fn what_was_rolled_back_is_held_and_every_command_says_so() {
     "#);
 }
 
+/// A hold keeps a mistake from coming back; it never keeps an API open.
+#[test]
+fn what_only_takes_access_away_is_not_held_after_a_rollback() {
+    let machine = Machine::with_shop();
+    let _gateway = machine.gateway();
+    machine.edit("[orders-team]", "[orders-team, sales]");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("[orders-team, sales]", "[orders-team]");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    assert_eq!(machine.ends("shop", &["rollback", "--to", "1", "--no-input"]), 0);
+    let plan = machine.says(&["plan"]);
+    assert!(plan.contains("narrows access") && !plan.contains("held"), "{plan}");
+    assert!(!machine.says(&["status"]).contains("held"));
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("change 4 is applied and verified"), "{told}");
+}
+
 #[test]
 fn a_change_that_stops_half_way_goes_on_when_run_again() {
     let machine = Machine::with_shop();
