@@ -5,7 +5,7 @@ mod markdown;
 mod text;
 
 pub use self::{
-    json::json,
+    json::{callers, json},
     markdown::{comment, markdown},
     text::{first_line, for_callers, text},
 };

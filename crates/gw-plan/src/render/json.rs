@@ -19,7 +19,7 @@ pub fn json(plan: &Plan) -> Value {
         "commit": plan.commit,
         "comparedWith": plan.compared_with,
         "targets": plan.targets.iter().map(target).collect::<Vec<_>>(),
-        "callers": plan.notices.iter().map(caller).collect::<Vec<_>>(),
+        "callers": callers(plan),
         "access": plan.access,
         "objects": plan.targets.iter().flat_map(objects).collect::<Vec<_>>(),
         "notes": plan.notes.iter().map(note).collect::<Vec<_>>(),
@@ -33,6 +33,11 @@ pub fn json(plan: &Plan) -> Value {
             "plan": plan.digests.plan,
         },
     })
+}
+
+/// Everything that callers will notice.
+pub fn callers(plan: &Plan) -> Vec<Value> {
+    plan.notices.iter().map(caller).collect()
 }
 
 fn target(target: &TargetPlan) -> Value {

@@ -4,6 +4,7 @@ mod again;
 
 use std::{
     collections::BTreeSet,
+    fmt::Display,
     fs,
     net::IpAddr,
     path::{Path, PathBuf},
@@ -13,17 +14,19 @@ use clap::Args;
 use gw_model::{
     clock::Clock,
     desired::Desired,
-    id::{IdentityName, TargetName},
+    id::{EnvironmentName, IdentityName, TargetName},
     workspace::Identity,
 };
 use gw_policy::{
-    can::{Answer, Known, Matrix, Question, SOMEWHERE, WhoCan},
+    can::{Known, Question, SOMEWHERE, WhoCan},
     decision::DecisionId,
     principal::{Caller, Principal},
     snapshot::{Routed, Snapshot},
     token::{TrustedIssuers, Unverified, claimed},
 };
 use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::Context;
 use crate::{
@@ -36,6 +39,7 @@ use crate::{
 ///
 /// WHO is `anyone` for a caller without any proof, the name of an identity such as `staff`, or an
 /// identity with a subject such as `staff:bob`. Exits with 3 where the call would be refused.
+/// Without `--env` every environment is asked, and one has to be named where their answers differ.
 ///
 /// With `--decision` the call is one that a gateway decided, named by the id that its caller was
 /// given. It is judged again twice, by the generation that decided it and by the files as they are
@@ -81,12 +85,17 @@ pub(crate) struct Can {
     target: Option<TargetName>,
 }
 
+/// What one environment answers.
 #[derive(Serialize)]
-struct Document<'a, T: Serialize> {
+struct Told {
     schema: &'static str,
-    environment: &'a str,
+    environment: EnvironmentName,
     #[serde(flatten)]
-    answer: &'a T,
+    answer: Value,
+    #[serde(skip)]
+    text: String,
+    #[serde(skip)]
+    exit: Exit,
 }
 
 impl Can {
@@ -95,22 +104,43 @@ impl Can {
             return again::run(context, id).await;
         }
         let workspace = Workspace::read(&context.globals.workspace)?;
-        let environment = workspace.environment(context, context.globals.env.as_ref())?;
+        let now = SystemClock.now();
+        let mut told: Vec<Told> = vec![];
+        for environment in workspace.environments(context)? {
+            told.push(self.ask(context, &workspace, environment, now)?);
+        }
+        let Some((first, others)) = told.split_first() else { return Ok(Exit::Done) };
+        if others.iter().any(|other| other.answer != first.answer) {
+            let names = told.iter().map(|told| told.environment.as_str());
+            return Err(not_the_same("answer", names));
+        }
+        match context.ui.form {
+            Form::Json => told.iter().for_each(|told| context.ui.json(told)),
+            Form::Text => context.ui.result(&first.text),
+        }
+        Ok(first.exit)
+    }
+
+    /// The answer in one environment.
+    fn ask(
+        &self,
+        context: Context<'_>,
+        workspace: &Workspace,
+        environment: EnvironmentName,
+        now: OffsetDateTime,
+    ) -> Result<Told, Failure> {
         let desired = workspace.desired(context, &environment)?;
         let target = self.target(&desired)?;
         let snapshot = Snapshot::compile(&desired, target)
             .map_err(|found| workspace.refuse(context, &found))?;
-        let name = environment.as_str();
         if self.matrix {
-            let matrix = snapshot.matrix(SystemClock.now());
-            tell(context, "gatewright.io/access/v1", name, &matrix, Matrix::to_string);
-            return Ok(Exit::Done);
+            let matrix = snapshot.matrix(now);
+            return told("gatewright.io/access/v1", environment, &matrix, Exit::Done);
         }
         if let Some([method, path]) = self.who_can.as_deref() {
             let (method, path) = (method_of(method), path_of(path));
-            let who_can = who_can(&snapshot, &self.host, &method, path)?;
-            tell(context, "gatewright.io/who-can/v1", name, &who_can, WhoCan::to_string);
-            return Ok(Exit::Done);
+            let who_can = who_can(&snapshot, &self.host, &method, path, now)?;
+            return told("gatewright.io/who-can/v1", environment, &who_can, Exit::Done);
         }
         let (caller, method, path) = match (&self.token_file, &self.who, &self.method, &self.path) {
             (Some(file), Some(method), Some(path), None) => (holder(file, &desired)?, method, path),
@@ -132,10 +162,10 @@ impl Can {
             host: &self.host,
             path: path_of(path),
             ip: self.ip.map_or(Known::Assumed(SOMEWHERE), Known::Given),
-            now: Known::Assumed(SystemClock.now()),
+            now: Known::Assumed(now),
         });
-        tell(context, "gatewright.io/can/v1", name, &answer, Answer::to_string);
-        Ok(if answer.allowed { Exit::Done } else { Exit::Denied })
+        let exit = if answer.allowed { Exit::Done } else { Exit::Denied };
+        told("gatewright.io/can/v1", environment, &answer, exit)
     }
 
     /// Whose view is asked for. Targets serve different APIs, so none is preferred.
@@ -227,9 +257,15 @@ fn issuer(identity: &Identity) -> String {
     }
 }
 
-fn who_can(snapshot: &Snapshot, host: &str, method: &str, path: &str) -> Result<WhoCan, Failure> {
+fn who_can(
+    snapshot: &Snapshot,
+    host: &str,
+    method: &str,
+    path: &str,
+    now: OffsetDateTime,
+) -> Result<WhoCan, Failure> {
     match snapshot.route(host, method, path) {
-        Routed::Found(found) => Ok(found.operation.who_can(SystemClock.now())),
+        Routed::Found(found) => Ok(found.operation.who_can(now)),
         Routed::MethodNotListed(_) | Routed::NoRoute | Routed::Refused(_) => {
             Err(Failure::wrong(format!("no API lists {method} {path}"))
                 .help("`gatewright can --matrix` lists every operation"))
@@ -237,17 +273,22 @@ fn who_can(snapshot: &Snapshot, host: &str, method: &str, path: &str) -> Result<
     }
 }
 
-fn tell<T: Serialize>(
-    context: Context<'_>,
+fn told<T: Serialize + Display>(
     schema: &'static str,
-    environment: &str,
+    environment: EnvironmentName,
     answer: &T,
-    text: impl Fn(&T) -> String,
-) {
-    match context.ui.form {
-        Form::Json => context.ui.json(&Document { schema, environment, answer }),
-        Form::Text => context.ui.result(&text(answer)),
-    }
+    exit: Exit,
+) -> Result<Told, Failure> {
+    let text = answer.to_string();
+    let answer = serde_json::to_value(answer)
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    Ok(Told { schema, environment, answer, text, exit })
+}
+
+/// That environments differ in what is asked for, so that one of them has to be named.
+pub(super) fn not_the_same<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Failure {
+    Failure::wrong(format!("the {what} is not the same in every environment"))
+        .help(format!("name one with `--env`: {}", names.collect::<Vec<_>>().join(", ")))
 }
 
 fn claim(text: &str) -> Result<(String, String), String> {

@@ -21,6 +21,8 @@ use crate::{
 };
 
 /// Compares what targets serve with what was last written to them.
+///
+/// Without `--env` it looks at every environment; with `--json` each is a document on its own line.
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
     /// Exits with 4 where something differs.
@@ -85,17 +87,20 @@ impl Drifted {
 
 impl Drift {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let scene = Scene::in_force(context, Purpose::Look).await?;
-        let drifted = find(&scene).await?;
-        match context.ui.form {
-            Form::Json => context.ui.json(&Document {
-                schema: "gatewright.io/drift/v1",
-                environment: scene.environment.as_str(),
-                drifted: &drifted,
-            }),
-            Form::Text => context.ui.result(&report(&scene, &drifted).await?),
+        let mut differs = false;
+        for scene in &Scene::all(context, Purpose::Look).await? {
+            let drifted = find(scene).await?;
+            differs |= !drifted.is_empty();
+            match context.ui.form {
+                Form::Json => context.ui.json(&Document {
+                    schema: "gatewright.io/drift/v1",
+                    environment: scene.environment.as_str(),
+                    drifted: &drifted,
+                }),
+                Form::Text => context.ui.result(&report(scene, &drifted).await?),
+            }
         }
-        Ok(if self.exit_code && !drifted.is_empty() { Exit::Differs } else { Exit::Done })
+        Ok(if self.exit_code && differs { Exit::Differs } else { Exit::Done })
     }
 }
 

@@ -1,7 +1,10 @@
 //! `gatewright explain`.
 
 use clap::Args;
-use gw_control::store::{Change, StepRecord, StepState};
+use gw_control::{
+    local::plan_of,
+    store::{Action, Change, StepRecord, StepState, StoreError},
+};
 use gw_model::{clock::Clock, code::Code, diagnostic::Severity};
 use gw_plan::{plan::from_file, render};
 use gw_policy::{
@@ -12,6 +15,7 @@ use gw_policy::{
 };
 use gw_proxy::Wanted;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Context,
@@ -19,7 +23,7 @@ use super::{
     told::Told,
 };
 use crate::{
-    compose::{Purpose, Scene, State, SystemClock, Workspace, decision, store_failure},
+    compose::{Purpose, Scene, State, SystemClock, Workspace, decision, root, store_failure},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
     words::{clock_text, outcome},
@@ -29,8 +33,9 @@ use crate::{
 ///
 /// A decision (d-…) is told by the gateway that made it, or by the log that it left, with the near
 /// miss of every refusal; `gatewright can --decision d-…` judges it again. A change is told by its
-/// number, with its steps; a plan (p-…) as it was shown; an object (api/orders) by the change that
-/// wrote it; a code (GW1101) by its story.
+/// number, with what it did to callers and its steps; a plan (p-…) as it was shown; an object (api/orders) by the change that
+/// wrote it; a code (GW1101) by its story. Without `--env`, every environment that has such a change
+/// or object is told of.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// An id, a number, an object or a code.
@@ -62,9 +67,15 @@ struct ChangeDocument<'a> {
     schema: &'static str,
     environment: &'a str,
     change: u64,
+    action: Action,
+    /// The change whose state a rollback restored.
+    restores: Option<u64>,
+    actor: &'a str,
+    reason: Option<&'a str>,
     outcome: &'a str,
     plan: &'a str,
     source: &'a str,
+    callers: Vec<Value>,
     steps: Vec<StepDocument<'a>>,
 }
 
@@ -202,8 +213,12 @@ pub(super) async fn find_decision(
 }
 
 async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
-    let scene = Scene::in_force(context, Purpose::Look).await?;
-    let kept = scene.store.plan(id).await.map_err(|error| store_failure(&error))?;
+    let root = root(&context.globals.workspace)?;
+    let state = State::locate(context, &root)?;
+    let kept = match state.open_existing().await? {
+        Some(store) => store.plan(id).await.map_err(|error| store_failure(&error))?,
+        None => None,
+    };
     let kept = kept.ok_or_else(|| {
         Failure::wrong(format!("there is no plan `{id}`")).coded(Code::NoSuchPlan)
     })?;
@@ -216,48 +231,86 @@ async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// In each environment that has a change of that number.
 async fn explain_change(context: Context<'_>, number: u64) -> Result<Exit, Failure> {
-    let scene = Scene::in_force(context, Purpose::Look).await?;
-    let broken = |error| store_failure(&error);
-    let change = scene.store.change(&scene.environment, number).await.map_err(broken)?;
-    let change = change.ok_or_else(|| {
-        Failure::wrong(format!("{} has no change {number}", scene.environment))
-            .coded(Code::NoSuchChange)
-            .help("`gatewright history` lists them")
-    })?;
-    let steps = scene.store.steps(&scene.environment, number).await.map_err(broken)?;
+    let scenes = Scene::all(context, Purpose::Look).await?;
+    let mut found = false;
+    for scene in &scenes {
+        let change = scene.store.change(&scene.environment, number).await;
+        if let Some(change) = change.map_err(|error| store_failure(&error))? {
+            found = true;
+            tell_change(context, scene, &change).await?;
+        }
+    }
+    if found {
+        return Ok(Exit::Done);
+    }
+    let none = match scenes.as_slice() {
+        [scene] => format!("{} has no change {number}", scene.environment),
+        _ => format!("no environment has a change {number}"),
+    };
+    Err(Failure::wrong(none).coded(Code::NoSuchChange).help("`gatewright history` lists them"))
+}
+
+async fn tell_change(context: Context<'_>, scene: &Scene, change: &Change) -> Result<(), Failure> {
+    let (number, environment) = (change.number, &scene.environment);
+    let steps = scene.store.steps(environment, number).await;
+    let steps = steps.map_err(|error| store_failure(&error))?;
+    let plan = plan_of(&scene.store, environment, number).await;
+    let plan = plan.map_err(|error| Failure::from(&error))?;
+    let begun = &change.begun;
     match context.ui.form {
         Form::Json => context.ui.json(&ChangeDocument {
             schema: "gatewright.io/change/v1",
-            environment: scene.environment.as_str(),
+            environment: environment.as_str(),
             change: number,
+            action: begun.action,
+            restores: begun.restores,
+            actor: &begun.actor,
+            reason: begun.reason.as_deref(),
             outcome: change.outcome.as_str(),
-            plan: &change.begun.plan_id,
-            source: &change.begun.source_digest,
+            plan: &begun.plan_id,
+            source: &begun.source_digest,
+            callers: render::callers(&plan),
             steps: steps.iter().map(step_document).collect(),
         }),
-        Form::Text => context.ui.result(&change_text(&change, &steps)),
+        Form::Text => {
+            let text = change_text(change, &steps);
+            context.ui.result(&format!("{text}{}", render::for_callers(&plan)));
+        }
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
-/// The change that wrote an object that is in force.
+/// The change that wrote an object that is in force, in each environment.
 async fn explain_object(context: Context<'_>, object: &str) -> Result<Exit, Failure> {
-    let scene = Scene::in_force(context, Purpose::Look).await?;
     let key = object.replacen('/', " ", 1);
-    let mut found = None;
+    let mut found = false;
+    for scene in &Scene::all(context, Purpose::Look).await? {
+        let Some(change) = writer(scene, &key).await.map_err(|error| store_failure(&error))? else {
+            continue;
+        };
+        found = true;
+        if context.ui.form == Form::Text {
+            context.ui.line(&format!("{object} was written last by:"));
+        }
+        tell_change(context, scene, &change).await?;
+    }
+    if found {
+        return Ok(Exit::Done);
+    }
+    Err(Failure::wrong(format!("nothing called `{object}` was ever written here"))
+        .help("`gatewright status` lists what is in force"))
+}
+
+/// The change that wrote an object last, to whichever target has it.
+async fn writer(scene: &Scene, key: &str) -> Result<Option<Change>, StoreError> {
     for target in scene.drivers.keys() {
-        let number = scene.store.writer(&scene.environment, target, &key).await;
-        found = found.or(number.map_err(|error| store_failure(&error))?);
+        if let Some(number) = scene.store.writer(&scene.environment, target, key).await? {
+            return scene.store.change(&scene.environment, number).await;
+        }
     }
-    let Some(number) = found else {
-        return Err(Failure::wrong(format!("nothing called `{object}` was ever written here"))
-            .help("`gatewright status` lists what is in force"));
-    };
-    if context.ui.form == Form::Text {
-        context.ui.line(&format!("{object} was written last by:"));
-    }
-    explain_change(context, number).await
+    Ok(None)
 }
 
 fn step_document(step: &StepRecord) -> StepDocument<'_> {
@@ -282,6 +335,9 @@ fn change_text(change: &Change, steps: &[StepRecord]) -> String {
         begun.plan_id,
         begun.source_digest,
     );
+    if let Some(restored) = begun.restores {
+        text.push_str(&format!("  state   of change {restored}, which it restores\n"));
+    }
     if let Some(reason) = &begun.reason {
         text.push_str(&format!("  reason  {reason}\n"));
     }

@@ -2,13 +2,13 @@
 
 use clap::{Args, ValueEnum};
 use gw_model::{
-    id::ApiName,
+    id::{ApiName, EnvironmentName},
     show::{Line, Object},
 };
 use gw_policy::snapshot::Snapshot;
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, can::not_the_same};
 use crate::{
     compose::Workspace,
     exit::{Exit, Failure},
@@ -16,6 +16,8 @@ use crate::{
 };
 
 /// Prints a document as it holds in an environment, with the origin of each line.
+///
+/// Without `--env` it is looked at in every environment, and one has to be named where it differs.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// What: api/NAME, environment/NAME, or workspace.
@@ -41,7 +43,7 @@ struct Document<'a> {
     object: &'a str,
     lines: Vec<Shown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    policies: Option<String>,
+    policies: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -58,35 +60,57 @@ impl Show {
                 .help("leave out `--as`"));
         }
         let workspace = Workspace::read(&context.globals.workspace)?;
-        let object = self.object(context, &workspace)?;
-        let declarations = workspace.declared(context)?;
-        let lines = declarations.show(&object).ok_or_else(|| {
+        let environments = workspace.environments(context)?;
+        let mut shown = vec![];
+        for environment in &environments {
+            shown.push(self.look(context, &workspace, environment)?);
+        }
+        let names = environments.iter().map(EnvironmentName::as_str);
+        let (lines, policies) = match shown.split_first() {
+            Some((first, others)) if others.iter().all(|other| other == first) => first,
+            _ => return Err(not_the_same("document", names)),
+        };
+        let lines = lines.as_ref().ok_or_else(|| {
             Failure::wrong(format!("there is no `{}`", self.object))
                 .help("name one: api/NAME, environment/NAME or workspace")
         })?;
-        let policies = if self.policies { Some(cedar(context, &workspace)?) } else { None };
         match context.ui.form {
             Form::Json => context.ui.json(&Document {
                 schema: "gatewright.io/show/v1",
                 object: &self.object,
-                lines: lines.iter().map(shown).collect(),
-                policies,
+                lines: lines.iter().map(self::shown).collect(),
+                policies: policies.as_deref(),
             }),
             Form::Text => {
-                context.ui.result(&text(&lines));
-                context.ui.result(&policies.unwrap_or_default());
+                context.ui.result(&text(lines));
+                context.ui.result(policies.as_deref().unwrap_or_default());
             }
         }
         Ok(Exit::Done)
     }
 
-    fn object(&self, context: Context<'_>, workspace: &Workspace) -> Result<Object, Failure> {
+    /// The object as it is in one environment, where it has one, with the Cedar that is asked for.
+    fn look(
+        &self,
+        context: Context<'_>,
+        workspace: &Workspace,
+        environment: &EnvironmentName,
+    ) -> Result<(Option<Vec<Line>>, Option<String>), Failure> {
+        let lines = workspace.declared(context)?.show(&self.object(environment)?);
+        let policies = match self.policies {
+            true => Some(cedar(context, workspace, environment)?),
+            false => None,
+        };
+        Ok((lines, policies))
+    }
+
+    fn object(&self, environment: &EnvironmentName) -> Result<Object, Failure> {
         let wrong = |error: gw_model::id::NotAName| Failure::wrong(error.to_string());
         match self.object.split_once('/') {
             None if self.object == "workspace" => Ok(Object::Workspace),
             Some(("api", name)) => Ok(Object::Api {
                 api: ApiName::parse(name).map_err(wrong)?,
-                environment: workspace.environment(context, context.globals.env.as_ref())?,
+                environment: environment.clone(),
             }),
             Some(("environment", name)) => Ok(Object::Environment(name.parse().map_err(wrong)?)),
             Some(_) | None => Err(Failure::wrong(format!("`{}` is not an object", self.object))
@@ -96,9 +120,12 @@ impl Show {
 }
 
 /// The Cedar of every target; where there are several, each under its name.
-fn cedar(context: Context<'_>, workspace: &Workspace) -> Result<String, Failure> {
-    let environment = workspace.environment(context, context.globals.env.as_ref())?;
-    let desired = workspace.desired(context, &environment)?;
+fn cedar(
+    context: Context<'_>,
+    workspace: &Workspace,
+    environment: &EnvironmentName,
+) -> Result<String, Failure> {
+    let desired = workspace.desired(context, environment)?;
     let several = desired.spec.targets.len() > 1;
     let mut cedar = String::new();
     for target in desired.spec.targets.keys() {

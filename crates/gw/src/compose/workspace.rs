@@ -105,6 +105,19 @@ impl Workspace {
         }
     }
 
+    /// The environment that was named, or every one.
+    pub(crate) fn environments(
+        &self,
+        context: Context<'_>,
+    ) -> Result<Vec<EnvironmentName>, Failure> {
+        let names = self.declared(context)?.environments().map(|(name, _)| name.clone());
+        let names: Vec<EnvironmentName> = names.collect();
+        match (&context.globals.env, names.len()) {
+            (None, 2..) => Ok(names),
+            (wanted, _) => Ok(vec![self.environment(context, wanted.as_ref())?]),
+        }
+    }
+
     /// What must hold in an environment. Errors anywhere in the folder stand in the way: half a
     /// workspace is never put to work.
     pub(crate) fn desired(

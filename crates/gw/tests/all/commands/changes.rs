@@ -154,6 +154,23 @@ fn what_was_rolled_back_is_held_and_every_command_says_so() {
       = nothing was written
       help: change the declarations, then apply
     "#);
+    insta::assert_snapshot!(machine.tells(&["explain", "3"]).0, @"
+    change 3 · dev · rollback by local · DATE TIME · verified
+      plan p-ID
+      files sha256:HASH
+      state of change 1, which it restores
+      reason too tight
+      ✔ recheck the gateway at 127.0.0.1:PORT still looks as in the plan TIME
+      ✔ stage 3 objects, not served yet TIME
+      ✔ switch the gateway at 127.0.0.1:PORT has the new state TIME
+      ✔ read back 3 of 3 objects are what was written TIME
+      ✔ probe no token → 401 · token of another issuer → 401 · unlisted path → 404 TIME
+      ✔ retire what is no longer needed is gone TIME
+
+    What changes for callers
+      ⚠ LOOSER LIMIT orders 60/1m → 100/1m per caller gatewright.yaml:37
+        nobody loses access · 3 of 3 operations keep their rules
+    ");
     assert!(machine.says(&["plan"]).contains("held: change 2 did this"));
     insta::assert_snapshot!(machine.tells(&["status"]).0, @r#"
     shop · dev

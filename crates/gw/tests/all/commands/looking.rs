@@ -257,15 +257,75 @@ fn whoever_only_looks_is_not_told_that_nothing_was_changed() {
     assert!(machine.tells(&["apply"]).0.contains("nothing was changed"));
 }
 
-#[test]
-fn the_doctor_looks_at_every_environment_and_at_who_has_the_address() {
-    let machine = Machine::with_shop();
+/// A second environment beside the first, at an address of its own; in the folder, this is that.
+fn with_prod(machine: &Machine, this: &str, that: &str) {
     let whole = machine.folder.read("shop/gatewright.yaml");
     let dev = whole.split("---\n").find(|part| part.contains("kind: Environment"));
     let other = gw_testkit::wire::free_port();
     let prod = dev.expect("it has one").replace("name: dev", "name: prod");
     let prod = prod.replace(&machine.listen(), &format!("127.0.0.1:{other}"));
-    machine.folder.write("shop/gatewright.yaml", &format!("{whole}---\n{prod}"));
+    let text = format!("{whole}---\n{prod}");
+    machine.folder.write("shop/gatewright.yaml", &text.replacen(this, that, 1));
+}
+
+/// Where every environment can be told of, or all say the same, none has to be named.
+#[test]
+fn an_environment_is_named_only_where_it_matters() {
+    let machine = Machine::with_shop();
+    with_prod(&machine, "", "");
+    for environment in ["dev", "prod"] {
+        assert_eq!(machine.ends("shop", &["apply", "--env", environment]), 6);
+    }
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply", "--env", "prod"]), 6);
+    let drift = machine.says(&["drift"]);
+    assert!(drift.contains("shop · dev: nothing differs"), "{drift}");
+    assert!(drift.contains("shop · prod: nothing differs"), "{drift}");
+    assert_eq!(machine.says(&["drift", "--json"]).lines().count(), 2);
+    assert!(machine.says(&["drift", "--env", "prod"]).starts_with("shop · prod"));
+
+    let first = machine.says(&["explain", "1"]);
+    assert!(first.contains("change 1 · dev") && first.contains("change 1 · prod"), "{first}");
+    let second = machine.says(&["explain", "2"]);
+    assert!(second.starts_with("change 2 · prod"), "{second}");
+    assert!(second.contains("100/1m → 60/1m per caller"), "{second}");
+    let (told, code) = machine.tells(&["explain", "3"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("no environment has a change 3"), "{told}");
+    let object = machine.says(&["explain", "api/orders"]);
+    assert!(object.contains("change 1 · dev") && object.contains("change 2 · prod"), "{object}");
+
+    assert!(machine.says(&["can", "demo", "GET", "/orders"]).starts_with("YES"));
+    assert_eq!(machine.says(&["can", "--matrix", "--json"]).lines().count(), 2);
+    assert!(machine.says(&["show", "api/orders"]).contains("name: orders"));
+}
+
+#[test]
+fn where_environments_differ_one_has_to_be_named() {
+    let machine = Machine::with_shop();
+    machine.edit("groups: [orders-team]", "groups: [\"${env.team}\"]");
+    machine.edit("  changes:", "  values: { team: orders-team }\n  changes:");
+    with_prod(&machine, "values: { team: orders-team }", "values: { team: sales }");
+    for asking in [
+        &["can", "demo", "POST", "/orders", "--claim", "groups=sales"] as &[&str],
+        &["can", "--matrix"],
+        &["show", "api/orders"],
+    ] {
+        let (told, code) = machine.tells(asking);
+        assert_eq!(code, 2, "{told}");
+        assert!(told.contains("is not the same in every environment"), "{told}");
+        assert!(told.contains("name one with `--env`: dev, prod"), "{told}");
+    }
+    let sales = ["can", "demo", "POST", "/orders", "--claim", "groups=sales", "--env"];
+    assert_eq!(machine.ends("shop", &[&sales as &[&str], &["dev"]].concat()), 0);
+    assert_eq!(machine.ends("shop", &[&sales as &[&str], &["prod"]].concat()), 3);
+    assert_eq!(machine.ends("shop", &["can", "demo", "GET", "/orders"]), 0);
+}
+
+#[test]
+fn the_doctor_looks_at_every_environment_and_at_who_has_the_address() {
+    let machine = Machine::with_shop();
+    with_prod(&machine, "", "");
     let _held = TcpListener::bind(machine.listen()).expect("it is free");
     let (told, code) = machine.tells(&["doctor"]);
     assert_eq!(code, 1, "{told}");
