@@ -1,7 +1,7 @@
 //! `gatewright.toml`: how a process of the built-in gateway runs. Secrets are files, never values.
 
 use std::{
-    fs,
+    fs, io,
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -68,7 +68,8 @@ impl GatewayFile {
             None if usual.exists() => &usual,
             None => return Ok(Self::default()),
         };
-        let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let text = String::from_utf8(read(path)?)
+            .map_err(|_| unreadable(path, &io::ErrorKind::InvalidData.into()))?;
         // Before anything that could repeat a line of it.
         if let Some((line, kind)) = pasted_secret(&text) {
             return Err(Failure::wrong(format!("{kind} stands in the settings"))
@@ -83,10 +84,7 @@ impl GatewayFile {
                 .note(format!("{}:{line}", path.display()))
         })?;
         let folder = path.parent().unwrap_or(state);
-        let bytes = |file: &Path| {
-            let file = folder.join(file);
-            fs::read(&file).map_err(|error| unreadable(&file, &error))
-        };
+        let bytes = |file: &Path| read(&folder.join(file));
         let tls = match written.tls {
             Some(tls) => Some((bytes(&tls.certificate)?, Redacted::new(bytes(&tls.key)?))),
             None => None,
@@ -134,7 +132,16 @@ fn parse(text: &str) -> Result<Written, (usize, String)> {
     })
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+/// The bytes of a file. A pipe would be waited for, perhaps for ever, and a device has no end.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = || match fs::metadata(path)?.file_type() {
+        kind if kind.is_file() || kind.is_dir() => fs::read(path),
+        _ => Err(io::Error::other("it is a pipe or a device, and no file")),
+    };
+    read().map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::wrong(format!("cannot read `{}`: {error}", path.display())).coded(Code::SettingsWrong)
 }
 

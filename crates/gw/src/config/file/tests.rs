@@ -60,3 +60,17 @@ fn a_pasted_secret_is_refused_with_its_line_and_never_repeated() {
     fs::write(state.path().join(NAME), good).unwrap();
     assert!(GatewayFile::read(None, state.path()).is_ok());
 }
+
+#[test]
+fn a_pipe_or_a_device_is_refused_and_not_waited_for() {
+    let state = tempfile::tempdir().unwrap();
+    let pipe = state.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let tls = state.path().join("tls.toml");
+    fs::write(&tls, "[tls]\ncertificate = \"pipe\"\nkey = \"pipe\"\n").unwrap();
+    for named in [&pipe, Path::new("/dev/zero"), &tls] {
+        let refused = GatewayFile::read(Some(named), state.path()).unwrap_err();
+        assert!(refused.message.ends_with("it is a pipe or a device, and no file"), "{refused}");
+    }
+}
