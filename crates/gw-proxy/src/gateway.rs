@@ -3,11 +3,8 @@
 use std::{
     fmt, fs, io,
     net::{SocketAddr, TcpListener as StdListener},
-    os::unix::{
-        fs::{OpenOptionsExt as _, PermissionsExt as _},
-        net::{UnixListener as StdUnixListener, UnixStream},
-    },
-    path::{Path, PathBuf},
+    os::unix::net::UnixListener as StdUnixListener,
+    path::PathBuf,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -16,7 +13,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use gw_net::issuer::{Issuers, Published};
 use gw_policy::{
-    gateway::{Refused, SOCKET, listen_address},
+    gateway::{Refused, listen_address},
     keys::{KeySet, KeySetRefusal},
 };
 use parking_lot::Mutex;
@@ -33,13 +30,14 @@ use crate::{
     admin::Admin,
     assertion::{NotASigningKey, Signer},
     generations::{Found, Generations, Meanwhile, Progress},
+    home::{Home, Unbound, new_file},
     listen,
     memory::Memory,
     metrics::Metrics,
     noise::{Noise, secret_word},
     phase::Phase,
     pipeline::Worker,
-    record::{DECISIONS, Decisions, Grouping},
+    record::{Decisions, Grouping},
     settings::{Address, Mode, Settings},
     shared::{Shared, WantsCertificates},
     stage::limit::Counters,
@@ -53,7 +51,7 @@ use crate::{
 pub struct Gateway {
     address: SocketAddr,
     admin: Option<SocketAddr>,
-    socket: PathBuf,
+    home: Home,
     shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     /// Each worker sends once, when its calls are answered.
@@ -89,7 +87,6 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-const ASSERTION_KEY: &str = "assertion.key";
 /// As many may wait to be told how the gateway is.
 const LOOKS: usize = 64;
 
@@ -97,9 +94,10 @@ impl Gateway {
     /// Binds the addresses, takes the generation that is in force, and begins to serve. Without a
     /// valid generation it serves too, and denies everything.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let socket = settings.folder.join(SOCKET);
-        let unix = bind_socket(&settings.folder, &socket)?;
-        let mut opening = Opening::look(&settings)?;
+        let unusable = |error| StartError::Folder { path: settings.folder.clone(), error };
+        let home = Home::open(&settings.folder).map_err(unusable)?;
+        let unix = bind_socket(&home)?;
+        let mut opening = Opening::look(&settings, &home)?;
         let listen = opening.listen(settings.listen)?;
         let sockets = bind(listen, settings.threads.get())?;
         let address = local_address(&sockets, listen);
@@ -109,13 +107,13 @@ impl Gateway {
         };
         let found = opening.found.take();
         let Prepared { shared, steward, looks, tls, scribes } =
-            Prepared::make(settings, address, opening)?;
+            Prepared::make(settings, &home, address, opening)?;
         let (phase, watched) = watch::channel(Phase::Serve);
         let (drained, all_drained) = mpsc::channel();
         let mut gateway = Self {
             address,
             admin: admin.as_ref().and_then(|socket| socket.local_addr().ok()),
-            socket,
+            home,
             shared: Arc::clone(&shared),
             phase,
             drained: Mutex::new(all_drained),
@@ -190,7 +188,7 @@ impl Drop for Gateway {
             let _panicked = scribe.join();
         }
         // A socket that cannot be removed is found dead by the next gateway.
-        let _left = fs::remove_file(&self.socket);
+        let _left = fs::remove_file(self.home.socket());
     }
 }
 
@@ -203,14 +201,13 @@ struct Opening {
 }
 
 impl Opening {
-    fn look(settings: &Settings) -> Result<Self, StartError> {
+    fn look(settings: &Settings, home: &Home) -> Result<Self, StartError> {
         let trust = Trust::load(&settings.upstream_authorities).map_err(StartError::Tls)?;
-        let (memory, keeper) = Memory::begin(&settings.folder).map_err(StartError::Thread)?;
+        let (memory, keeper) = Memory::begin(home).map_err(StartError::Thread)?;
         let mut generations = Generations {
             workspace: settings.workspace.clone(),
             environment: settings.environment.clone(),
             target: settings.target.clone(),
-            folder: settings.folder.clone(),
             supply: settings.supply.clone(),
             key: settings.verifying_key.clone(),
             stores: Arc::clone(&settings.secrets),
@@ -228,7 +225,11 @@ impl Opening {
             Address::AsServed { otherwise } => otherwise,
         };
         let serving = self.found.as_ref().and_then(|found| found.serving.as_ref());
-        let Some(serving) = serving else { return Ok(otherwise) };
+        let Some(serving) = serving else {
+            // Who called before is told that nothing is served now, not that nobody is there.
+            let last = self.generations.memory.last().ok().flatten();
+            return Ok(last.and_then(|last| last.listen).unwrap_or(otherwise));
+        };
         let declared = serving.listen.as_deref();
         let address = listen_address(declared);
         address.ok_or_else(|| StartError::NoAddress(declared.unwrap_or_default().to_owned()))
@@ -246,12 +247,17 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn make(settings: Settings, address: SocketAddr, opening: Opening) -> Result<Self, StartError> {
+    fn make(
+        settings: Settings,
+        home: &Home,
+        address: SocketAddr,
+        opening: Opening,
+    ) -> Result<Self, StartError> {
         let Opening { generations, trust, keeper, found: _ } = opening;
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         let issuer = settings.public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
-        let signer = read_signer(&settings.folder, &issuer)?;
-        let folder = settings.folder.join(DECISIONS);
+        let signer = read_signer(home, &issuer)?;
+        let folder = home.decisions();
         let grouping = match settings.mode {
             Mode::Development => Grouping::Off,
             Mode::Production { .. } => Grouping::ByCause,
@@ -384,23 +390,11 @@ fn local_address(sockets: &[StdListener], asked: SocketAddr) -> SocketAddr {
     sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(asked)
 }
 
-/// The socket of the target, which only its owner may open. A dead one of a former gateway is
-/// replaced, one that answers is not.
-fn bind_socket(folder: &Path, path: &Path) -> Result<StdUnixListener, StartError> {
-    let failed = |error| StartError::Folder { path: path.to_owned(), error };
-    fs::create_dir_all(folder).map_err(failed)?;
-    if UnixStream::connect(path).is_ok() {
-        return Err(StartError::AlreadyRunning { socket: path.to_owned() });
-    }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        Ok(()) | Err(_) => {}
-    }
-    // Nobody else gets to it between its making and its closing: the folder above is the owner's.
-    let listener = StdUnixListener::bind(path).map_err(failed)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
+fn bind_socket(home: &Home) -> Result<StdUnixListener, StartError> {
+    home.bind().map_err(|unbound| match (unbound, home.socket()) {
+        (Unbound::Answered, socket) => StartError::AlreadyRunning { socket },
+        (Unbound::Failed(error), path) => StartError::Folder { path, error },
+    })
 }
 
 /// A set without a key that can be used is an answer too: it lists none of the former ones.
@@ -413,17 +407,16 @@ fn read_keys(bytes: &[u8]) -> Result<Published<KeySet>, String> {
 }
 
 /// The key that signs assertions, made at the first start.
-fn read_signer(folder: &Path, issuer: &str) -> Result<Signer, StartError> {
-    let path = folder.join(ASSERTION_KEY);
+fn read_signer(home: &Home, issuer: &str) -> Result<Signer, StartError> {
+    let path = home.assertion_key();
     let unreadable = |error| StartError::Folder { path: path.clone(), error };
     let no_key = |_: NotASigningKey| StartError::Key { path: path.clone() };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let made = Signer::generate().map_err(no_key)?;
-            let mut file = fs::OpenOptions::new();
-            let mut file =
-                file.write(true).create_new(true).mode(0o600).open(&path).map_err(unreadable)?;
+            let file = new_file().write(true).create_new(true).open(&path);
+            let mut file = file.map_err(unreadable)?;
             io::Write::write_all(&mut file, &made).map_err(unreadable)?;
             made
         }

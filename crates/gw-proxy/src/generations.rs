@@ -7,7 +7,7 @@
 use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -31,7 +31,6 @@ pub(crate) struct Generations {
     pub(crate) workspace: WorkspaceId,
     pub(crate) environment: EnvironmentName,
     pub(crate) target: TargetName,
-    pub(crate) folder: PathBuf,
     pub(crate) supply: Supply,
     pub(crate) key: PublicKey,
     pub(crate) stores: Arc<dyn SecretStores>,
@@ -148,7 +147,7 @@ impl Generations {
 
     fn is_due(&mut self) -> bool {
         let path = match &self.supply {
-            Supply::Folder => &self.folder.join(CURRENT),
+            Supply::Folder(folder) => &folder.join(CURRENT),
             Supply::File(path) => path,
         };
         let version = match fs::metadata(path) {
@@ -166,10 +165,8 @@ impl Generations {
 
     /// The number that is to be served; a file alone has whatever number it has.
     fn named(&self) -> Result<Option<u64>, NotTaken> {
-        if let Supply::File(_) = self.supply {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(self.folder.join(CURRENT)).map_err(|error| {
+        let Supply::Folder(folder) = &self.supply else { return Ok(None) };
+        let text = fs::read_to_string(folder.join(CURRENT)).map_err(|error| {
             NotTaken::Unread(format!("the file `{CURRENT}` cannot be read: {}", error.kind()))
         })?;
         let number = text.trim().parse();
@@ -180,9 +177,11 @@ impl Generations {
 
     fn take(&self, number: Option<u64>) -> Result<Serving, NotTaken> {
         let (path, what) = match (&self.supply, number) {
-            (Supply::Folder, Some(number)) => (self.path(number), format!("generation {number}")),
+            (Supply::Folder(folder), Some(number)) => {
+                (path(folder, number), format!("generation {number}"))
+            }
             (Supply::File(path), _) => (path.clone(), format!("`{}`", path.display())),
-            (Supply::Folder, None) => {
+            (Supply::Folder(_), None) => {
                 return Err(NotTaken::Unfit(format!("the file `{CURRENT}` holds no number")));
             }
         };
@@ -193,7 +192,7 @@ impl Generations {
             workspace_id: &self.workspace,
             environment: &self.environment,
             target: &self.target,
-            last_seen: self.memory.highest().map_err(NotTaken::Unread)?,
+            last_seen: self.memory.last().map_err(NotTaken::Unread)?.map(|last| last.number),
         };
         let generation = Generation::open(&file, &self.key, &expected)
             .map_err(|refusal| NotTaken::Unfit(refusal.to_string()))?;
@@ -208,12 +207,10 @@ impl Generations {
     /// The newest good generation that was in force before the one that was not taken. What is
     /// above it and below the highest that was ever served, callers have left behind for good.
     fn former(&self, refused: Option<u64>) -> Option<Serving> {
-        if let Supply::File(_) = self.supply {
-            return None;
-        }
-        let served = self.memory.highest().ok()?;
+        let Supply::Folder(folder) = &self.supply else { return None };
+        let served = self.memory.last().ok()?.map(|last| last.number);
         let newest = served.max(refused.map(|number| number.saturating_sub(1)))?;
-        let entries = fs::read_dir(self.folder.join(GENERATIONS)).ok()?;
+        let entries = fs::read_dir(folder.join(GENERATIONS)).ok()?;
         let mut numbers: Vec<u64> = entries
             .filter_map(|entry| {
                 let name = entry.ok()?.file_name();
@@ -224,8 +221,8 @@ impl Generations {
         numbers.sort_unstable();
         numbers.into_iter().rev().find_map(|number| self.take(Some(number)).ok())
     }
+}
 
-    fn path(&self, number: u64) -> PathBuf {
-        self.folder.join(GENERATIONS).join(format!("{number:012}.json"))
-    }
+fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(GENERATIONS).join(format!("{number:012}.json"))
 }

@@ -14,6 +14,7 @@ mod credential;
 pub mod fuzzing;
 pub mod gateway;
 mod generations;
+mod home;
 mod listen;
 mod memory;
 mod metrics;
@@ -33,5 +34,6 @@ mod trace;
 mod upstream;
 mod wire;
 
+pub use memory::served_before;
 pub use record::{Wanted, recorded};
 pub use upstream::tls::TlsRefusal;

@@ -22,7 +22,7 @@ use crate::pace::Patience;
 /// How one gateway runs.
 #[derive(Debug)]
 pub struct Settings {
-    /// The target's folder in the state folder: generations, decisions, the socket.
+    /// What is its own lies here: memory, socket, decisions, the key of assertions.
     pub folder: PathBuf,
     pub workspace: WorkspaceId,
     pub environment: EnvironmentName,
@@ -56,8 +56,9 @@ pub struct Settings {
 /// Where signed generations come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Supply {
-    /// The one that `current` names in the folder; another one is taken over as soon as it is named.
-    Folder,
+    /// The one that `current` names in this folder, which is only read; another one is taken over as
+    /// soon as it is named.
+    Folder(PathBuf),
     /// This file; another one in its place is taken over.
     File(PathBuf),
 }

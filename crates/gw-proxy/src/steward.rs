@@ -7,6 +7,7 @@ use gw_net::{
     address::LoopbackReach,
     client::{Client, ClientSettings},
 };
+use gw_policy::gateway::listen_address;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Interval, MissedTickBehavior, interval},
@@ -14,6 +15,7 @@ use tokio::{
 
 use crate::{
     generations::{Found, Generations, Meanwhile},
+    memory::LastServed,
     phase::Phase,
     serving::Serving,
     shared::Shared,
@@ -91,7 +93,10 @@ impl Steward {
         let Found { serving, refused } = found;
         if let Some(serving) = &serving {
             serving.refresh(&self.trust).await;
-            self.generations.memory.keep(serving.generation.number);
+            self.generations.memory.keep(LastServed {
+                number: serving.generation.number,
+                listen: listen_address(serving.listen.as_deref()),
+            });
         }
         if refused.is_some() {
             self.shared.metrics.not_loaded.add(1);

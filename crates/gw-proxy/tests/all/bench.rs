@@ -119,7 +119,7 @@ impl Bench {
             environment: EnvironmentName::parse("dev").expect("a name"),
             target: TargetName::parse("default").expect("a name"),
             verifying_key: self.key.public(),
-            supply: Supply::Folder,
+            supply: Supply::Folder(self.path().to_owned()),
             listen: Address::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)),
             admin: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)),
             public_url: None,

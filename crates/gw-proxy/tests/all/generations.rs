@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use gw_model::api::{HeaderEdits, Per};
+use gw_model::api::{HeaderEdits, Per, Who};
 use gw_policy::generation::{Part, SigningKey};
 use gw_proxy::{
     gateway::{Gateway, StartError},
-    settings::{Address, Mode, Supply},
+    settings::{Address, Mode, Settings, Supply},
 };
 use gw_testkit::{
     attack::{self, Attack, Request, attack},
@@ -19,7 +19,7 @@ use gw_testkit::{
 };
 use serde_json::json;
 
-use crate::bench::{Bench, Running, limit, named, wait_until};
+use crate::bench::{Bench, Running, limit, named, rule, wait_until};
 
 /// A generation that marks what it sends to the backend and what it answers with its own number,
 /// beside an API that nobody may call without a token.
@@ -90,7 +90,7 @@ fn load(gateway: &Running<'_>, stop: &AtomicBool, calls: &AtomicUsize) {
     }
 }
 
-/// Shows F17: part (a folder that is given by `--snapshot` brings its own memory of what was served)
+/// Shows F17: holds
 #[test]
 fn a_corrupted_or_older_generation_is_refused_and_the_last_good_one_stays() {
     let bench = Bench::new();
@@ -152,6 +152,68 @@ fn a_corrupted_or_older_generation_is_refused_and_the_last_good_one_stays() {
     fs::remove_file(bench.generation_path(6)).expect("removed");
     let gateway = bench.start();
     assert_eq!(gateway.gateway.generation(), None);
+    assert_eq!(gateway.call("GET", "/open", &[]).status, 503);
+}
+
+/// Shows F17: holds
+#[test]
+fn who_delivers_a_folder_delivers_no_memory_of_what_was_served() {
+    let bench = Bench::new();
+    let own = bench.path().join("own");
+    let start = || bench.start_with(Settings { folder: own.clone(), ..bench.settings() });
+    // What it writes lies in its own folder, and the attacker looks there too.
+    let attack_as_nobody = |gateway: &Running<'_>, name| {
+        let good = Request::with_headers("/open", &[]);
+        let over = attack::Bench { folder: &own, ..gateway.under_attack(good) };
+        let request = Request::with_headers("/orders", &[]);
+        attack(&over, &Attack { name, request, status: 401, reason: "not_signed_in" })
+    };
+    let mut lax = bench.orders();
+    lax.spec.access = vec![rule(10, &[], Who::Public)];
+    bench.publish(1, &bench.parts([named("open", bench.open()), named("orders", lax)]));
+    bench.publish(2, &marked(&bench, 2));
+    let gateway = start();
+    assert_eq!(gateway.gateway.generation(), Some(2));
+    let roll_back = || {
+        fs::write(bench.path().join("last-served"), "1").expect("written");
+        bench.point("1");
+    };
+    roll_back();
+    wait_until(|| gateway.gateway.refused().is_some_and(|it| it.because.contains("older")));
+    assert_eq!(attack_as_nobody(&gateway, "while it serves").record["generation"], 2);
+    drop(gateway);
+    // After a restart the newest that was delivered is served, never one below it.
+    let gateway = start();
+    assert!(gateway.gateway.refused().is_some_and(|it| it.because.contains("older")));
+    assert_eq!(attack_as_nobody(&gateway, "over a restart").record["generation"], 2);
+    drop(gateway);
+    fs::remove_file(bench.generation_path(2)).expect("removed");
+    let gateway = start();
+    assert_eq!(gateway.gateway.generation(), None);
+    assert_eq!(gateway.call("GET", "/orders", &[]).status, 503);
+}
+
+#[test]
+fn where_nothing_may_be_served_callers_hear_it_where_they_call() {
+    let bench = Bench::new();
+    let free = gw_testkit::wire::free_port();
+    let mut parts = marked(&bench, 2);
+    for part in &mut parts {
+        if let Part::Gateway(gateway) = part {
+            gateway.settings.listen = Some(format!("127.0.0.1:{free}"));
+        }
+    }
+    bench.publish(2, &parts);
+    let start = || {
+        let listen = Address::AsServed { otherwise: ([127, 0, 0, 1], 0).into() };
+        bench.start_with(Settings { listen, ..bench.settings() })
+    };
+    assert_eq!(start().gateway.address().port(), free);
+    bench.publish(1, &marked(&bench, 1));
+    fs::remove_file(bench.generation_path(2)).expect("removed");
+    let gateway = start();
+    assert_eq!(gateway.gateway.generation(), None);
+    assert_eq!(gateway.gateway.address().port(), free);
     assert_eq!(gateway.call("GET", "/open", &[]).status, 503);
 }
 

@@ -138,14 +138,15 @@ impl Dev {
                 address.set_port(port);
             }
             let root = scene.workspace.folder.root();
+            let folder = scene.state.target_folder(&scene.environment, target);
             let settings = compose::gateway_settings(GatewayStart {
                 root,
-                folder: scene.state.target_folder(&scene.environment, target),
+                folder: folder.clone(),
                 workspace_id: scene.state.workspace_id.clone(),
                 environment: scene.environment.clone(),
                 target: target.clone(),
                 key: scene.state.verifying_key()?,
-                supply: Supply::Folder,
+                supply: Supply::Folder(folder),
                 // The folder is put in force as soon as it runs.
                 listen: Address::At(address),
                 file: read_settings(context, None, root, &scene.state)?,

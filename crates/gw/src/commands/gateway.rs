@@ -42,7 +42,8 @@ pub(crate) struct Gateway {
     /// Which target of the environment; not needed where it has only one.
     #[arg(long, value_parser = TargetName::parse)]
     target: Option<TargetName>,
-    /// Serves a signed snapshot: a generation's file, or a target's folder copied from a state.
+    /// Serves a signed snapshot: a generation's file, or a target's folder copied from a state. It
+    /// is only read; what the gateway keeps for itself lies in its own state.
     #[arg(long, value_name = "FILE|DIR")]
     snapshot: Option<PathBuf>,
     /// The key to check the snapshot by: `signing.pub` of the state that signed it (else of this

@@ -27,7 +27,7 @@ use crate::{config::GatewayFile, exit::Failure};
 pub(crate) struct GatewayStart<'a> {
     /// The folder of declarations: secrets in files lie below it.
     pub(crate) root: &'a Path,
-    /// The target's folder in the state.
+    /// The target's folder in the state: whatever a gateway keeps for itself lies there.
     pub(crate) folder: PathBuf,
     pub(crate) workspace_id: WorkspaceId,
     pub(crate) environment: EnvironmentName,

@@ -13,6 +13,7 @@ use gw_model::{
     id::{ApiName, EnvironmentName, TargetName, WorkspaceId},
 };
 use gw_policy::generation::{Expected, Generation, PublicKey, SigningKey};
+use gw_proxy::served_before;
 
 use crate::{
     commands::Context,
@@ -87,7 +88,7 @@ impl State {
         Store::open_existing(&self.folder).await.map_err(|error| store_failure(&error))
     }
 
-    /// Where a target's generations, decisions and socket lie.
+    /// Where a target's generations lie, and all that its gateway keeps for itself.
     pub(crate) fn target_folder(&self, at: &EnvironmentName, target: &TargetName) -> PathBuf {
         self.folder.join("targets").join(at.as_str()).join(target.as_str())
     }
@@ -102,9 +103,24 @@ impl State {
         &self,
         at: Option<&EnvironmentName>,
     ) -> Vec<(EnvironmentName, TargetName)> {
-        let folders = self.target_folders(at).into_iter();
+        self.targets(at, |folder| folder.join("current").exists())
+    }
+
+    /// The built-in targets that a gateway of this state ever served, of this environment or of all.
+    pub(crate) fn served(
+        &self,
+        at: Option<&EnvironmentName>,
+    ) -> Vec<(EnvironmentName, TargetName)> {
+        self.targets(at, served_before)
+    }
+
+    fn targets(
+        &self,
+        at: Option<&EnvironmentName>,
+        of: impl Fn(&Path) -> bool,
+    ) -> Vec<(EnvironmentName, TargetName)> {
+        let folders = self.target_folders(at).into_iter().filter(|folder| of(folder));
         folders
-            .filter(|folder| folder.join("current").exists())
             .filter_map(|folder| {
                 let environment = folder.parent()?.file_name()?.to_str()?;
                 let target = folder.file_name()?.to_str()?;

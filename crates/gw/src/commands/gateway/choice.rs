@@ -1,5 +1,8 @@
 //! Which gateway is started: from the state alone where something was applied. Only where nothing was
 //! does the folder of declarations say what is to be served one day.
+//!
+//! A snapshot is what somebody delivers. It says what is served, and never which gateway this is: the
+//! command line does, or what this state served before.
 
 use std::{
     fs,
@@ -29,7 +32,7 @@ pub(super) struct Choice {
     pub(super) state: State,
     pub(super) environment: EnvironmentName,
     pub(super) target: TargetName,
-    /// Where its socket and its decisions are, and its generations where they are no single file.
+    /// Where it keeps what is its own, in its state.
     pub(super) folder: PathBuf,
     pub(super) key: PublicKey,
     pub(super) supply: Supply,
@@ -66,13 +69,14 @@ impl Choice {
                     .help(format!("name one with `--env` and `--target`: {}", names.join(", "))));
             }
         };
+        let folder = state.target_folder(&environment, &target);
         Ok(Self {
-            folder: state.target_folder(&environment, &target),
+            folder: folder.clone(),
             key: state.verifying_key()?,
             state,
             environment,
             target,
-            supply: Supply::Folder,
+            supply: Supply::Folder(folder),
             listen: Address::AsServed { otherwise },
         })
     }
@@ -93,20 +97,45 @@ impl Choice {
         let generation = read_snapshot(&path, &key)?;
         let state = State::of(context, generation.workspace_id)?;
         let (environment, target) = (generation.environment, generation.target);
-        let other_environment = context.globals.env.as_ref().is_some_and(|it| *it != environment);
-        if other_environment || command.target.as_ref().is_some_and(|it| *it != target) {
-            return Err(Failure::wrong(format!(
-                "the snapshot was made for {environment}/{target}"
-            )));
-        }
-        let (folder, supply) = if path.is_dir() {
-            (path, Supply::Folder)
-        } else {
-            (state.target_folder(&environment, &target), Supply::File(path))
-        };
+        expect(command, context, &state, &environment, &target)?;
+        let folder = state.target_folder(&environment, &target);
+        let supply = if path.is_dir() { Supply::Folder(path) } else { Supply::File(path) };
         let listen = Address::AsServed { otherwise: LISTEN };
         Ok(Self { state, environment, target, folder, key, supply, listen })
     }
+}
+
+/// Refuses the snapshot of another gateway. The rules of a laxer environment are well signed too.
+fn expect(
+    command: &Gateway,
+    context: Context<'_>,
+    state: &State,
+    environment: &EnvironmentName,
+    target: &TargetName,
+) -> Result<(), Failure> {
+    let named = (context.globals.env.as_ref(), command.target.as_ref());
+    let made_for = format!("the snapshot was made for {environment}/{target}");
+    if named.0.is_some_and(|it| it != environment) || named.1.is_some_and(|it| it != target) {
+        return Err(Failure::wrong(made_for));
+    }
+    let mut served = state.served(named.0);
+    served.retain(|(_, it)| named.1.is_none_or(|named| named == it));
+    match served.as_slice() {
+        [] => context
+            .ui
+            .alarm("no memory of what was served before: any signed generation is believed once"),
+        [only] if (&only.0, &only.1) == (environment, target) => {}
+        served => {
+            let names =
+                served.iter().map(|(environment, target)| format!("{environment}/{target}"));
+            let names = names.collect::<Vec<_>>().join(", ");
+            let it = format!("--env {environment} --target {target}");
+            return Err(Failure::wrong(format!("{made_for}, and this state served {names}"))
+                .help(format!("say that it is meant: `{it}`"))
+                .help("or give that gateway a state of its own: `--state DIR`"));
+        }
+    }
+    Ok(())
 }
 
 fn read_key(file: &Path) -> Result<PublicKey, Failure> {

@@ -61,9 +61,22 @@ impl Machine {
 
     /// The program, with nothing of this machine's settings but where programs lie.
     pub(super) fn program(&self, at: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+        let mut command = self.bare(env!("CARGO_BIN_EXE_gatewright"), at);
+        command.args(arguments);
         command
-            .args(arguments)
+    }
+
+    /// The same under a mask of its own for the modes of new files.
+    pub(super) fn masked(&self, mask: &str, at: &str, arguments: &[&str]) -> Command {
+        let mut command = self.bare("sh", at);
+        let run = format!("umask {mask} && exec \"$@\"");
+        command.args(["-c", &run, "sh", env!("CARGO_BIN_EXE_gatewright")]).args(arguments);
+        command
+    }
+
+    fn bare(&self, program: &str, at: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(self.folder.path(at))
             .env_clear()
             .env("HOME", self.folder.path("home"))
@@ -119,9 +132,12 @@ impl Machine {
 
     /// The same, started in another folder or with more arguments.
     pub(super) fn gateway_with(&self, at: &str, arguments: &[&str]) -> Gateway {
-        let arguments = [&["gateway"], arguments].concat();
-        let mut process = self
-            .program(at, &arguments)
+        Self::await_gateway(self.program(at, &[&["gateway"], arguments].concat()))
+    }
+
+    /// Starts a gateway; it listens when this returns.
+    pub(super) fn await_gateway(mut program: Command) -> Gateway {
+        let mut process = program
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -227,6 +243,20 @@ impl Gateway {
         let header = ("authorization", format!("Bearer {token}"));
         let headers = [(header.0, header.1.as_str())];
         request(self.address, method, path, &headers, b"").expect("the gateway answers")
+    }
+
+    /// Where it says that it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it, and gives all that it said beside its results.
+    pub(super) fn last_words(mut self) -> String {
+        signal("TERM", &self.process);
+        let mut words = String::new();
+        let talk = self.process.stderr.as_mut().expect("standard error is piped");
+        talk.read_to_string(&mut words).expect("it is text");
+        words
     }
 
     /// Asks it to end by a signal, and gives its exit code when it has.
