@@ -2,11 +2,12 @@
 //!
 //! Threads that serve calls hand records over and never wait: when more bytes wait than memory is
 //! given, records are lost and counted. Where refusals are grouped, the first of a cause is kept
-//! whole and the others by id and number, so a flood of one cause pushes out nothing else. Reading
-//! goes through the writer too, so that what was handed over before a question is found by it.
+//! whole and the others by id and number, so a flood of one cause pushes out nothing else. A question
+//! goes through the writer, so that what was handed over before it is found; the reading does not.
 
 mod groups;
 mod scribe;
+mod search;
 
 use std::{
     io,
@@ -21,12 +22,13 @@ use gw_policy::{
     denial::{Candidate, PolicyHit},
 };
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::spawn_blocking};
 
-pub use self::scribe::recorded;
+pub use self::search::recorded;
 use self::{
     groups::{Groups, Place, Repeats},
     scribe::Scribe,
+    search::Search,
 };
 
 /// The end that many threads hold.
@@ -56,9 +58,6 @@ struct Inbox {
     hurry: Condvar,
 }
 
-/// The folder of the log in that of a target.
-pub(crate) const DECISIONS: &str = "decisions";
-
 /// Handed over and not yet written.
 #[derive(Debug)]
 struct Pending {
@@ -76,7 +75,7 @@ struct Pending {
 #[derive(Debug)]
 struct Question {
     wanted: Wanted,
-    answer: oneshot::Sender<Option<Record>>,
+    search: oneshot::Sender<Search>,
 }
 
 /// Records in memory may have so many bytes, about.
@@ -135,10 +134,11 @@ impl Decisions {
     }
 
     pub(crate) async fn find(&self, wanted: Wanted) -> Option<Record> {
-        let (answer, found) = oneshot::channel();
-        self.inbox.pending.lock().questions.push(Question { wanted, answer });
+        let (search, begun) = oneshot::channel();
+        self.inbox.pending.lock().questions.push(Question { wanted, search });
         self.inbox.hurry.notify_one();
-        found.await.ok().flatten()
+        let search = begun.await.ok()?;
+        spawn_blocking(|| search.run()).await.ok().flatten()
     }
 
     /// Writes what was handed over before and ends the writer.

@@ -3,18 +3,23 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File, OpenOptions},
-    io::{self, BufReader, BufWriter, Write as _},
+    fs::{self, File},
+    io::{self, BufWriter, Write as _},
     mem::take,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use gw_policy::decision::{DecisionId, Record};
+use gw_policy::decision::Record;
 use serde::Serialize;
 
-use super::{DECISIONS, Inbox, Question, Repeats, Wanted, groups::WHILE};
+use super::{
+    Inbox, Question, Repeats, Wanted,
+    groups::WHILE,
+    search::{Search, Segment, path, segments},
+};
+use crate::home::{make_folder, new_file};
 
 #[derive(Debug)]
 pub(super) struct Scribe {
@@ -23,12 +28,6 @@ pub(super) struct Scribe {
     open: Option<BufWriter<File>>,
     max_bytes: u64,
     inbox: Arc<Inbox>,
-}
-
-#[derive(Debug)]
-struct Segment {
-    number: u64,
-    bytes: u64,
 }
 
 /// What was taken over to be done at once.
@@ -48,7 +47,7 @@ const FLUSH: Duration = Duration::from_millis(200);
 
 impl Scribe {
     pub(super) fn open(folder: &Path, max_bytes: u64, inbox: Arc<Inbox>) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        make_folder(folder)?;
         let segments = segments(folder)?.into();
         Ok(Self { folder: folder.to_owned(), segments, open: None, max_bytes, inbox })
     }
@@ -68,9 +67,12 @@ impl Scribe {
                 self.open = None;
                 self.inbox.pending.lock().lost += lost;
             }
-            for (Question { wanted, answer }, open) in questions.into_iter().zip(open) {
-                // Whoever asked may have gone.
-                let _gone = answer.send(self.find(&wanted, open));
+            // What was handed over before is in the files now; whoever asked reads them himself.
+            for (Question { wanted, search }, open) in questions.into_iter().zip(open) {
+                let (folder, segments) = (self.folder.clone(), self.segments.iter().copied());
+                let found = Search { folder, segments: segments.collect(), wanted, open };
+                // He may have gone.
+                let _gone = search.send(found);
             }
             if stop {
                 return;
@@ -124,7 +126,7 @@ impl Scribe {
     fn begin_segment(&mut self) -> io::Result<()> {
         self.flush()?;
         let number = self.segments.back().map_or(1, |last| last.number + 1);
-        let file = OpenOptions::new().create_new(true).append(true).open(self.path(number))?;
+        let file = new_file().create_new(true).append(true).open(path(&self.folder, number))?;
         self.open = Some(BufWriter::new(file));
         self.segments.push_back(Segment { number, bytes: 0 });
         Ok(())
@@ -135,7 +137,7 @@ impl Scribe {
         while self.segments.len() > 1 && total(&self.segments) > self.max_bytes {
             if let Some(oldest) = self.segments.pop_front() {
                 // A file that cannot be removed is left; it is no part of the log any more.
-                let _left = fs::remove_file(self.path(oldest.number));
+                let _left = fs::remove_file(path(&self.folder, oldest.number));
             }
         }
     }
@@ -143,89 +145,4 @@ impl Scribe {
     fn flush(&mut self) -> io::Result<()> {
         self.open.as_mut().map_or(Ok(()), BufWriter::flush)
     }
-
-    fn find(&self, wanted: &Wanted, open: Option<Repeats>) -> Option<Record> {
-        Shelf { folder: &self.folder, segments: self.segments.iter() }.find(wanted, open)
-    }
-
-    fn path(&self, number: u64) -> PathBuf {
-        path(&self.folder, number)
-    }
-}
-
-/// What lies on disk, the oldest first.
-struct Shelf<'a, S> {
-    folder: &'a Path,
-    segments: S,
-}
-
-impl<'a, S: DoubleEndedIterator<Item = &'a Segment> + Clone> Shelf<'_, S> {
-    /// The record of a decision. One that only repeats another is told as that other, with its own
-    /// id and time, and with the number of all of them.
-    fn find(&self, wanted: &Wanted, open: Option<Repeats>) -> Option<Record> {
-        let id = match wanted {
-            Wanted::Last => return self.search(|line| serde_json::from_slice(line).ok()),
-            Wanted::Id(id) => id,
-        };
-        let repeats = open.or_else(|| {
-            self.search(|line| {
-                let found = holds(line, id).then(|| serde_json::from_slice::<Repeats>(line).ok());
-                found.flatten().filter(|repeats| repeats.speaks_of(id))
-            })
-        });
-        let first = repeats.as_ref().map_or(id, |repeats| &repeats.first);
-        let mut record = self.search(|line| {
-            let found = holds(line, first).then(|| serde_json::from_slice::<Record>(line).ok());
-            found.flatten().filter(|record| record.id == *first)
-        })?;
-        if let Some(Repeats { count, .. }) = repeats {
-            record.count = count;
-        }
-        if record.id != *id {
-            record.at_ms = id.unix_ms();
-            record.id = id.clone();
-        }
-        Some(record)
-    }
-
-    /// The newest line that says something. One that was cut off by a crash says nothing.
-    fn search<T>(&self, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        self.segments.clone().rev().find_map(|segment| {
-            let file = File::open(path(self.folder, segment.number)).ok()?;
-            let lines = io::BufRead::split(BufReader::new(file), b'\n').map_while(Result::ok);
-            lines.filter_map(|line| read(&line)).last()
-        })
-    }
-}
-
-/// A record as it lies in the folder of a target, for whoever asks where no gateway runs.
-pub fn recorded(target_folder: &Path, wanted: &Wanted) -> Option<Record> {
-    let folder = target_folder.join(DECISIONS);
-    let segments = segments(&folder).ok()?;
-    Shelf { folder: &folder, segments: segments.iter() }.find(wanted, None)
-}
-
-/// The segments of a folder, the oldest first.
-fn segments(folder: &Path) -> io::Result<Vec<Segment>> {
-    let mut segments = vec![];
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
-        if let Some(number) = number.and_then(|digits| digits.parse().ok()) {
-            segments.push(Segment { number, bytes: entry.metadata()?.len() });
-        }
-    }
-    segments.sort_by_key(|segment| segment.number);
-    Ok(segments)
-}
-
-fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:012}.jsonl"))
-}
-
-/// Whether it is worth reading the line.
-fn holds(line: &[u8], id: &DecisionId) -> bool {
-    let text = id.as_str().as_bytes();
-    line.windows(text.len()).any(|part| part == text)
 }

@@ -1,9 +1,10 @@
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
 use gw_model::id::{EnvironmentName, TargetName};
 use gw_policy::decision::Reason;
 
 use super::{scribe::SEGMENTS, *};
+use crate::home::Home;
 
 pub(super) fn record(number: u64) -> Record {
     Record {
@@ -109,7 +110,7 @@ fn a_line_that_a_crash_cut_off_hides_nothing_else() {
 fn a_decision_is_found_where_no_gateway_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(recorded(folder.path(), &Wanted::Last), None);
-    let own = folder.path().join(DECISIONS);
+    let own = Home::at(folder.path()).decisions();
     let (decisions, thread) = Decisions::open(&own, 1 << 20, Grouping::Off).expect("it opens");
     decisions.keep(record(1), "");
     decisions.keep(record(2), "");
@@ -173,4 +174,33 @@ fn what_waits_for_the_disk_is_bounded_by_its_bytes() {
     assert_eq!(decisions.lost(), 1);
     decisions.keep(record(2), "");
     assert_eq!(found(&decisions, Wanted::Last), Some(2));
+}
+
+#[test]
+fn whoever_reads_holds_up_nobody_who_writes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A file of which nobody knows how long its reading will take.
+    let slow = folder.path().join("000000000001.jsonl");
+    assert!(Command::new("mkfifo").arg(&slow).status().expect("it runs").success());
+    let (decisions, thread) =
+        Decisions::open(folder.path(), 1 << 20, Grouping::Off).expect("it opens");
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| found(&decisions, Wanted::Id(id(9))));
+        // It opens when somebody reads it.
+        let reading = fs::OpenOptions::new().write(true).open(&slow).expect("it opens");
+        // Only what is read now is slow.
+        fs::remove_file(&slow).expect("removed");
+        decisions.keep(record(1), "");
+        decisions.stop();
+        let end = Instant::now() + Duration::from_secs(20);
+        while !thread.is_finished() {
+            assert!(Instant::now() < end, "the writer waits for the reader");
+            thread::yield_now();
+        }
+        assert!(!reader.is_finished());
+        drop(reading);
+        assert_eq!(reader.join().expect("it ends"), None);
+    });
+    let written = fs::read(folder.path().join("000000000002.jsonl")).expect("written");
+    assert_eq!(serde_json::from_slice::<Record>(&written).expect("a record"), record(1));
 }
