@@ -11,7 +11,7 @@ use gw_model::{
     id::{EnvironmentName, TargetName, WorkspaceId},
 };
 use gw_plan::driver::Driver;
-use gw_policy::generation::SigningKey;
+use gw_policy::{check::endless_acceptances, generation::SigningKey};
 
 use crate::builtin::{self, Builtin, Place};
 
@@ -55,9 +55,10 @@ impl Registry {
     }
 }
 
-/// What stands in the way of an environment on its targets, as its drivers would say it. Asks nobody.
+/// What stands in the way of an environment, as a plan and the drivers of its targets would say it.
+/// Asks nobody.
 pub fn refusals(desired: &Desired) -> Vec<Diagnostic> {
-    let mut found = vec![];
+    let mut found = endless_acceptances(desired);
     for (name, target) in &desired.spec.targets {
         match target {
             Target::Builtin(_) => found.extend(builtin::missing(desired, name)),

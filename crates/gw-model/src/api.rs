@@ -239,7 +239,7 @@ words! {
 
 declaration! {
     pub struct Cors {
-        /// origins that may call, `https://host` each
+        /// origins that may call: `https://host` each, or `*` for every one
         pub origins: Vec<String>, required,
             list(text(512).role(Role::Filled).holds(is_origin)).at_least(1);
         /// methods that they may use

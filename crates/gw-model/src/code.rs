@@ -329,6 +329,10 @@ codes! {
         "The declarations are right as they are, and this version cannot put them in force in the \
          environment that is named: `plan` and `apply` would refuse them with the code in the note. \
          `check` only warns, because the folder may be written for a version that can.";
+    AcceptanceEndless = 2006 Error "an acceptance without an end",
+        "An exception that nobody has to look at again stays for ever. A plan refuses an acceptance \
+         that does not say under `until` on which day it ends. Name a day by which somebody looks at \
+         it again; from fourteen days before it `check` tells.";
 
     // GW3xxx: changes and the state of targets.
 

@@ -178,7 +178,7 @@ choice! {
         Kubernetes = "kubernetes" {},
         /// files of this machine, one for each secret
         Files = "files" {
-            /// their folder; a relative one begins at the workspace
+            /// their folder; a file is named like its secret
             directory: String, required, form(512, &form::SECRET_FOLDER);
         },
         /// variables of the gateway process
@@ -367,7 +367,7 @@ declaration! {
         pub target: Option<TargetName>, optional;
         /// why it is taken
         pub because: String, required, text(512).at_least(10);
-        /// the date after which it is no longer taken
+        /// the date after which it is no longer taken; a plan refuses one without
         pub until: Option<Date>, optional;
     }
 }

@@ -17,6 +17,7 @@ use gw_model::{
 };
 use gw_policy::{
     change::{self, Asked, ChangeDenial, ChangePermit, PlanFacts, RuleOutcome},
+    check::endless_acceptances,
     decision::DecisionId,
     generation::Part,
 };
@@ -204,6 +205,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
     let desired = narrow(declared, before, only);
     let today = asked.at.date();
     let mut noticed = Noticed::compare(before, &desired, today);
+    noticed.diagnostics.extend(endless_acceptances(&desired));
     let drivers: Vec<&dyn Driver> = targets.iter().map(|target| target.driver).collect();
     let (planned, parts): (Vec<TargetPlan>, Vec<TargetScript>) =
         targets.into_iter().map(|it| it.plan(workspace_id, &desired, today, &mut noticed)).unzip();

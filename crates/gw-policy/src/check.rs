@@ -74,6 +74,18 @@ fn nobody_applies(desired: &Desired) -> Option<Diagnostic> {
     })
 }
 
+/// What is accepted for ever; a plan refuses that.
+pub fn endless_acceptances(desired: &Desired) -> Vec<Diagnostic> {
+    let endless = desired.spec.accept.iter().filter(|accept| accept.until.is_none());
+    let told = |Accept { at, code, .. }: &Accept| {
+        let message = format!("the acceptance of {code} never ends");
+        Diagnostic::new(Code::AcceptanceEndless, message)
+            .on(at, "accepted for ever")
+            .help("say by which day somebody looks at it again: `until: YYYY-MM-DD`")
+    };
+    endless.map(told).collect()
+}
+
 /// What was accepted for a time is told like a rule that ends.
 fn look_at_accept(accept: &Accept, today: Date) -> Option<Diagnostic> {
     let Accept { at, code, target: _, because: _, until } = accept;

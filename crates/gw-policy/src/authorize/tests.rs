@@ -27,7 +27,7 @@ fn near_misses(denial: &Denial) -> String {
     denial.candidates.iter().map(line).collect()
 }
 
-/// Shows S2.19: part (an exception without a last day is not refused)
+/// Shows S2.19: holds
 #[test]
 fn a_denial_says_what_held_what_lacked_and_what_would_help() {
     let denial = denied(&orders(), "createOrder", &bob(&["everyone", "sales"]));

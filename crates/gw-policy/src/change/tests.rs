@@ -172,7 +172,7 @@ fn a_rule_that_lacks_nothing_but_deletions_says_how_to_allow_them() {
     insta::assert_snapshot!(denial.cure, @"add `deletes: true` to the rule at environments/prod.yaml:17, or leave in place what it deletes");
 }
 
-/// Shows S2.19: part (an exception without a last day is not refused)
+/// Shows S2.19: holds
 #[test]
 fn a_forbid_says_which_single_fact_would_help() {
     let rules = with_policy(prod(), WIDENING);

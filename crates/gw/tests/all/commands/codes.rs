@@ -24,13 +24,14 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 21] = [
+const CASES: [Case; 22] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
     Case { code: "GW2003", prepare: with_revert, ask: &["plan"] },
     Case { code: "GW2004", prepare: with_native, ask: &["plan"] },
     Case { code: "GW2005", prepare: with_validation, ask: &["check"] },
+    Case { code: "GW2006", prepare: with_endless_acceptance, ask: &["plan"] },
     Case { code: "GW2401", prepare: with_version, ask: &["plan"] },
     Case { code: "GW3102", prepare: with_old_plan, ask: &["apply", "shown.plan"] },
     Case { code: "GW3103", prepare: rolled_back, ask: &["apply"] },
@@ -158,6 +159,12 @@ fn applied(machine: &Machine) -> Kept {
 
 fn without_id(machine: &Machine) -> Kept {
     fs::remove_file(machine.folder.path("shop/.gatewright/id")).expect("it can be removed");
+    None
+}
+
+fn with_endless_acceptance(machine: &Machine) -> Kept {
+    let accepted = "accept: [{ code: GW2111, because: two regions count apart }]";
+    machine.edit("  changes:", &format!("  {accepted}\n  changes:"));
     None
 }
 

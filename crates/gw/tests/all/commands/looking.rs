@@ -335,3 +335,23 @@ fn the_doctor_looks_at_every_environment_and_at_who_has_the_address() {
     assert!(told.contains("repair: gatewright gateway --env prod"), "{told}");
     assert!(!told.contains("repair: gatewright gateway --env dev"), "{told}");
 }
+
+/// A plan refuses what is accepted for ever, `check` says so, and a last day is all that it needs.
+///
+/// Shows S2.19: holds
+#[test]
+fn what_is_accepted_for_ever_is_refused() {
+    let machine = Machine::with_shop();
+    let accepted = "accept: [{ code: GW2111, because: two regions count apart }]";
+    machine.edit("  changes:", &format!("  {accepted}\n  changes:"));
+    let (told, code) = machine.tells(&["check"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("warning[GW2005]"), "{told}");
+    assert!(told.contains("the acceptance of GW2111 never ends"), "{told}");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("error GW2006 the acceptance of GW2111 never ends"), "{told}");
+    assert_eq!(machine.says(&["history"]), "dev: nothing was applied yet\n");
+    machine.edit("apart }", "apart, until: 2999-12-31 }");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+}
