@@ -270,7 +270,8 @@ codes! {
          which APIs, which hosts.";
     NoSecretStore = 1503 Error "no secret store",
         "The environment says no place where secrets are kept, and something in it needs one. Add \
-         `secrets:` to the environment.";
+         store to the environment, for example `secrets: { files: { directory: .secrets } }`: a folder \
+         with a file for each secret, which is not committed.";
 
     // GW16xx: the workspace as a whole, its files and its id.
 
@@ -356,7 +357,8 @@ codes! {
     HalfWay = 3106 Error "a change stopped half way",
         "A change of this environment began and did not come to its end. What was done is in the \
          journal, step by step; `gatewright apply` continues it, `gatewright apply --abandon` gives it \
-         up as long as callers cannot have seen it. Until then no other change begins.";
+         up as long as callers cannot have seen it, and a rollback ends it. Until then no other change \
+         begins.";
     ChangeDenied = 3107 Error "no rule allows this change",
         "Who may change an environment stands under `changes` in its declaration, and policies can \
          take it away again. The rules that judge are those that were applied last, so that a change \

@@ -300,7 +300,7 @@ fn secrets_go_where_they_may() {
     assert_snapshot!(folder().dev("  secrets: { files: { directory: .secrets } }\n", "").told(), @r"
     GW1503 environment `dev` has no secret store
       apis/orders/api.yaml:9:48 API `orders` needs this secret
-      help: add `secrets:` to the environment
+      help: add a store to the environment: `secrets: { files: { directory: .secrets } }`
     ");
 }
 

@@ -117,7 +117,9 @@ impl Seen<'_> {
             let message = format!("environment `{}` has no secret store", self.name);
             let told = Diagnostic::new(Code::NoSecretStore, message)
                 .at(self.secret_span(), format!("API `{}` needs this secret", self.api));
-            return Some(told.help("add `secrets:` to the environment"));
+            return Some(told.help(
+                "add a store to the environment: `secrets: { files: { directory: .secrets } }`",
+            ));
         };
         let own = secret.as_str().strip_prefix(self.api.as_str());
         let own = own.is_some_and(|rest| rest.starts_with('-')) && host == upstream.to_string();

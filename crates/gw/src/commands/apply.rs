@@ -1,6 +1,6 @@
 //! `gatewright apply`.
 
-use std::{collections::BTreeSet, fs, path::Path, time::Instant};
+use std::{collections::BTreeSet, fs, io, path::Path, time::Instant};
 
 use clap::Args;
 use gw_control::{
@@ -159,17 +159,25 @@ async fn find_plan(scene: &Scene, name: &str) -> Result<Plan, Failure> {
     let kept = scene.store.plan(name).await.map_err(|error| store_failure(&error))?;
     let bytes = match kept {
         Some(text) => text.into_bytes(),
-        None => fs::read(Path::new(name)).map_err(|_| {
-            Failure::wrong(format!("there is no plan `{name}`"))
-                .coded(Code::NoSuchPlan)
-                .help("make one: `gatewright plan`")
-        })?,
+        None => fs::read(Path::new(name)).map_err(|error| no_plan(name, &error))?,
     };
     from_file(&bytes).map_err(|error| {
         Failure::wrong(error.to_string())
             .coded(Code::PlanAltered)
             .help("make a new one: `gatewright plan --out FILE`")
     })
+}
+
+/// A file is called with its ending or its folder, so that it is no id.
+fn no_plan(name: &str, error: &io::Error) -> Failure {
+    let told = match error.kind() {
+        io::ErrorKind::NotFound if name.contains(['.', '/']) => {
+            format!("there is no file `{name}`, nor a plan of that name")
+        }
+        io::ErrorKind::NotFound => format!("there is no plan `{name}`"),
+        _ => format!("cannot read `{name}`: {error}"),
+    };
+    Failure::wrong(told).coded(Code::NoSuchPlan).help("make one: `gatewright plan`")
 }
 
 async fn abandon(context: Context<'_>, scene: &Scene, steps: &Steps<'_>) -> Result<Exit, Failure> {
