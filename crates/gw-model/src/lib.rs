@@ -23,6 +23,7 @@ pub mod secret;
 pub mod shape;
 pub mod show;
 pub mod source;
+pub mod terminal;
 pub mod workspace;
 
 /// What every declaration carries as its `apiVersion`.

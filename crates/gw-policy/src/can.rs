@@ -6,7 +6,9 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use gw_model::{api::Who, id::IdentityName, shape::nearest, source::Origin, workspace::Identity};
+use gw_model::{
+    api::Who, id::IdentityName, shape::nearest, source::Origin, terminal::line, workspace::Identity,
+};
 use serde::Serialize;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
@@ -466,24 +468,29 @@ impl fmt::Display for Answer {
             0 => String::new(),
             status => format!(" ({status})"),
         };
-        writeln!(f, "{said}  {}{status}", self.reason.code())?;
+        line(f, format_args!("{said}  {}{status}", self.reason.code()))?;
         decision::write_asked(f, self.reason, self.operation.as_ref())?;
         if let Some(grant) = &self.grant {
-            writeln!(f, "  granted   by {grant}")?;
+            line(f, format_args!("  granted   by {grant}"))?;
         }
         if let Some(why) = &self.why {
-            writeln!(f, "  why       {why}")?;
+            line(f, format_args!("  why       {why}"))?;
         }
         if let Some(address) = &self.assumed.address {
-            writeln!(f, "  assumed   it comes from {address}; give --ip, the address can decide")?;
+            line(
+                f,
+                format_args!(
+                    "  assumed   it comes from {address}; give --ip, the address can decide"
+                ),
+            )?;
         }
         if let Some(time) = &self.assumed.time {
-            writeln!(f, "  assumed   it is {time}; the time can decide")?;
+            line(f, format_args!("  assumed   it is {time}; the time can decide"))?;
         }
         decision::write_policies(f, &self.policies)?;
         decision::write_candidates(f, &self.candidates)?;
         if let Some(cure) = &self.cure {
-            writeln!(f, "  cure      {cure}")?;
+            line(f, format_args!("  cure      {cure}"))?;
         }
         Ok(())
     }
@@ -493,18 +500,18 @@ impl fmt::Display for WhoCan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Asked { api, operation, owner } = &self.operation;
         let owner = owner.as_ref().map(|owner| format!(" (owner {owner})")).unwrap_or_default();
-        writeln!(f, "{} {} · {api}/{operation}{owner}", self.method, self.path)?;
+        line(f, format_args!("{} {} · {api}/{operation}{owner}", self.method, self.path))?;
         if self.ways.is_empty() {
-            writeln!(f, "  nobody")?;
+            line(f, format_args!("  nobody"))?;
         }
         for Way { rule, who, until } in &self.ways {
             let until = until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
-            writeln!(f, "  {who}{until}   {rule}")?;
+            line(f, format_args!("  {who}{until}   {rule}"))?;
         }
         for policy in &self.policies {
             let name =
                 policy.own_id().map_or_else(|| "a policy".to_owned(), |id| format!("policy {id}"));
-            writeln!(f, "  unless {name} forbids it   {}", policy.source)?;
+            line(f, format_args!("  unless {name} forbids it   {}", policy.source))?;
         }
         Ok(())
     }
@@ -524,7 +531,7 @@ impl fmt::Display for Column {
 impl fmt::Display for Matrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, column) in self.columns.iter().enumerate() {
-            writeln!(f, "{:>4}  {column}", index + 1)?;
+            line(f, format_args!("{:>4}  {column}", index + 1))?;
         }
         let heads = self.rows.iter().map(|row| format!("{} {}", row.method, row.path));
         let heads: Vec<_> = heads.collect();
@@ -535,16 +542,12 @@ impl fmt::Display for Matrix {
         }
         writeln!(f)?;
         for (head, row) in heads.iter().zip(&self.rows) {
-            write!(f, "{head:<width$}")?;
-            for cell in &row.cells {
-                let sign = match cell {
-                    Cell::Allowed(_) => '✔',
-                    Cell::Depends(_) => '?',
-                    Cell::Refused => '–',
-                };
-                write!(f, "   {sign}")?;
-            }
-            writeln!(f)?;
+            let cells = row.cells.iter().map(|cell| match cell {
+                Cell::Allowed(_) => "   ✔",
+                Cell::Depends(_) => "   ?",
+                Cell::Refused => "   –",
+            });
+            line(f, format_args!("{head:<width$}{}", cells.collect::<String>()))?;
         }
         writeln!(
             f,

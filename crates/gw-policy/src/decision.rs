@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt, net::IpAddr};
 use gw_model::{
     id::{ApiName, EnvironmentName, IdentityName, TargetName},
     source::Origin,
+    terminal::line,
 };
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, macros::format_description};
@@ -290,7 +291,7 @@ impl Problem {
     }
 }
 
-/// The text of `explain`.
+/// The text of `explain`. Callers choose parts of it, so it is written by [`line`] alone.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.reason {
@@ -301,16 +302,22 @@ impl fmt::Display for Record {
         };
         let (status, environment) = (self.status, &self.environment);
         let at = clock_text(self.at_ms);
-        writeln!(f, "{outcome} {} {} → {status} · {environment} · {at}", self.method, self.path)?;
+        line(
+            f,
+            format_args!(
+                "{outcome} {} {} → {status} · {environment} · {at}",
+                self.method, self.path
+            ),
+        )?;
         self.write_who(f)?;
         write_asked(f, self.reason, self.operation.as_ref())?;
         self.write_why(f)?;
         write_candidates(f, &self.candidates)?;
         if let Some(cure) = &self.cure {
-            writeln!(f, "  cure      {cure}")?;
+            line(f, format_args!("  cure      {cure}"))?;
         }
         if self.count > 1 {
-            writeln!(f, "  count     {} equal calls", self.count)?;
+            line(f, format_args!("  count     {} equal calls", self.count))?;
         }
         Ok(())
     }
@@ -333,14 +340,15 @@ impl Record {
                 | Reason::MethodNotListed => "not looked at",
                 _ => "nobody signed in",
             };
-            writeln!(f, "  who       {who}")?;
+            line(f, format_args!("  who       {who}"))?;
         }
         for Asker { identity, issuer, subject, expires_at, claims: _, cut: _ } in &self.who {
-            write!(f, "  who       {subject} by identity \"{identity}\" ({issuer})")?;
-            match expires_at.and_then(|at| u64::try_from(at).ok()) {
-                Some(at) => writeln!(f, ", token good until {}", clock_text(at * 1000))?,
-                None => writeln!(f)?,
-            }
+            let until = expires_at
+                .and_then(|at| u64::try_from(at).ok())
+                .map(|at| format!(", token good until {}", clock_text(at * 1000)))
+                .unwrap_or_default();
+            let by = format_args!("by identity \"{identity}\" ({issuer}){until}");
+            line(f, format_args!("  who       {subject} {by}"))?;
         }
         Ok(())
     }
@@ -349,14 +357,16 @@ impl Record {
         let blocked = match self.reason {
             Reason::Granted => {
                 if let Some(grant) = &self.grant {
-                    writeln!(f, "  granted   by {grant}")?;
+                    line(f, format_args!("  granted   by {grant}"))?;
                 }
                 if let Some(status) = self.upstream_status {
-                    writeln!(f, "  answered  {status} by the upstream itself")?;
+                    line(f, format_args!("  answered  {status} by the upstream itself"))?;
                 }
                 return Ok(());
             }
-            Reason::Preflight => return writeln!(f, "  granted   a preflight, answered by `cors`"),
+            Reason::Preflight => {
+                return line(f, format_args!("  granted   a preflight, answered by `cors`"));
+            }
             Reason::NoRoute => "no API lists this path",
             Reason::MethodNotListed => "the path is listed, this method is not",
             Reason::NotSignedIn => "nobody is signed in, and the operation is not public",
@@ -367,7 +377,7 @@ impl Record {
             other => other.title(),
         };
         let detail = self.detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
-        writeln!(f, "  blocked   {blocked}{detail}")?;
+        line(f, format_args!("  blocked   {blocked}{detail}"))?;
         write_policies(f, &self.policies)
     }
 }
@@ -382,9 +392,9 @@ pub(crate) fn write_asked(
     let owner = owner.as_ref().map(|owner| format!(" (owner {owner})")).unwrap_or_default();
     match reason {
         Reason::MethodNotListed => {
-            writeln!(f, "  beside    {api}/{operation}{owner}, which has the same path")
+            line(f, format_args!("  beside    {api}/{operation}{owner}, which has the same path"))
         }
-        _ => writeln!(f, "  asked     call {api}/{operation}{owner}"),
+        _ => line(f, format_args!("  asked     call {api}/{operation}{owner}")),
     }
 }
 
@@ -392,12 +402,12 @@ pub(crate) fn write_policies(f: &mut fmt::Formatter<'_>, policies: &[PolicyHit])
     for policy in policies {
         let PolicyHit { id: _, source, reason, error } = policy;
         let id = policy.own_id().map(|id| format!("   {id}")).unwrap_or_default();
-        writeln!(f, "  ✘ policy  {source}{id}")?;
+        line(f, format_args!("  ✘ policy  {source}{id}"))?;
         if let Some(reason) = reason {
-            writeln!(f, "            \"{reason}\"")?;
+            line(f, format_args!("            \"{reason}\""))?;
         }
         if let Some(error) = error {
-            writeln!(f, "            could not be evaluated: {error}")?;
+            line(f, format_args!("            could not be evaluated: {error}"))?;
         }
     }
     Ok(())
@@ -411,7 +421,7 @@ pub(crate) fn write_candidates(
     let width = rules.iter().map(|rule| rule.chars().count()).max().unwrap_or_default();
     for (index, (rule, candidate)) in rules.iter().zip(candidates).enumerate() {
         let head = if index == 0 { "nearest" } else { "" };
-        writeln!(f, "  {head:<9} {rule:<width$}   {candidate}")?;
+        line(f, format_args!("  {head:<9} {rule:<width$}   {candidate}"))?;
     }
     Ok(())
 }

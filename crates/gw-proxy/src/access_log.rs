@@ -12,6 +12,7 @@ use std::{
     time::Instant,
 };
 
+use gw_model::terminal;
 use gw_policy::decision::DecisionId;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -136,7 +137,8 @@ fn write(mut writer: Box<dyn Write + Send>, lines: &Receiver<Option<Box<Line>>>,
         let mut count = 0;
         for line in std::iter::once(first).chain(more) {
             count += 1;
-            if serde_json::to_writer(&mut batch, &line).is_ok() {
+            if let Ok(line) = serde_json::to_string(&line) {
+                batch.extend_from_slice(terminal::json(line).as_bytes());
                 batch.push(b'\n');
             }
         }

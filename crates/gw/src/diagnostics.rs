@@ -12,6 +12,7 @@ use codespan_reporting::{
 use gw_model::{
     diagnostic::{Diagnostic, Severity},
     source::Sources,
+    terminal::Visible,
 };
 
 use self::excerpt::Excerpts;
@@ -150,20 +151,10 @@ fn help(ways: &[String], paint: Paint) -> String {
     text
 }
 
-/// The text with everything that could steer a terminal or hide a word written out.
-fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|sign| {
-            let plain = sign == '\n' || !is_hidden(sign);
-            let escaped = (!plain).then(|| sign.escape_unicode()).into_iter().flatten();
-            plain.then_some(sign).into_iter().chain(escaped)
-        })
-        .collect()
-}
-
-fn is_hidden(sign: char) -> bool {
-    sign.is_control()
-        || matches!(sign, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// The text with everything written out that could steer a terminal or hide a word; its lines stay.
+pub(crate) fn visible(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(|line| Visible(line).to_string()).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]

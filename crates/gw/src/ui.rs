@@ -11,10 +11,11 @@ use std::{
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use gw_model::terminal;
 use serde::Serialize;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::exit::Failure;
+use crate::{diagnostics::visible, exit::Failure};
 
 /// What a sign says; never said by colour alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl Ui {
     /// A result as one JSON document on one line.
     pub(crate) fn json(&self, document: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(document) {
-            self.line(&text);
+            self.line(&terminal::json(text));
         }
     }
 
@@ -213,24 +214,24 @@ fn indented(sign: &str, text: &str) -> String {
 
 pub(crate) fn failure_text(failure: &Failure) -> String {
     let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
-    let mut text = format!("{RED}{BOLD}error{code}{RED:#}: {}\n", failure.message);
+    let mut text = format!("{RED}{BOLD}error{code}{RED:#}: {}\n", visible(&failure.message));
     for note in &failure.notes {
-        text.push_str(&indented("  = ", note));
+        text.push_str(&indented("  = ", &visible(note)));
     }
     for help in &failure.help {
-        text.push_str(&indented("  help: ", help));
+        text.push_str(&indented("  help: ", &visible(help)));
     }
     text
 }
 
 fn failure_json(failure: &Failure) -> String {
-    serde_json::json!({
+    let document = serde_json::json!({
         "schema": "gatewright.io/failure/v1",
         "exit": failure.exit as u8,
         "code": failure.code.map(|code| code.to_string()),
         "message": failure.message,
         "notes": failure.notes,
         "help": failure.help,
-    })
-    .to_string()
+    });
+    terminal::json(document.to_string())
 }

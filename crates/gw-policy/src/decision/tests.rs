@@ -1,3 +1,5 @@
+use gw_model::terminal::is_hidden;
+
 use super::*;
 use crate::{can, sample};
 
@@ -106,4 +108,21 @@ fn the_upstreams_own_404_is_told_from_ours() {
         Problem::new(Reason::MethodNotListed, none.id.clone()).title,
         "a caller cannot tell the two apart"
     );
+}
+
+#[test]
+fn what_a_caller_made_up_stays_in_its_line() {
+    let quiet = record().to_string().lines().count();
+    let hostile = "bob\u{1b}[31m\u{9b}2J\u{202e}\u{2028}\nDENIED";
+    let mut record = record();
+    let texts = [&mut record.method, &mut record.path, &mut record.who[0].subject];
+    texts.into_iter().for_each(|text| *text = hostile.to_owned());
+    record.who[0].issuer = hostile.to_owned();
+    record.candidates[0].parts[0].text = hostile.to_owned();
+    record.cure = Some(hostile.to_owned());
+    record.detail = Some(hostile.to_owned());
+    let told = record.to_string();
+    assert_eq!(told.lines().count(), quiet, "{told}");
+    assert!(!told.chars().any(|sign| sign != '\n' && is_hidden(sign)), "{told:?}");
+    assert_eq!(told.matches(r"bob\u{1b}[31m\u{9b}2J\u{202e}\u{2028}\u{a}DENIED").count(), 7);
 }

@@ -5,7 +5,7 @@ use gw_control::{
     local::plan_of,
     store::{Action, Change, StepRecord, StepState, StoreError},
 };
-use gw_model::{clock::Clock, code::Code, diagnostic::Severity};
+use gw_model::{clock::Clock, code::Code, diagnostic::Severity, terminal::Visible};
 use gw_plan::{plan::from_file, render};
 use gw_policy::{
     can::{Known, Question, SOMEWHERE},
@@ -329,7 +329,7 @@ fn change_text(change: &Change, steps: &[StepRecord]) -> String {
         change.number,
         begun.environment,
         begun.action.as_str(),
-        begun.actor,
+        Visible(&begun.actor),
         clock_text(begun.began_at),
         outcome(change.outcome),
         begun.plan_id,
@@ -339,7 +339,7 @@ fn change_text(change: &Change, steps: &[StepRecord]) -> String {
         text.push_str(&format!("  state   of change {restored}, which it restores\n"));
     }
     if let Some(reason) = &begun.reason {
-        text.push_str(&format!("  reason  {reason}\n"));
+        text.push_str(&format!("  reason  {}\n", Visible(reason)));
     }
     for step in steps {
         let mark = match step.state {

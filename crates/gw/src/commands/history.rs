@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use gw_control::store::{Action, Change, Outcome, Store};
-use gw_model::id::EnvironmentName;
+use gw_model::{id::EnvironmentName, terminal::Visible};
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
@@ -143,5 +143,6 @@ fn line(change: &Change) -> String {
     let reason = begun.reason.as_ref().map(|reason| format!("   \"{reason}\"")).unwrap_or_default();
     let outcome = outcome(change.outcome);
     let at = clock_text(begun.began_at);
-    format!("{:>4}  {what:<16} {outcome:<22} {at}  {}{reason}", change.number, begun.actor)
+    let words = format!("{at}  {}{reason}", begun.actor);
+    format!("{:>4}  {what:<16} {outcome:<22} {}", change.number, Visible(&words))
 }

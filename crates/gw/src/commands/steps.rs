@@ -3,6 +3,7 @@
 use std::{fmt, pin::Pin};
 
 use gw_control::apply::{Listener, Moment, News};
+use gw_model::terminal::Visible;
 use serde::Serialize;
 
 use crate::{
@@ -84,14 +85,14 @@ const WIDTH: usize = 70;
 /// A row of the table of steps. Long words go on below, so that the times stay in their column.
 pub(crate) fn row(mark: &str, step: &str, words: &str, took: &str) -> String {
     let mut lines = vec![String::new()];
-    for word in words.split_whitespace() {
+    for word in words.split_whitespace().map(|word| Visible(word).to_string()) {
         if let Some(line) = lines.last_mut() {
             if line.is_empty() {
-                line.push_str(word);
+                line.push_str(&word);
             } else if line.chars().count() + 1 + word.chars().count() <= WIDTH {
                 line.push_str(&format!(" {word}"));
             } else {
-                lines.push(word.to_owned());
+                lines.push(word);
             }
         }
     }

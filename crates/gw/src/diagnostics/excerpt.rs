@@ -11,9 +11,8 @@ use codespan_reporting::{
 use gw_model::{
     diagnostic::Diagnostic,
     source::{FileId, Sources, Span},
+    terminal::is_hidden,
 };
-
-use super::is_hidden;
 
 /// A line up to this long is shown whole.
 const WHOLE_CHARS: usize = 160;

@@ -1,6 +1,7 @@
 use gw_model::{
     code::Code,
     source::{FileId, Origin, Position, Span},
+    terminal::is_hidden,
 };
 use insta::{assert_json_snapshot, assert_snapshot};
 

@@ -4,7 +4,7 @@
 //! traffic. By the files as they are now: so whoever mends a rule sees whether it helps before it is
 //! applied. Both are asked about the call as it was, at the time that it was made.
 
-use gw_model::desired::Desired;
+use gw_model::{desired::Desired, terminal::Visible};
 use gw_policy::{
     again::{Again, NoRuleAsked},
     decision::{DecisionId, Record},
@@ -121,7 +121,7 @@ impl Judged {
             text.push_str(&format!(
                 "      the record does not keep the whole of claim {}: with it the answer may be \
                  another\n",
-                names.join(", ")
+                Visible(&names.join(", "))
             ));
         }
         text

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use gw_model::terminal::is_hidden;
 use gw_testkit::{issuer::Issuer, signer::Signer};
 use serde_json::{Value, json};
 
@@ -80,6 +81,36 @@ fn a_refused_call_is_reproduced_offline_from_its_id() {
     assert_eq!(code, 1, "{told}");
     assert!(told.contains("which decided it: the same, not_granted"), "{told}");
     assert!(told.contains("they are wrong"), "{told}");
+}
+
+#[test]
+fn what_a_caller_made_up_never_reaches_the_terminal_as_it_is() {
+    let machine = Machine::with_shop();
+    let signer = Signer::rs256("one");
+    let issuer = Issuer::start(&[&signer]);
+    machine.edit("http://localhost:7071", &issuer.url());
+    let mut claims = issuer.claims("shop", "bob\u{1b}[31m\u{202e}\nX", now());
+    claims["groups"] = json!(["\u{1b}]0;pwn\u{7}\nDENIED"]);
+    let gateway = machine.gateway_with("shop", &["--access-log"]);
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let refused = gateway.call_with(&signer.token(&claims), "POST", "/orders");
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let id = refused.header("gatewright-decision").expect("a refusal has an id").to_owned();
+    let mut all = vec![gateway.last_words()];
+    assert!(all[0].contains(r#""subject":"bob\u001b[31m\u202e\nX""#), "{}", all[0]);
+    for command in [&["explain", &id] as &[&str], &["can", "--decision", &id]] {
+        let text = machine.says(command);
+        // The name stands in its line, and no line is the caller's.
+        assert!(text.contains(r"who       bob\u{1b}[31m\u{202e}\u{a}X by identity"), "{text}");
+        assert!(text.contains(r"token has \u{1b}]0;pwn\u{7}\u{a}DENIED"), "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("DENIED")).count(), 1, "{text}");
+        let document = machine.says(&[command, &["--json"]].concat());
+        assert!(document.contains(r"bob\u001b[31m\u202e\nX"), "{document}");
+        all.extend([text, document]);
+    }
+    for text in all {
+        assert!(!text.chars().any(|sign| sign != '\n' && is_hidden(sign)), "{text:?}");
+    }
 }
 
 #[test]
