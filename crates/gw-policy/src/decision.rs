@@ -90,6 +90,8 @@ reasons! {
     /// The gateway has nothing valid to decide by.
     NoSnapshot = "no_snapshot" 503 "Not ready";
 
+    /// More callers than there is room for.
+    Overloaded = "overloaded" 503 "Too busy";
     /// More calls than the limit lets through.
     Limit = "limit" 429 "Too many requests";
     /// More bytes than `maxBody`.

@@ -2,7 +2,7 @@
 //!
 //! Everything here only answers; nothing can be changed.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gw_net::issuer::State;
@@ -22,10 +22,11 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::{mpsc, oneshot, watch},
+    task::AbortHandle,
     time::timeout,
 };
 
-use crate::{phase::Phase, record::Wanted, shared::Shared};
+use crate::{phase::Phase, record::Wanted, room::ADMIN_CONNECTIONS, shared::Shared};
 
 /// What is asked over which way: the socket is for the owner of the folder, the address for probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,28 +57,47 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A large generation takes long to load; whoever asks is told meanwhile what is served.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The connections over one way. Whoever comes is answered: where there are too many, the one that is
+/// open longest gives way.
+#[derive(Debug, Default)]
+struct Visitors(VecDeque<AbortHandle>);
+
+impl Visitors {
+    fn admit(&mut self, visit: impl Future<Output = ()> + Send + 'static) {
+        self.0.retain(|visit| !visit.is_finished());
+        if self.0.len() >= ADMIN_CONNECTIONS
+            && let Some(longest) = self.0.pop_front()
+        {
+            longest.abort();
+        }
+        self.0.push_back(tokio::spawn(visit).abort_handle());
+    }
+}
+
 impl Admin {
     pub(crate) async fn on_socket(self, listener: UnixListener, mut phase: watch::Receiver<Phase>) {
+        let mut visitors = Visitors::default();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 _asked = phase.wait_for(|phase| *phase >= Phase::End) => return,
             };
             match accepted {
-                Ok((stream, _)) => drop(tokio::spawn(self.clone().serve(stream, Way::Socket))),
+                Ok((stream, _)) => visitors.admit(self.clone().serve(stream, Way::Socket)),
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }
     }
 
     pub(crate) async fn on_address(self, listener: TcpListener, mut phase: watch::Receiver<Phase>) {
+        let mut visitors = Visitors::default();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 _asked = phase.wait_for(|phase| *phase >= Phase::End) => return,
             };
             match accepted {
-                Ok((stream, _)) => drop(tokio::spawn(self.clone().serve(stream, Way::Address))),
+                Ok((stream, _)) => visitors.admit(self.clone().serve(stream, Way::Address)),
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }

@@ -38,7 +38,8 @@ use crate::{
     phase::Phase,
     pipeline::Worker,
     record::{Decisions, Grouping},
-    settings::{Address, Mode, Settings},
+    room::{NoRoom, Room},
+    settings::{Address, Bounds, Mode, Settings},
     shared::{Shared, WantsCertificates},
     stage::limit::Counters,
     steward::{Providers, Steward},
@@ -85,6 +86,11 @@ pub enum StartError {
     },
     Random,
     Thread(io::Error),
+    /// Fewer files may be open than one call on each thread needs.
+    OpenFiles {
+        limit: u64,
+        needed: usize,
+    },
 }
 
 /// As many may wait to be told how the gateway is.
@@ -94,6 +100,7 @@ impl Gateway {
     /// Binds the addresses, takes the generation that is in force, and begins to serve. Without a
     /// valid generation it serves too, and denies everything.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let room = room(&settings)?;
         let unusable = |error| StartError::Folder { path: settings.folder.clone(), error };
         let home = Home::open(&settings.folder).map_err(unusable)?;
         let unix = bind_socket(&home)?;
@@ -129,6 +136,7 @@ impl Gateway {
                 shared: Arc::clone(&shared),
                 socket,
                 tls: tls.clone(),
+                room,
                 phase: watched.clone(),
                 drained: drained.clone(),
                 noise: Noise::begin().ok_or(StartError::Random)?,
@@ -306,6 +314,7 @@ struct Thread {
     shared: Arc<Shared>,
     socket: StdListener,
     tls: Option<Arc<ServerConfig>>,
+    room: Room,
     phase: watch::Receiver<Phase>,
     drained: mpsc::Sender<()>,
     noise: Noise,
@@ -313,13 +322,13 @@ struct Thread {
 
 impl Thread {
     fn run(self) {
-        let Self { shared, socket, tls, mut phase, drained, noise } = self;
+        let Self { shared, socket, tls, room, mut phase, drained, noise } = self;
         let Ok(runtime) = runtime() else { return };
-        let worker = Worker::new(shared, noise);
+        let worker = Worker::new(shared, room, noise);
         let accepting = phase.clone();
         let serving = async {
             let Ok(listener) = TcpListener::from_std(socket) else { return };
-            listen::accept(listener, tls, worker, accepting).await;
+            listen::accept(listener, tls, room, worker, accepting).await;
             // Whoever stops the gateway may have stopped waiting.
             let _gone = drained.send(());
         };
@@ -372,6 +381,12 @@ fn begin(
     let failed = || StartError::Thread(io::Error::other("the admin sockets cannot be used"));
     is_ready.recv().map_err(|_| failed())?;
     Ok(thread)
+}
+
+fn room(settings: &Settings) -> Result<Room, StartError> {
+    let Bounds { max_open_files: limit, max_connections, .. } = settings.bounds;
+    let room = Room::of(limit, settings.threads.get(), max_connections);
+    room.map_err(|NoRoom { needed }| StartError::OpenFiles { limit, needed })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
@@ -438,6 +453,9 @@ impl fmt::Display for StartError {
             Self::Key { path } => write!(f, "{} holds no P-256 key", path.display()),
             Self::Random => f.write_str("this machine gives no random bytes"),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
+            Self::OpenFiles { limit, needed } => {
+                write!(f, "only {limit} files may be open at once, and {needed} are needed")
+            }
         }
     }
 }

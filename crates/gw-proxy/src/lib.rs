@@ -24,6 +24,7 @@ mod phase;
 mod pipeline;
 mod record;
 mod respond;
+mod room;
 mod serving;
 pub mod settings;
 mod shared;

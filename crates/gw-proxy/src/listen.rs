@@ -20,6 +20,7 @@ use crate::{
     pace::{self, Pacer, Watch},
     phase::Phase,
     pipeline::Worker,
+    room::Room,
     wire::{
         self,
         head::{Peer, Scheme},
@@ -63,6 +64,7 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
 pub(crate) async fn accept(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
+    room: Room,
     worker: Rc<Worker>,
     mut phase: watch::Receiver<Phase>,
 ) {
@@ -88,19 +90,37 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, address)) => {
-                if open.strong_count() > worker.shared.bounds.max_connections {
+                // This one not counted.
+                let others = open.strong_count() - 1;
+                let is_full = others >= room.callers;
+                let shed = if is_full { pacer.shed(room.batch()) } else { 0 };
+                worker.shared.metrics.shed_connections.add(shed);
+                if others >= room.callers + room.latecomers {
                     worker.shared.metrics.refused_connections.add(1);
+                    drop(stream);
+                    // Those that were told to go have to be let go.
+                    tokio::task::yield_now().await;
                     continue;
                 }
                 let (worker, open, watch) = (Rc::clone(&worker), open.clone(), pacer.watch());
+                if is_full && shed == 0 {
+                    watch.send_back();
+                }
                 let acceptor = acceptor.clone();
                 tokio::task::spawn_local(async move {
                     serve(stream, address, acceptor, &worker, watch).await;
                     drop(open);
                 });
+                if shed > 0 {
+                    tokio::task::yield_now().await;
+                }
             }
-            // The process has no descriptors left: those in use come back when calls end.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            // The process has no descriptors left, although everybody keeps to their share: somebody
+            // lowered the limit, or the whole machine has none.
+            Err(_) => {
+                worker.shared.metrics.shed_connections.add(pacer.shed(room.batch()));
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
         }
     }
     drop(listener);
@@ -128,7 +148,8 @@ async fn serve(
         let peer = Peer::new(address, Scheme::Http, None, watch);
         return wire::hyper::serve(stream, Rc::new(peer), bounds, worker).await;
     };
-    let Ok(Ok(stream)) = timeout(bounds.handshake_timeout, acceptor.accept(stream)).await else {
+    let handshake = watch.unless_late(acceptor.accept(stream));
+    let Ok(Some(Ok(stream))) = timeout(bounds.handshake_timeout, handshake).await else {
         worker.shared.metrics.failed_handshakes.add(1);
         return;
     };

@@ -16,6 +16,7 @@ pub(crate) struct Counter(AtomicU64);
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) refused_connections: Counter,
+    pub(crate) shed_connections: Counter,
     pub(crate) failed_handshakes: Counter,
     pub(crate) unreadable_requests: Counter,
     pub(crate) loaded: Counter,
@@ -92,6 +93,12 @@ impl Metrics {
                 "counter",
                 "Connections over the bound.",
                 self.refused_connections.get(),
+            ),
+            (
+                "gatewright_connections_shed_total",
+                "counter",
+                "Connections closed, with nothing under way, to make room for others.",
+                self.shed_connections.get(),
             ),
             (
                 "gatewright_handshakes_failed_total",

@@ -7,7 +7,7 @@
 use std::{
     cell::{Cell, RefCell},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::{Rc, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -58,6 +58,8 @@ pub(crate) struct Watch {
     /// The tick at which no answer of the upstream is waited for any longer.
     due: Cell<u64>,
     late: Cell<Option<Late>>,
+    /// There was no room when it came.
+    sent_back: Cell<bool>,
     draining: Cell<bool>,
 }
 
@@ -103,6 +105,8 @@ pub(crate) struct Paced<S> {
 }
 
 const NEVER: u64 = u64::MAX;
+/// Where there is no room, a head that has taken so long is given up for another caller.
+const SETTLED: Duration = Duration::from_secs(1);
 
 impl Pacer {
     pub(crate) fn new(patience: Patience) -> Self {
@@ -120,6 +124,22 @@ impl Pacer {
     pub(crate) fn tick(&self) {
         self.now.set(self.now.get() + 1);
         self.each(|watch| watch.look(&self.patience));
+    }
+
+    /// Closes at most so many connections on which nothing is under way, those first that have waited
+    /// longest. Returns how many.
+    pub(crate) fn shed(&self, count: usize) -> u64 {
+        let watched = self.watched.borrow();
+        let all = watched.iter().filter_map(Weak::upgrade);
+        let mut waiting: Vec<_> =
+            all.filter_map(|watch| Some((watch.dispensable()?, watch))).collect();
+        waiting.sort_by_key(|((since, _), _)| *since);
+        waiting.truncate(count);
+        for ((_, late), watch) in &waiting {
+            watch.late.set(Some(*late));
+            watch.wake();
+        }
+        waiting.len().try_into().unwrap_or(u64::MAX)
     }
 
     /// From now on each connection ends with the call that is on it.
@@ -151,6 +171,7 @@ impl Watch {
             sent: Meter::default(),
             due: Cell::new(NEVER),
             late: Cell::default(),
+            sent_back: Cell::default(),
             draining: Cell::default(),
         }
     }
@@ -166,6 +187,15 @@ impl Watch {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Its caller is only told to come back.
+    pub(crate) fn send_back(&self) {
+        self.sent_back.set(true);
+    }
+
+    pub(crate) fn is_sent_back(&self) -> bool {
+        self.sent_back.get()
     }
 
     pub(crate) fn late(&self) -> Option<Late> {
@@ -246,6 +276,36 @@ impl Watch {
         let done = done.await;
         self.expect_nothing();
         done
+    }
+
+    /// Does the work, unless the caller is late meanwhile.
+    pub(crate) async fn unless_late<W: Future>(&self, work: W) -> Option<W::Output> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| {
+            self.listen(cx.waker());
+            match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if self.late().is_some() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Since when nothing is under way here, and as what it would be closed. A head that has only
+    /// just begun is under way, and so is a connection that has only just come.
+    fn dispensable(&self) -> Option<(u64, Late)> {
+        if self.late.get().is_some() || self.sent.waiting.get() {
+            return None;
+        }
+        let (now, bytes) = (self.now.get(), self.received.bytes.get());
+        match self.stage.get() {
+            Stage::Idle { since, received } if received == bytes => Some((since, Late::Idle)),
+            Stage::Head { since } if now - since >= ticks(SETTLED) => {
+                Some((since, if bytes == 0 { Late::Idle } else { Late::Head }))
+            }
+            Stage::Idle { .. } | Stage::Head { .. } | Stage::Call => None,
+        }
     }
 
     fn look(&self, patience: &Patience) {

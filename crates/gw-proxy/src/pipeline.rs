@@ -23,6 +23,7 @@ use crate::{
     call::{self, Call, unix_ms},
     noise::Noise,
     respond::{self, DECISION, Refusal},
+    room::Room,
     serving::Serving,
     shared::Shared,
     stage::{
@@ -97,9 +98,8 @@ impl Answer for Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, noise: Noise) -> Rc<Self> {
-        let bounds = &shared.bounds;
-        let pool = Pool::new(bounds.connect_timeout, bounds.upstream_idle, bounds.max_head_bytes);
+    pub(crate) fn new(shared: Arc<Shared>, room: Room, noise: Noise) -> Rc<Self> {
+        let pool = Pool::new(&shared.bounds, room);
         Rc::new(Self { shared, pool, verified: Verified::default(), noise: RefCell::new(noise) })
     }
 
@@ -109,6 +109,10 @@ impl Worker {
         head: &RequestHead,
         mut body: RequestBody,
     ) -> Result<Response<ResponseBody>, Refusal> {
+        // Whoever came when there was no room is told so, whatever is asked.
+        if head.peer.watch.is_sent_back() {
+            return Err(Refusal::Overloaded);
+        }
         // 1. The gateway's own keys, which backends fetch.
         if head.path() == JWKS_PATH {
             call.reason = Reason::Granted;

@@ -34,6 +34,7 @@ use crate::{
 pub(crate) enum Refusal {
     Malformed(Malformed),
     Path(PathRefusal),
+    Overloaded,
     NoSnapshot,
     NoRoute,
     MethodNotListed,
@@ -67,6 +68,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => Reason::RequestRefused,
             Self::Path(_) => Reason::PathRefused,
+            Self::Overloaded => Reason::Overloaded,
             Self::NoSnapshot => Reason::NoSnapshot,
             Self::NoRoute => Reason::NoRoute,
             Self::MethodNotListed => Reason::MethodNotListed,
@@ -94,7 +96,8 @@ impl Refusal {
             Self::Token(refusal) => refusal.reason(),
             Self::Upstream(fault) => fault.kind(),
             Self::UpstreamInvalid(what) | Self::Internal(what) => what,
-            Self::NoSnapshot
+            Self::Overloaded
+            | Self::NoSnapshot
             | Self::NoRoute
             | Self::MethodNotListed
             | Self::Certificate
@@ -129,7 +132,8 @@ impl Refusal {
                 Some(format!("the body may have {size} at most"))
             }
             Self::BodyTooSlow => Some("the body comes too slowly".to_owned()),
-            Self::NoSnapshot
+            Self::Overloaded
+            | Self::NoSnapshot
             | Self::NoRoute
             | Self::MethodNotListed
             | Self::Credential(_)
@@ -159,11 +163,18 @@ impl Refusal {
             Self::UpstreamInvalid(what) | Self::Internal(what) => Some((*what).to_owned()),
             Self::SeveralTokens | Self::Certificate | Self::Limited(_) => self.why(),
             Self::BodyTooLarge { .. } | Self::BodyTooSlow => self.why(),
+            Self::Overloaded => {
+                Some("a call is under way on every connection that there is room for".to_owned())
+            }
             Self::NoSnapshot | Self::NoRoute | Self::MethodNotListed | Self::Denied(_) => None,
         }
     }
 
     fn add_headers(&self, headers: &mut HeaderMap) {
+        // The connection was one too many.
+        if matches!(self, Self::Overloaded) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         match self {
             // Bytes whose end is not clear must not be read as the next request.
             Self::Malformed(_) | Self::BodyTooLarge { .. } | Self::BodyTooSlow => {

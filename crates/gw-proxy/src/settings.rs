@@ -109,7 +109,11 @@ pub struct Bounds {
     pub upstream_idle: Duration,
     pub max_head_bytes: usize,
     pub max_headers: usize,
+    /// Of callers, on one thread.
     pub max_connections: usize,
+    /// How many files and sockets the process may have open: callers get no more connections than
+    /// leave enough for everything else.
+    pub max_open_files: u64,
     /// A request body is never longer, whatever an API declares.
     pub max_body_bytes: u64,
     /// The decision log on disk.
@@ -156,6 +160,7 @@ impl Default for Bounds {
             max_head_bytes: 32 * 1024,
             max_headers: 100,
             max_connections: 10_000,
+            max_open_files: 1024,
             max_body_bytes: 1024 * 1024 * 1024,
             max_record_bytes: 64 * 1024 * 1024,
             look: Duration::from_millis(100),

@@ -8,7 +8,7 @@
 pub(crate) mod tls;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     fmt, io,
     net::IpAddr,
@@ -38,9 +38,13 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use crate::wire::{
-    body::{Progress, RequestBody},
-    head::Scheme,
+use crate::{
+    room::Room,
+    settings::Bounds,
+    wire::{
+        body::{Progress, RequestBody},
+        head::Scheme,
+    },
 };
 
 /// What makes two connections the same: where they go, and as whom.
@@ -69,6 +73,10 @@ pub(crate) struct Pool {
     connect_timeout: Duration,
     idle: Duration,
     max_head_bytes: usize,
+    /// How many connections there are, in use or not, and those that are being made.
+    lines: Rc<Cell<usize>>,
+    /// A call holds one at most, so these are enough for the callers of a thread.
+    max_lines: usize,
 }
 
 #[derive(Debug)]
@@ -82,7 +90,11 @@ struct Line {
     sender: SendRequest<RequestBody>,
     /// `None` once the connection has ended.
     transport: Option<Transport>,
+    _counted: Counted,
 }
+
+/// One of the connections that there are.
+struct Counted(Rc<Cell<usize>>);
 
 type Transport = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
@@ -114,8 +126,15 @@ pub(crate) enum UpstreamFault {
 const MAX_IDLE: usize = 256;
 
 impl Pool {
-    pub(crate) fn new(connect_timeout: Duration, idle: Duration, max_head_bytes: usize) -> Self {
-        Self { shelf: Rc::default(), connect_timeout, idle, max_head_bytes }
+    pub(crate) fn new(bounds: &Bounds, room: Room) -> Self {
+        Self {
+            shelf: Rc::default(),
+            connect_timeout: bounds.connect_timeout,
+            idle: bounds.upstream_idle,
+            max_head_bytes: bounds.max_head_bytes,
+            lines: Rc::default(),
+            max_lines: room.callers,
+        }
     }
 
     /// Sends a request on an idle connection or a new one. A request is sent again at most once, on a
@@ -181,10 +200,26 @@ impl Pool {
         Ok(Lease { line, place, pool, request: None })
     }
 
+    /// Counts one more connection, in place of the one that was idle longest where there is no room.
+    fn count(&self) -> Counted {
+        let counted = Counted::one(&self.lines);
+        while self.lines.get() > self.max_lines && self.close_longest_idle() {}
+        counted
+    }
+
+    fn close_longest_idle(&self) -> bool {
+        let mut shelf = self.shelf.borrow_mut();
+        // The first of each place has been there longest.
+        let longest = shelf.values_mut().filter(|connections| !connections.is_empty());
+        let longest = longest.min_by_key(|connections| connections.first().map(|idle| idle.since));
+        longest.map(|connections| connections.remove(0)).is_some()
+    }
+
     async fn open(&self, access: &Access) -> Result<Line, UpstreamFault> {
+        let counted = self.count();
         let stream = dial(&access.place, &access.reach).await?;
         match access.place.scheme {
-            Scheme::Http => self.greet(stream).await,
+            Scheme::Http => self.greet(stream, counted).await,
             Scheme::Https => {
                 let name = match &access.place.host {
                     Host::Domain(name) => ServerName::try_from(name.clone()),
@@ -195,7 +230,7 @@ impl Pool {
                 let connector = TlsConnector::from(Arc::clone(&access.tls));
                 let stream =
                     connector.connect(name, stream).await.map_err(|_| UpstreamFault::Tls)?;
-                self.greet(stream).await
+                self.greet(stream, counted).await
             }
         }
     }
@@ -203,12 +238,26 @@ impl Pool {
     async fn greet(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        counted: Counted,
     ) -> Result<Line, UpstreamFault> {
         let mut builder = Builder::new();
         builder.max_header_size(self.max_head_bytes);
         let (sender, connection) =
             builder.handshake(TokioIo::new(stream)).await.map_err(UpstreamFault::Broken)?;
-        Ok(Line { sender, transport: Some(Box::pin(connection)) })
+        Ok(Line { sender, transport: Some(Box::pin(connection)), _counted: counted })
+    }
+}
+
+impl Counted {
+    fn one(all: &Rc<Cell<usize>>) -> Self {
+        all.set(all.get() + 1);
+        Self(Rc::clone(all))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -15,6 +15,8 @@ mod calls;
 mod certificates;
 #[path = "all/credentials.rs"]
 mod credentials;
+#[path = "all/crowds.rs"]
+mod crowds;
 #[path = "all/generations.rs"]
 mod generations;
 #[path = "all/identity_headers.rs"]

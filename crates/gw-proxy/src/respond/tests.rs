@@ -45,12 +45,14 @@ fn table() -> Vec<Row> {
     const PLAIN: &[(&str, &str)] = &[];
     const CLOSE: &[(&str, &str)] = &[("connection", "close")];
     const BEARER: &[(&str, &str)] = &[("www-authenticate", "Bearer")];
+    const AWAY: &[(&str, &str)] = &[("connection", "close"), ("retry-after", "5")];
     const LATER: &[(&str, &str)] = &[("retry-after", "5")];
     let token = Refusal::Token;
     let audience = TokenRefusal::Audience { accepted: vec![INSIDE.to_owned()] };
     vec![
         (Refusal::Malformed(Malformed::NoHost), Reason::RequestRefused, 400, CLOSE),
         (Refusal::Path(PathRefusal::DotSegment), Reason::PathRefused, 400, PLAIN),
+        (Refusal::Overloaded, Reason::Overloaded, 503, AWAY),
         (Refusal::NoSnapshot, Reason::NoSnapshot, 503, LATER),
         (Refusal::NoRoute, Reason::NoRoute, 404, PLAIN),
         (Refusal::MethodNotListed, Reason::MethodNotListed, 404, PLAIN),

@@ -121,7 +121,7 @@ fn connections_to_an_upstream_are_used_again() {
 
 /// An upstream that this test answers by hand: `answer` is told which connection and which request
 /// on it has come, and whether to go on is its answer.
-fn upstream(
+pub(crate) fn upstream(
     answer: impl Fn(&mut TcpStream, usize, usize) -> bool + Send + Sync + 'static,
 ) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
@@ -146,7 +146,7 @@ fn upstream(
     url
 }
 
-const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+pub(crate) const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 fn on_one_thread(bench: &Bench, url: String) -> Running<'_> {
     let mut open = bench.open();

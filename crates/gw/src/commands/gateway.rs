@@ -197,6 +197,9 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
         StartError::AlreadyRunning { .. } => {
             failure.help("one gateway for each target of a state folder is enough")
         }
+        StartError::OpenFiles { .. } => {
+            failure.help("raise the limit (`ulimit -n`), or set fewer `threads` in gatewright.toml")
+        }
         StartError::Folder { .. }
         | StartError::Tls(_)
         | StartError::Key { .. }

@@ -18,6 +18,7 @@ use gw_net::client::ClientSettings;
 use gw_policy::{gateway::listen_address, generation::PublicKey};
 use gw_proxy::settings::{AccessLog, Address, Bounds, Mode, Settings, Supply, Tls};
 use gw_secrets::stores::Stores;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::SystemClock;
 use crate::{config::GatewayFile, exit::Failure};
@@ -73,7 +74,7 @@ pub(crate) fn gateway_settings(start: GatewayStart<'_>) -> Settings {
         trusted_proxies: file.trusted_proxies,
         upstream_authorities: file.upstream_authorities,
         providers: ClientSettings::default(),
-        bounds: Bounds::default(),
+        bounds: Bounds { max_open_files: open_files(), ..Bounds::default() },
         access_log,
         clock: Arc::new(SystemClock),
         secrets: Arc::new(Stores { root: root.to_owned(), variables }),
@@ -97,6 +98,15 @@ pub(crate) fn declared_address(
         Failure::wrong(format!("target `{target}` cannot listen at `{text}`"))
             .help("write an address and a port, such as 127.0.0.1:8080")
     })
+}
+
+/// As many as the system lets this process open: what it starts with is meant for programs that wait
+/// for a few, and it may raise that itself.
+fn open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is not allowed, what it has must do.
+    let _as_before = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 fn cores() -> NonZeroUsize {

@@ -13,7 +13,7 @@ use std::{
 
 use gw_testkit::{
     attack::folder::Said,
-    wire::{Reply, free_port, request},
+    wire::{Connection, Reply, free_port, request},
     workspace::TempWorkspace,
 };
 
@@ -68,8 +68,18 @@ impl Machine {
 
     /// The same under a mask of its own for the modes of new files.
     pub(super) fn masked(&self, mask: &str, at: &str, arguments: &[&str]) -> Command {
+        self.behind(&format!("umask {mask}"), at, arguments)
+    }
+
+    /// The same in a process that may have so many files open and no more.
+    pub(super) fn with_files(&self, files: u32, at: &str, arguments: &[&str]) -> Command {
+        self.behind(&format!("ulimit -n {files}"), at, arguments)
+    }
+
+    /// What a shell sets for itself holds for the program that takes its place.
+    fn behind(&self, set: &str, at: &str, arguments: &[&str]) -> Command {
         let mut command = self.bare("sh", at);
-        let run = format!("umask {mask} && exec \"$@\"");
+        let run = format!("{set} && exec \"$@\"");
         command.args(["-c", &run, "sh", env!("CARGO_BIN_EXE_gatewright")]).args(arguments);
         command
     }
@@ -237,6 +247,15 @@ fn tell(stream: impl Read + Send + 'static, told: Sender<String>) {
 impl Gateway {
     pub(super) fn call(&self, method: &str, path: &str) -> Reply {
         request(self.address, method, path, &[], b"").expect("the gateway answers")
+    }
+
+    /// A connection on which a call to a path that nobody lists was answered.
+    pub(super) fn used(&self) -> Connection {
+        let mut connection = Connection::open(self.address).expect("it accepts");
+        connection.send(b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
+        let reply = connection.reply().expect("an answer").expect("an answer");
+        assert_eq!(reply.status, 404, "{}", reply.text());
+        connection
     }
 
     pub(super) fn call_with(&self, token: &str, method: &str, path: &str) -> Reply {

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use gw_testkit::wire::{free_port, request};
+
 use super::machine::{Gateway, Machine};
 
 #[test]
@@ -14,7 +16,7 @@ fn an_edit_that_was_not_applied_changes_nothing_at_a_restart() {
     let gateway = machine.gateway();
     assert_eq!(machine.ends("shop", &["apply"]), 0);
     assert_eq!(gateway.stop("TERM"), Some(0));
-    let other = gw_testkit::wire::free_port();
+    let other = free_port();
     machine.edit(&machine.listen(), &format!("127.0.0.1:{other}"));
     let gateway = machine.gateway();
     assert_eq!(gateway.call("GET", "/orders").status, 401);
@@ -196,4 +198,22 @@ fn what_a_gateway_writes_is_its_owners_alone() {
     let mode = fs::metadata(&home).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     assert!(all.iter().any(|(path, _)| path.extension().is_some_and(|it| it == "jsonl")));
+}
+
+#[test]
+fn a_crowd_that_does_nothing_keeps_nobody_out_where_few_files_may_be_open() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let admin = free_port();
+    let settings = format!("[gateway]\nthreads = 2\nadmin = \"127.0.0.1:{admin}\"\n");
+    machine.folder.write("few.toml", &settings);
+    let few = ["gateway", "--config", "../few.toml"];
+    let gateway = Machine::await_gateway(machine.with_files(256, "shop", &few));
+    let held: Vec<_> = (0..300).map(|_| gateway.used()).collect();
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+    let admin = ([127, 0, 0, 1], admin).into();
+    let health = request(admin, "GET", "/healthz", &[], b"").expect("it answers");
+    assert_eq!(health.status, 200);
+    drop(held);
+    assert_eq!(gateway.stop("TERM"), Some(0));
 }
