@@ -326,6 +326,39 @@ impl fmt::Display for Record {
 }
 
 impl Record {
+    /// What every record holds, before anything is known of the call.
+    pub fn blank(
+        id: DecisionId,
+        environment: EnvironmentName,
+        target: TargetName,
+        reason: Reason,
+    ) -> Self {
+        Self {
+            at_ms: id.unix_ms(),
+            id,
+            environment,
+            target,
+            generation: None,
+            client: None,
+            method: String::new(),
+            host: String::new(),
+            path: String::new(),
+            reason,
+            status: reason.status(),
+            detail: None,
+            who: vec![],
+            looked_at: BTreeSet::new(),
+            operation: None,
+            grant: None,
+            candidates: vec![],
+            policies: vec![],
+            cure: None,
+            upstream_status: None,
+            took_us: 0,
+            count: 1,
+        }
+    }
+
     /// Whether the gateway itself said no, rather than failed.
     pub fn is_refusal(&self) -> bool {
         matches!(self.status, 400..=498)

@@ -81,7 +81,7 @@ impl Call<'_> {
             cure,
             upstream_status: self.upstream_status,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            ..blank(shared, self.id.clone(), self.at, self.client, self.serving, self.reason)
+            ..blank(shared, self.id.clone(), self.client, self.serving, self.reason)
         }
     }
 
@@ -126,34 +126,14 @@ impl Call<'_> {
 pub(crate) fn blank(
     shared: &Shared,
     id: DecisionId,
-    at: OffsetDateTime,
     client: IpAddr,
     serving: Option<&Serving>,
     reason: Reason,
 ) -> Record {
     Record {
-        id,
-        at_ms: unix_ms(at),
-        environment: shared.environment.clone(),
-        target: shared.target.clone(),
         generation: serving.map(|serving| serving.generation.number),
         client: Some(client),
-        method: String::new(),
-        host: String::new(),
-        path: String::new(),
-        reason,
-        status: reason.status(),
-        detail: None,
-        who: vec![],
-        looked_at: BTreeSet::new(),
-        operation: None,
-        grant: None,
-        candidates: vec![],
-        policies: vec![],
-        cure: None,
-        upstream_status: None,
-        took_us: 0,
-        count: 1,
+        ..Record::blank(id, shared.environment.clone(), shared.target.clone(), reason)
     }
 }
 

@@ -261,7 +261,7 @@ impl Worker {
         let at = self.shared.clock.now();
         let id = self.noise.borrow_mut().decision(unix_ms(at));
         let client = peer.address.ip().to_canonical();
-        let record = call::blank(&self.shared, id, at, client, serving, reason);
+        let record = call::blank(&self.shared, id, client, serving, reason);
         let line = call::blank_line(&record, at, client);
         (record, line)
     }

@@ -283,6 +283,17 @@ impl Scene {
         }
     }
 
+    /// Why its change stops that is written and cannot be proved.
+    async fn halt(&self) -> String {
+        let store = self.open().await;
+        let number = self.begin(&store).await;
+        let axe = Axe::after(None);
+        let halt = execute(self.work(&store, &axe, number), &self.script).await.unwrap_err();
+        let change = store.change(&self.environment, number).await.unwrap().unwrap();
+        assert_eq!(change.outcome, Outcome::Applied);
+        halt.to_string()
+    }
+
     fn gateway(&self, name: &str) -> &Gateway {
         &self.gateways[&TargetName::parse(name).unwrap()]
     }
@@ -489,29 +500,19 @@ async fn with_no_gateway_running_it_is_applied_and_proved_later() {
 async fn a_wrong_answer_to_a_probe_is_never_called_verified() {
     let scene = Scene::new(&["east"]);
     scene.gateways.values().next().unwrap().state.lock().answers = 200;
-    let store = scene.open().await;
-    let number = scene.begin(&store).await;
-    let axe = Axe::after(None);
-    let halt = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap_err();
     assert_eq!(
-        halt.to_string(),
+        scene.halt().await,
         "stopped at `probe` on target `east`: fake gateway answered 200 instead of 401 to \
          `no token: GET /orders`"
     );
-    let change = store.change(&scene.environment, number).await.unwrap().unwrap();
-    assert_eq!(change.outcome, Outcome::Applied);
 }
 
 #[tokio::test]
 async fn a_backend_that_answers_401_does_not_prove_that_the_gateway_refuses() {
     let scene = Scene::new(&["east"]);
     scene.gateway("east").state.lock().fate = Fate::Answered;
-    let store = scene.open().await;
-    let number = scene.begin(&store).await;
-    let axe = Axe::after(None);
-    let halt = execute(scene.work(&store, &axe, number), &scene.script).await.unwrap_err();
     assert_eq!(
-        halt.to_string(),
+        scene.halt().await,
         "stopped at `probe` on target `east`: fake gateway let it through to a backend, which \
          answered 401, instead of 401 to `no token: GET /orders`"
     );

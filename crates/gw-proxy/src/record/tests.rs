@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs, process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use gw_model::id::{EnvironmentName, TargetName};
 use gw_policy::decision::Reason;
@@ -7,29 +7,15 @@ use super::{scribe::SEGMENTS, *};
 use crate::home::Home;
 
 pub(super) fn record(number: u64) -> Record {
+    let environment = EnvironmentName::parse("dev").expect("a name");
+    let target = TargetName::parse("default").expect("a name");
     Record {
-        id: id(number),
-        at_ms: number,
-        environment: EnvironmentName::parse("dev").expect("a name"),
-        target: TargetName::parse("default").expect("a name"),
         generation: Some(1),
-        client: None,
         method: "GET".to_owned(),
         host: "gateway.test".to_owned(),
         path: "/orders".to_owned(),
-        reason: Reason::NotGranted,
-        status: 403,
-        detail: None,
-        who: vec![],
-        looked_at: BTreeSet::new(),
-        operation: None,
-        grant: None,
-        candidates: vec![],
-        policies: vec![],
-        cure: None,
-        upstream_status: None,
         took_us: 1,
-        count: 1,
+        ..Record::blank(id(number), environment, target, Reason::NotGranted)
     }
 }
 

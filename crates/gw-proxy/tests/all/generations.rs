@@ -193,21 +193,29 @@ fn who_delivers_a_folder_delivers_no_memory_of_what_was_served() {
     assert_eq!(gateway.call("GET", "/orders", &[]).status, 503);
 }
 
-#[test]
-fn where_nothing_may_be_served_callers_hear_it_where_they_call() {
-    let bench = Bench::new();
+/// The marked generation, to be served at a port that is free.
+fn listening(bench: &Bench, number: u64) -> (Vec<Part>, u16) {
     let free = gw_testkit::wire::free_port();
-    let mut parts = marked(&bench, 2);
+    let mut parts = marked(bench, number);
     for part in &mut parts {
         if let Part::Gateway(gateway) = part {
             gateway.settings.listen = Some(format!("127.0.0.1:{free}"));
         }
     }
+    (parts, free)
+}
+
+fn start_as_served(bench: &Bench) -> Running<'_> {
+    let listen = Address::AsServed { otherwise: ([127, 0, 0, 1], 0).into() };
+    bench.start_with(Settings { listen, ..bench.settings() })
+}
+
+#[test]
+fn where_nothing_may_be_served_callers_hear_it_where_they_call() {
+    let bench = Bench::new();
+    let (parts, free) = listening(&bench, 2);
     bench.publish(2, &parts);
-    let start = || {
-        let listen = Address::AsServed { otherwise: ([127, 0, 0, 1], 0).into() };
-        bench.start_with(Settings { listen, ..bench.settings() })
-    };
+    let start = || start_as_served(&bench);
     assert_eq!(start().gateway.address().port(), free);
     bench.publish(1, &marked(&bench, 1));
     fs::remove_file(bench.generation_path(2)).expect("removed");
@@ -265,23 +273,11 @@ fn where_no_good_generation_lies_it_is_said_why_nobody_is_served() {
 #[test]
 fn the_address_is_that_of_the_generation_that_is_served() {
     let bench = Bench::new();
-    let free = gw_testkit::wire::free_port();
-    let mut parts = marked(&bench, 1);
-    for part in &mut parts {
-        if let Part::Gateway(gateway) = part {
-            gateway.settings.listen = Some(format!("127.0.0.1:{free}"));
-        }
-    }
-    let mut settings = bench.settings();
-    settings.listen = Address::AsServed { otherwise: ([127, 0, 0, 1], 0).into() };
-    let gateway = bench.start_with(settings);
-    assert_ne!(gateway.gateway.address().port(), free, "nothing is served yet");
-    drop(gateway);
+    let (parts, free) = listening(&bench, 1);
+    let start = || start_as_served(&bench);
+    assert_ne!(start().gateway.address().port(), free, "nothing is served yet");
     bench.publish(1, &parts);
-    let mut settings = bench.settings();
-    settings.listen = Address::AsServed { otherwise: ([127, 0, 0, 1], 0).into() };
-    let gateway = bench.start_with(settings);
-    assert_eq!(gateway.gateway.address().port(), free);
+    assert_eq!(start().gateway.address().port(), free);
 }
 
 #[test]
