@@ -236,9 +236,10 @@ struct Frame {
     inside: Inside,
 }
 
+/// What lies in it begins at that place of the pile of its kind.
 enum Inside {
-    List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<(String, Span)> },
+    List { first: usize },
+    Map { first: usize, key: Option<(String, Span)> },
 }
 
 /// What an alias of this anchor stands for.
@@ -253,6 +254,10 @@ struct Builder<'text> {
     limits: Limits,
     documents: Vec<Node>,
     open: Vec<Frame>,
+    /// What lies in the lists and maps that are open, the innermost last. Taken off when one closes,
+    /// it is exactly as large as it has to be: most maps hold one entry or two.
+    items: Vec<Node>,
+    entries: Vec<Entry>,
     anchors: BTreeMap<usize, Anchor>,
     nodes: usize,
     lines: std::iter::Enumerate<std::str::Lines<'text>>,
@@ -267,6 +272,8 @@ impl<'text> Builder<'text> {
             limits,
             documents: vec![],
             open: vec![],
+            items: vec![],
+            entries: vec![],
             anchors: BTreeMap::new(),
             nodes: 0,
             lines: text.lines().enumerate(),
@@ -291,11 +298,12 @@ impl<'text> Builder<'text> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), place)?;
-                self.open(anchor, place, Inside::List(vec![]))
+                self.open(anchor, place, Inside::List { first: self.items.len() })
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), place)?;
-                self.open(anchor, place, Inside::Map { entries: vec![], key: None })
+                let first = self.entries.len();
+                self.open(anchor, place, Inside::Map { first, key: None })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(place),
         }
@@ -415,8 +423,9 @@ impl<'text> Builder<'text> {
         let Some(frame) = self.open.pop() else { return Ok(()) };
         let span = self.span(Place::new(frame.start, place.end));
         let value = match frame.inside {
-            Inside::List(items) => Value::List(items),
-            Inside::Map { entries, .. } => {
+            Inside::List { first } => Value::List(self.items.drain(first..).collect()),
+            Inside::Map { first, key: _ } => {
+                let entries: Vec<Entry> = self.entries.drain(first..).collect();
                 refuse_duplicates(&entries)?;
                 Value::Map(entries)
             }
@@ -448,10 +457,14 @@ impl<'text> Builder<'text> {
                 ));
             }
             None => self.documents.push(node),
-            Some(Inside::List(items)) => items.push(node),
-            Some(Inside::Map { entries, key }) => match (key.take(), node.value) {
+            Some(Inside::List { first: _ }) => self.items.push(node),
+            Some(Inside::Map { first: _, key }) => match (key.take(), node.value) {
                 (Some((key, key_span)), value) => {
-                    entries.push(Entry { key, key_span, node: Node { value, span: node.span } });
+                    self.entries.push(Entry {
+                        key,
+                        key_span,
+                        node: Node { value, span: node.span },
+                    });
                 }
                 (None, Value::Text(text)) => *key = Some((text, node.span)),
                 (None, _) => {}

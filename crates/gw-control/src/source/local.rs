@@ -96,7 +96,9 @@ impl Folder {
         if !about.is_file() {
             return Err(ReadError("it is not a file".to_owned()));
         }
-        let mut bytes = vec![];
+        // Room for the whole of it, and to see its end.
+        let length = usize::try_from(about.len().min(MAX_FILE_BYTES)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(length + 1);
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(say)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
             Ok(bytes)
