@@ -122,6 +122,8 @@ words! {
         Decided = "change.decided",
         Began = "change.began",
         Ended = "change.ended",
+        /// A state that was left by going back: it does not come again by itself.
+        Held = "change.held",
         StepIntended = "step.intended",
         StepEnded = "step.ended",
         DriftFound = "drift.found",
@@ -262,9 +264,7 @@ impl std::fmt::Display for Unwritable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Number { fact } => write!(f, "the fact `{fact}` has a number that is not exact"),
-            Self::TooLong { bytes } => {
-                write!(f, "an entry of {bytes} bytes is longer than {MAX_BYTES}")
-            }
+            Self::TooLong { .. } => write!(f, "an entry has at most {MAX_BYTES} bytes"),
             Self::NotJson { because } => f.write_str(because),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    tile::{self, TileId},
+    tile::{self, Kind, TileId, WIDTH},
     tree::Hash,
 };
 
@@ -47,6 +47,23 @@ pub(crate) fn read(folder: &dyn Folder, path: &str) -> Result<Vec<u8>, ReadError
 pub(crate) fn names(folder: &dyn Folder, path: &str) -> Result<Vec<String>, ReadError> {
     let unreadable = |because| ReadError::Unreadable { path: path.to_owned(), because };
     folder.names(path).map_err(unreadable)
+}
+
+/// The hash of one entry of a ledger of `size`; `None` where it has fewer entries.
+pub fn leaf(folder: &dyn Folder, index: u64, size: u64) -> Result<Option<Hash>, ReadError> {
+    let Some(id) = TileId::holding(Kind::Hashes(0), index, size) else { return Ok(None) };
+    let place = usize::try_from(index % WIDTH).unwrap_or(usize::MAX);
+    Ok(hashes(folder, id)?.get(place).copied())
+}
+
+/// One entry of a ledger of `size`; `None` where it has fewer.
+pub fn entry(folder: &dyn Folder, index: u64, size: u64) -> Result<Option<Vec<u8>>, ReadError> {
+    let Some(id) = TileId::holding(Kind::Entries, index, size) else { return Ok(None) };
+    let path = id.to_string();
+    let bytes = read(folder, &path)?;
+    let entries = tile::unbundle(&bytes, id.width).map_err(|_| ReadError::Damaged { path })?;
+    let place = usize::try_from(index % WIDTH).unwrap_or(usize::MAX);
+    Ok(entries.get(place).map(|entry| entry.to_vec()))
 }
 
 /// The hashes of a tile of exactly this width.

@@ -1,6 +1,6 @@
 //! The files of a growing ledger: what to write for the next entries, in an order in which a power
-//! cut leaves the former ledger whole. Nothing is edited; the checkpoint, written last, makes the
-//! rest count.
+//! cut leaves the former ledger whole. Nothing is edited; the checkpoint, written behind them, makes
+//! the rest count.
 
 use crate::{
     checkpoint::Checkpoint,
@@ -94,7 +94,8 @@ impl Growth {
         }
         let checkpoint = Checkpoint { origin: origin.to_owned(), size, root: self.tower.root() };
         let note = checkpoint.sign(signers);
-        for path in [format!("{CHECKPOINTS}/{size}"), CHECKPOINT.to_owned()] {
+        // The newest comes first: one that is kept and ahead of it would look like a lost end.
+        for path in [CHECKPOINT.to_owned(), format!("{CHECKPOINTS}/{size}")] {
             writes.push(Write::Put { path, bytes: note.to_string().into_bytes() });
         }
         // Only once the checkpoint is there does nobody need the narrower files of full ones.

@@ -12,6 +12,8 @@ pub const MAX_BYTES: usize = 128 * 1024;
 
 /// What a signature line begins with.
 const DASH: &str = "\u{2014} ";
+/// What a private key begins with.
+const PRIVATE: &str = "PRIVATE+KEY+";
 /// The type byte of an Ed25519 signature.
 const ED25519_TYPE: u8 = 1;
 
@@ -98,6 +100,30 @@ impl Signer {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Malformed::Key)?;
         let key = pair.public_key().as_ref().try_into().map_err(|_| Malformed::Key)?;
         Ok(Self { verifier: Verifier::new(name, key)?, pair })
+    }
+
+    /// Reads what [`Self::written`] wrote: `PRIVATE+KEY+NAME+HEX+BASE64`, as Go's note tools do.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let mut parts = text.strip_prefix(PRIVATE).ok_or(Malformed::Key)?.splitn(3, '+');
+        let (Some(name), Some(id), Some(seed)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(Malformed::Key);
+        };
+        let decoded = STANDARD.decode(seed).map_err(|_| Malformed::Key)?;
+        let signer = match decoded.split_first() {
+            Some((&ED25519_TYPE, seed)) => {
+                Self::new(name, seed.try_into().map_err(|_| Malformed::Key)?)?
+            }
+            _ => return Err(Malformed::Key),
+        };
+        if hex(signer.verifier.key_id()) == id { Ok(signer) } else { Err(Malformed::Key) }
+    }
+
+    /// The text of a file that holds the private key.
+    pub fn written(name: &str, seed: &[u8; 32]) -> Result<String, Malformed> {
+        let signer = Self::new(name, seed)?;
+        let key: Vec<u8> = [ED25519_TYPE].iter().chain(seed).copied().collect();
+        let (id, key) = (hex(signer.verifier.key_id()), STANDARD.encode(key));
+        Ok(format!("{PRIVATE}{name}+{id}+{key}"))
     }
 
     pub fn verifier(&self) -> &Verifier {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use crate::{
     checkpoint::{Checkpoint, Refusal},
     folder::{self, CHECKPOINT, Folder, ReadError},
@@ -11,6 +13,7 @@ use crate::{
 };
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
+const EXTRA: &str = "extra ";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
@@ -21,10 +24,20 @@ pub struct Proof {
     pub checkpoint: Note,
 }
 
+/// An entry with its proof, in one file: the entry travels in the line for extras, where nobody has
+/// to believe it before the proof holds for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    pub entry: Vec<u8>,
+    pub proof: Proof,
+}
+
 /// Why a proof shows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unproven {
     NotAProof,
+    /// A proof without the entry that it is about.
+    NoEntry,
     Checkpoint(Refusal),
     /// The hashes do not lead from this entry to the root.
     NotIncluded,
@@ -55,7 +68,7 @@ impl Proof {
             return Err(Unproven::NotAProof);
         }
         // What a prover adds is signed by nobody and means nothing here.
-        lines.next_if(|line| line.starts_with("extra "));
+        lines.next_if(|line| line.starts_with(EXTRA));
         let index = lines.next().and_then(|line| line.strip_prefix("index "));
         let index = index.and_then(|text| text.parse().ok()).ok_or(Unproven::NotAProof)?;
         let hashes = lines.map(Hash::parse).collect::<Option<_>>().ok_or(Unproven::NotAProof)?;
@@ -77,6 +90,29 @@ impl Proof {
     }
 }
 
+impl Evidence {
+    /// The evidence for one entry; `None` where the ledger has fewer.
+    pub fn of(folder: &dyn Folder, index: u64) -> Result<Option<Self>, ReadError> {
+        let Some(proof) = Proof::of(folder, index)? else { return Ok(None) };
+        let size = Checkpoint::parse(proof.checkpoint.text()).map(|it| it.size);
+        let entry = folder::entry(folder, index, size.unwrap_or_default())?;
+        Ok(entry.map(|entry| Self { entry, proof }))
+    }
+
+    pub fn parse(bytes: &[u8]) -> Result<Self, Unproven> {
+        let proof = Proof::parse(bytes)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| Unproven::NotAProof)?;
+        let extra = text.lines().nth(1).and_then(|line| line.strip_prefix(EXTRA));
+        let entry = extra.and_then(|extra| STANDARD.decode(extra).ok());
+        Ok(Self { entry: entry.ok_or(Unproven::NoEntry)?, proof })
+    }
+
+    /// Whether the ledger that `verifier` signs for has the entry; says how large it then was.
+    pub fn check(&self, verifier: &Verifier) -> Result<Checkpoint, Unproven> {
+        self.proof.check(&self.entry, verifier)
+    }
+}
+
 impl Nodes for Tiles<'_> {
     type Error = ReadError;
 
@@ -94,11 +130,26 @@ impl Nodes for Tiles<'_> {
     }
 }
 
-impl fmt::Display for Proof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{FIRST_LINE}\nindex {}", self.index)?;
+impl Proof {
+    /// What follows the line for extras.
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "index {}", self.index)?;
         self.hashes.iter().try_for_each(|hash| writeln!(f, "{hash}"))?;
         write!(f, "\n{}", self.checkpoint)
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FIRST_LINE}")?;
+        self.write(f)
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FIRST_LINE}\n{EXTRA}{}", STANDARD.encode(&self.entry))?;
+        self.proof.write(f)
     }
 }
 
@@ -106,6 +157,7 @@ impl fmt::Display for Unproven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAProof => f.write_str("it is not a proof"),
+            Self::NoEntry => f.write_str("it has no entry to prove"),
             Self::Checkpoint(why) => write!(f, "its checkpoint is not believed: {why}"),
             Self::NotIncluded => f.write_str("its hashes do not lead from this entry to the root"),
         }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
     entry::Act,
-    sample::{Ledger, Memory, ORIGIN, entry, event},
+    sample::{Ledger, Memory, ORIGIN, entry, event, key},
+    verify::verify,
 };
 
 #[test]
@@ -54,11 +55,34 @@ fn narrow_files_are_cleared_when_the_full_one_counts() {
     put tile/entries/000
     put tile/0/000
     put tile/1/000.p/1
-    put checkpoints/256
     put checkpoint
+    put checkpoints/256
     clear tile/entries/000.p
     clear tile/0/000.p
     ");
+}
+
+#[test]
+fn cut_off_after_any_write_it_is_whole_and_goes_on() {
+    for size in [1, 200, 255, 256, 500] {
+        let mut ledger = Ledger::of(size, 100);
+        let root = Checkpoint::parse(ledger.newest.as_ref().unwrap().text()).unwrap().root;
+        let mut writes = vec![];
+        for index in size..size + 60 {
+            ledger.growth.push(entry(event(Act::Planned), index), &mut writes).unwrap();
+        }
+        let signers: Vec<&Signer> = ledger.signers.iter().collect();
+        let _note = ledger.growth.seal(ORIGIN, &signers, &mut writes);
+        for cut in 0..=writes.len() {
+            let mut files = ledger.files.clone();
+            files.write(writes[..cut].to_vec());
+            let known = verify(&files, key(1).verifier(), &[], &mut |_, _| {}).unwrap().newest;
+            assert!([size, size + 60].contains(&known.size), "{cut} of {size}");
+            let growth = Growth::resume(&files, known.size, known.root).unwrap();
+            assert_eq!(growth.size(), known.size);
+            assert!(known.size > size || known.root == root);
+        }
+    }
 }
 
 #[test]

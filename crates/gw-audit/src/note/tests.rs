@@ -64,3 +64,16 @@ fn a_key_has_one_form() {
 fn signer(name: &str, seed: u8) -> Signer {
     Signer::new(name, &[seed; 32]).unwrap()
 }
+
+#[test]
+fn a_private_key_reads_back_as_what_was_written_and_nothing_else_is_one() {
+    let text = Signer::written("acme", &[7; 32]).unwrap();
+    let signer = Signer::parse(&text).unwrap();
+    assert_eq!(signer.verifier(), Signer::new("acme", &[7; 32]).unwrap().verifier());
+    let public = signer.verifier().to_string();
+    let renamed = text.replace("acme", "evil");
+    let short = text.chars().take(text.len() - 8).collect();
+    for wrong in [public, renamed, short, String::new(), "PRIVATE+KEY+a".to_owned()] {
+        assert_eq!(Signer::parse(&wrong).unwrap_err(), Malformed::Key, "{wrong}");
+    }
+}

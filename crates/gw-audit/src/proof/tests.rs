@@ -60,3 +60,25 @@ fn what_is_no_proof_is_refused() {
         assert!(Proof::parse(bad.as_bytes()).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn evidence_is_a_proof_that_brings_its_entry() {
+    let ledger = Ledger::of(300, 300);
+    for index in [0, 7, 255, 256, 299] {
+        let evidence = Evidence::of(&ledger.files, index).unwrap().unwrap();
+        let text = evidence.to_string();
+        let read = Evidence::parse(text.as_bytes()).unwrap();
+        assert_eq!(read, evidence);
+        assert_eq!(read.check(key(1).verifier()).unwrap().size, 300);
+        // To whoever knows proofs only, it is one.
+        assert_eq!(Proof::parse(text.as_bytes()).unwrap(), evidence.proof);
+    }
+    assert_eq!(Evidence::of(&ledger.files, 300).unwrap(), None);
+
+    let evidence = Evidence::of(&ledger.files, 7).unwrap().unwrap();
+    let other = Evidence::of(&ledger.files, 8).unwrap().unwrap();
+    let swapped = Evidence { entry: other.entry, proof: evidence.proof.clone() };
+    assert_eq!(swapped.check(key(1).verifier()), Err(Unproven::NotIncluded));
+    let bare = evidence.proof.to_string();
+    assert_eq!(Evidence::parse(bare.as_bytes()), Err(Unproven::NoEntry));
+}
