@@ -1,6 +1,8 @@
-//! Makes changes: reads sources, executes plans, keeps the journal. It never names a driver.
+//! Makes changes: reads sources, executes plans, keeps journal and ledger. It never names a driver.
 
 pub mod apply;
+pub mod event;
+pub mod ledger;
 pub mod local;
 pub mod source;
 pub mod store;

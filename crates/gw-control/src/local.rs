@@ -30,7 +30,8 @@ use time::OffsetDateTime;
 pub use self::failure::LocalError;
 use crate::{
     apply::{self, Executed, Halt, Listener, Work},
-    store::{Action, Begun, Change, Documents, Outcome, Store, Written},
+    event,
+    store::{Action, Begun, Change, Documents, Hold, Outcome, Store, Written},
 };
 
 /// The drivers of an environment's targets.
@@ -183,7 +184,7 @@ impl<'a> Local<'a> {
             return Err(LocalError::Held { number });
         }
         let new = self.new_change(planned, Action::Apply);
-        let applied = self.begin(&new, planned, listener).await?;
+        let applied = self.begin(&new, planned, None, listener).await?;
         Ok(ApplyResult::Changed(applied))
     }
 
@@ -206,7 +207,7 @@ impl<'a> Local<'a> {
         reason: Option<String>,
         listener: &dyn Listener,
     ) -> Result<RolledBack, LocalError> {
-        Self::permitted(planned)?;
+        self.permitted(planned).await?;
         let left = match self.store.under_way(self.environment).await? {
             Some(change) => {
                 self.supersede(&change, listener).await?;
@@ -219,19 +220,23 @@ impl<'a> Local<'a> {
         };
         let effect = planned.plan.digests.effect.total();
         let left = left.filter(|left| left.begun.effect_digest != effect.as_str());
-        if let Some(left) = &left {
-            let effect = left.begun.effect_digest.as_str();
-            let at = self.clock.now();
-            self.store.hold(self.environment, effect, left.number, reason.as_deref(), at).await?;
-        }
-        let left = left.map(|left| left.number);
+        let left = left.map(|left| Hold {
+            environment: self.environment.clone(),
+            number: left.number,
+            effect_digest: left.begun.effect_digest,
+            reason: reason.clone(),
+        });
+        let number = left.as_ref().map(|left| left.number);
         if planned.plan.is_empty() {
-            return Ok(RolledBack { left, result: ApplyResult::Nothing });
+            if let Some(left) = &left {
+                self.store.hold(left, event::local_user(), self.clock.now()).await?;
+            }
+            return Ok(RolledBack { left: number, result: ApplyResult::Nothing });
         }
         let mut new = self.new_change(planned, Action::Rollback);
         (new.restores, new.reason) = (Some(to), reason);
-        let applied = self.begin(&new, planned, listener).await?;
-        Ok(RolledBack { left, result: ApplyResult::Changed(applied) })
+        let applied = self.begin(&new, planned, left.as_ref(), listener).await?;
+        Ok(RolledBack { left: number, result: ApplyResult::Changed(applied) })
     }
 
     /// The state that a change left, to go back to.
@@ -266,7 +271,7 @@ impl<'a> Local<'a> {
                 return Err(LocalError::Halt(halt));
             }
         }
-        Self::permitted(planned)?;
+        self.permitted(planned).await?;
         self.supersede(&change, listener).await?;
         Ok(Former::Superseded(change.number))
     }
@@ -296,17 +301,18 @@ impl<'a> Local<'a> {
         if let Some(change) = self.store.under_way(self.environment).await? {
             return Err(LocalError::HalfWay { number: change.number });
         }
-        Self::permitted(planned)
+        self.permitted(planned).await
     }
 
-    fn permitted(planned: &Planned) -> Result<(), LocalError> {
+    /// A refusal is on the record as well; a permission is with the change that begins by it.
+    async fn permitted(self, planned: &Planned) -> Result<(), LocalError> {
         if planned.plan.has_errors() {
             return Err(LocalError::Errors);
         }
-        match &planned.permit {
-            Ok(_) => Ok(()),
-            Err(denial) => Err(LocalError::Denied(denial.clone())),
-        }
+        let Err(denial) = &planned.permit else { return Ok(()) };
+        let refused = event::decided(event::local_user(), &planned.plan);
+        self.store.record(refused, self.clock.now()).await?;
+        Err(LocalError::Denied(denial.clone()))
     }
 
     async fn prove(self, change: &Change, listener: &dyn Listener) -> Result<Applied, LocalError> {
@@ -320,6 +326,7 @@ impl<'a> Local<'a> {
         self,
         change: &Begun,
         planned: &Planned,
+        left: Option<&Hold>,
         listener: &dyn Listener,
     ) -> Result<Applied, LocalError> {
         let documents = Documents {
@@ -327,7 +334,8 @@ impl<'a> Local<'a> {
             script: to_text(&planned.script)?,
             desired: to_text(&*planned.desired)?,
         };
-        let number = self.store.begin(change, &documents).await?;
+        let decided = event::decided(event::local_user(), &planned.plan);
+        let number = self.store.begin(change, &documents, decided, left).await?;
         self.execute(change, number, &planned.script, listener).await
     }
 
@@ -384,7 +392,7 @@ impl<'a> Local<'a> {
         Begun {
             environment: self.environment.clone(),
             action,
-            actor: IdentityName::LOCAL.to_owned(),
+            actor: event::local_user(),
             reason: None,
             restores: None,
             source_digest: plan.digests.source.to_string(),

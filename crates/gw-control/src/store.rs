@@ -3,6 +3,7 @@
 //! What is written survives a power cut: each statement is on disk before the next step is taken.
 //! Documents (plans, what must hold) are kept as the JSON that their owners wrote.
 
+mod entries;
 mod journal;
 mod lock;
 mod shown;
@@ -10,28 +11,37 @@ mod shown;
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
+use gw_audit::note::Verifier;
 use gw_model::code::Code;
 pub use journal::{
     ActName, Action, Begun, Change, Documents, Ending, Outcome, StepRecord, StepState, Written,
 };
 pub use lock::StateLock;
+pub use shown::Hold;
 use sqlx::{
     Row, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
 
+/// The file in the folder of the state.
+const FILE: &str = "state.db";
 /// How long a reader waits for a writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
+    /// The key that signs the ledger: its first entry names it.
+    ledger: Verifier,
+    recorded: Arc<AtomicBool>,
 }
 
 /// Why the state cannot be used.
@@ -45,16 +55,20 @@ pub enum StoreError {
     Newer { found: i64 },
     /// It answered something that this version never wrote.
     Broken { reason: String },
+    /// The key at hand is not the one that signs this ledger.
+    OtherKey,
+    /// The ledger cannot hold what it should say.
+    Unwritable { reason: String },
 }
 
 impl Store {
     /// Opens the state in a folder, making both where they are missing.
-    pub async fn open(folder: &Path) -> Result<Self, StoreError> {
+    pub async fn open(folder: &Path, ledger: Verifier) -> Result<Self, StoreError> {
         make_private_folder(folder).map_err(|error| StoreError::Closed {
             path: folder.to_owned(),
             reason: error.to_string(),
         })?;
-        let path = folder.join("state.db");
+        let path = folder.join(FILE);
         let closed = |error: sqlx::Error| StoreError::Closed {
             path: path.clone(),
             reason: error.to_string(),
@@ -71,19 +85,19 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(closed)?;
-        let store = Self { pool };
+        let store = Self { pool, ledger, recorded: Arc::default() };
         store.migrate().await?;
         Ok(store)
     }
 
-    /// Opens the state where there is one.
-    pub async fn open_existing(folder: &Path) -> Result<Option<Self>, StoreError> {
-        if folder.join("state.db").exists() { Self::open(folder).await.map(Some) } else { Ok(None) }
+    /// Whether a folder has a state.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(FILE).exists()
     }
 
     /// The state of a workspace in which nothing was ever done, for whoever only reads. It is
     /// nowhere on disk, and gone with the last copy.
-    pub async fn blank() -> Result<Self, StoreError> {
+    pub async fn blank(ledger: Verifier) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
         // A second connection would have a memory of its own.
         let pool = SqlitePoolOptions::new()
@@ -93,7 +107,7 @@ impl Store {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        let store = Self { pool };
+        let store = Self { pool, ledger, recorded: Arc::default() };
         store.migrate().await?;
         Ok(store)
     }
@@ -133,6 +147,8 @@ impl StoreError {
             Self::Closed { .. } | Self::Broken { .. } => Code::StateUnreadable,
             Self::Busy { .. } => Code::StateBusy,
             Self::Newer { .. } => Code::StateNewer,
+            Self::OtherKey => Code::LedgerKey,
+            Self::Unwritable { .. } => Code::LedgerUnwritable,
         }
     }
 }
@@ -152,6 +168,10 @@ impl fmt::Display for StoreError {
                 MIGRATIONS.len()
             ),
             Self::Broken { reason } => write!(f, "the state cannot be read: {reason}"),
+            Self::OtherKey => f.write_str("the ledger is signed by another key than the one here"),
+            Self::Unwritable { reason } => {
+                write!(f, "the ledger cannot record it, so it is not done: {reason}")
+            }
         }
     }
 }

@@ -408,6 +408,35 @@ codes! {
          health check. It may stand in `changes` for `plan`, `apply` (with `commit`), `rollback` and \
          `rotate`, and nowhere else.";
 
+    // GW5xxx: the ledger.
+
+    LedgerBroken = 5001 Error "the ledger does not verify",
+        "The ledger is a Merkle tree under signed checkpoints: each entry is hashed, each hash is in \
+         the tree, each root was signed. What was found is not what was signed, at the place that the \
+         message names. Keep this copy, it is evidence. Compare it with another one (a backup, a \
+         bundle that was exported, a checkpoint that somebody kept): the first entry in which they \
+         differ is where it was changed.";
+    LedgerAhead = 5002 Error "the state was set back",
+        "The files of the ledger know entries that the state does not have, or others at the same \
+         place. So the state is an older copy: a backup that was restored, or a machine that was set \
+         back. What happened since then is missing in it, and going on would write a second story \
+         beside the first. Bring back the newest state. Where it is lost for good, begin a new state \
+         folder and keep the old ledger beside it.";
+    LedgerKey = 5003 Error "another key than the ledger's",
+        "Every checkpoint of the ledger is signed by the key that its first entry names (or a later \
+         one that this key handed over to). The key at hand is another one. Restore `ledger.key` of \
+         the state folder from a backup. Nothing is done meanwhile, because nobody could prove it.";
+    LedgerUnwritable = 5004 Error "the ledger cannot record it",
+        "What cannot be recorded is not done. The message says why the entry has no form, for example \
+         because it is longer than 65,535 bytes.";
+    LedgerFiles = 5005 Warning "the files of the ledger cannot be written",
+        "The entry itself is safe in the state, in the same transaction as what it tells of. The \
+         files that an auditor reads are written behind it, and that failed: a full disk, or a folder \
+         that is not ours. They are written with the next change.";
+    NoLedger = 5006 Error "no ledger",
+        "There is nothing to verify or to list: no change was ever recorded here, or the folder is \
+         not one of a ledger. A folder of a ledger has a file `checkpoint` and a folder `tile`.";
+
     // GW6xxx: source and Git host.
 
     // GW7xxx: settings, state store, the gateway as a process.

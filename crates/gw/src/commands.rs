@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what all of them share.
 
 mod apply;
+mod audit;
 mod can;
 mod check;
 mod completion;
@@ -26,6 +27,7 @@ use clap::{Args, Parser, Subcommand};
 use gw_model::{code::Code, id::EnvironmentName, scalar::Period};
 
 use crate::{
+    compose::Stores,
     config::{self, Surroundings},
     exit::{Exit, Failure},
     ui::Ui,
@@ -92,6 +94,7 @@ enum Command {
     Rollback(rollback::Rollback),
     Drift(drift::Drift),
     Explain(explain::Explain),
+    Audit(audit::Audit),
     Gateway(gateway::Gateway),
     Dev(dev::Dev),
     Doctor(doctor::Doctor),
@@ -107,6 +110,7 @@ pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) globals: &'a Globals,
     pub(crate) surroundings: &'a Surroundings,
+    pub(crate) stores: &'a Stores,
 }
 
 /// Runs one command to its end, to its timeout, or until somebody stops it.
@@ -127,8 +131,13 @@ pub(crate) fn run(
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("no threads to work with: {error}")))?;
-    let context = Context { ui, globals, surroundings };
-    let ended = runtime.block_on(bounded(&arguments.command, context, globals.timeout));
+    let stores = Stores::default();
+    let context = Context { ui, globals, surroundings, stores: &stores };
+    let ended = runtime.block_on(async {
+        let ended = bounded(&arguments.command, context, globals.timeout).await;
+        stores.close(ui).await;
+        ended
+    });
     runtime.shutdown_background();
     ended
 }
@@ -187,6 +196,7 @@ impl Command {
             Self::Rollback(command) => command.run(context).await,
             Self::Drift(command) => command.run(context).await,
             Self::Explain(command) => command.run(context).await,
+            Self::Audit(command) => command.run(context).await,
             Self::Gateway(command) => command.run(context).await,
             Self::Dev(command) => command.run(context).await,
             Self::Doctor(command) => command.run(context).await,

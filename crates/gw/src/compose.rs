@@ -2,9 +2,11 @@
 
 mod failure;
 mod gateway;
+mod ledger;
 mod scene;
 mod socket;
 mod state;
+mod stores;
 mod workspace;
 
 use gw_model::clock::Clock;
@@ -15,6 +17,7 @@ pub(crate) use self::{
     scene::{Basis, Scene},
     socket::{decision, gateway_status},
     state::{DEMO, Purpose, State, demo_api, has_id, no_random, store_failure},
+    stores::Stores,
     workspace::{Workspace, root},
 };
 

@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     Half = 5,
     /// A target, a store or another party could not be reached.
     Unreachable = 6,
+    /// The ledger, or a proof of it, does not verify.
+    Unproven = 7,
     /// The person at the keyboard stopped it.
     Interrupted = 130,
     /// Whoever supervises it ended it before it was done.
@@ -67,9 +69,11 @@ impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Busy { .. } => Self::Unreachable,
-            StoreError::Closed { .. } | StoreError::Newer { .. } | StoreError::Broken { .. } => {
-                Self::Failed
-            }
+            StoreError::Closed { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Broken { .. }
+            | StoreError::OtherKey
+            | StoreError::Unwritable { .. } => Self::Failed,
         }
     }
 }

@@ -20,7 +20,11 @@ pub(crate) fn clock_text(at: OffsetDateTime) -> String {
     at.format(form).unwrap_or_default()
 }
 
-/// `1 object`, `2 objects`.
+/// `1 object`, `2 objects`, `3 entries`.
 pub(crate) fn count(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+    match word.strip_suffix('y').filter(|stem| !stem.ends_with('e')) {
+        _ if number == 1 => format!("1 {word}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {word}s"),
+    }
 }

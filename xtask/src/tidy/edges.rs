@@ -16,7 +16,7 @@ const EDGES: &[(&str, Uses)] = &[
     ("gw-secrets", Uses::Only(&["gw-model", "gw-net"])),
     ("gw-drivers", Uses::Only(&["gw-model", "gw-net", "gw-plan", "gw-policy"])),
     ("gw-proxy", Uses::Only(&["gw-model", "gw-net", "gw-policy"])),
-    ("gw-control", Uses::Only(&["gw-model", "gw-net", "gw-plan", "gw-policy"])),
+    ("gw-control", Uses::Only(&["gw-audit", "gw-model", "gw-net", "gw-plan", "gw-policy"])),
     ("gw", Uses::Anything),
     (TESTKIT, Uses::Anything),
     ("xtask", Uses::Only(&["gw-model"])),

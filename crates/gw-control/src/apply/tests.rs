@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use gw_audit::{
+    entry::{self, Entry, Event},
+    note::Signer,
+};
 use gw_model::{desired::Desired, scalar::Method};
 use gw_plan::{
     difference::Difference,
@@ -14,7 +18,11 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
-use crate::store::{Action, Begun, Documents};
+use crate::{
+    event::local_user,
+    ledger::{Ledger, LedgerFiles},
+    store::{Action, Begun, Documents},
+};
 
 const NOON: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 
@@ -260,13 +268,13 @@ impl Scene {
     }
 
     async fn open(&self) -> Store {
-        Store::open(self.folder.path()).await.unwrap()
+        Store::open(self.folder.path(), ledger().verifier().clone()).await.unwrap()
     }
 
     async fn begin(&self, store: &Store) -> u64 {
         let document = || "{}".to_owned();
         let documents = Documents { plan: document(), script: document(), desired: document() };
-        store.begin(&begun(&self.environment), &documents).await.unwrap()
+        store.begin(&begun(&self.environment), &documents, decided(), None).await.unwrap()
     }
 
     fn work<'a>(&'a self, store: &'a Store, listener: &'a Axe, number: u64) -> Work<'a> {
@@ -294,6 +302,28 @@ impl Scene {
         halt.to_string()
     }
 
+    /// The files of the ledger verify, and tell an intent and an end of each step.
+    async fn every_step_is_on_the_record(&self, store: &Store, steps: &[StepRecord]) {
+        let folder = self.folder.path().join("ledger");
+        let signer = ledger();
+        let key = signer.verifier().clone();
+        let published = Ledger::new(&folder, signer).publish(store).await.unwrap();
+        let mut told = vec![];
+        let verified =
+            gw_audit::verify::verify(&LedgerFiles::new(&folder), &key, &[], &mut |_, bytes| {
+                let event = Entry::parse(bytes).unwrap().event;
+                told.push((event.act, event.outcome, event.facts.get("position").cloned()));
+            });
+        assert_eq!(verified.unwrap().newest.size, published);
+        for step in steps {
+            let position = Some(Value::from(step.position));
+            let done = entry::Outcome::Done;
+            assert!(told.contains(&(entry::Act::StepIntended, done, position.clone())));
+            assert!(told.contains(&(entry::Act::StepEnded, done, position)));
+        }
+        assert!(told.contains(&(entry::Act::Ended, entry::Outcome::Done, None)));
+    }
+
     fn gateway(&self, name: &str) -> &Gateway {
         &self.gateways[&TargetName::parse(name).unwrap()]
     }
@@ -307,11 +337,19 @@ fn new_state() -> Vec<Object> {
     vec![object("orders", 2), object("quotes", 1)]
 }
 
+fn ledger() -> Signer {
+    Signer::new("gatewright/test", &[1; 32]).unwrap()
+}
+
+fn decided() -> Event {
+    Event::new(entry::Act::Decided, entry::Outcome::Done, local_user())
+}
+
 fn begun(environment: &EnvironmentName) -> Begun {
     Begun {
         environment: environment.clone(),
         action: Action::Apply,
-        actor: "local".to_owned(),
+        actor: local_user(),
         reason: None,
         restores: None,
         source_digest: "s".to_owned(),
@@ -399,6 +437,7 @@ async fn killed_at_any_moment_it_is_old_or_new_and_running_it_again_ends_it() {
         assert!(store.under_way(&scene.environment).await.unwrap().is_none());
         let steps = store.steps(&scene.environment, number).await.unwrap();
         assert!(steps.iter().all(|step| step.state == StepState::Done), "moment {moment}");
+        scene.every_step_is_on_the_record(&store, &steps).await;
     }
 }
 

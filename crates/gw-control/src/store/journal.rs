@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
+use gw_audit::entry::{Actor, Event};
 use gw_model::id::{EnvironmentName, TargetName};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Store, StoreError};
+use super::{Hold, Store, StoreError, entries::Writing};
+use crate::event;
 
 /// Why an environment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +100,7 @@ column! {
 pub struct Begun {
     pub environment: EnvironmentName,
     pub action: Action,
-    pub actor: String,
+    pub actor: Actor,
     pub reason: Option<String>,
     /// The change whose state a rollback restores.
     pub restores: Option<u64>,
@@ -187,9 +189,16 @@ impl Change {
 }
 
 impl Store {
-    /// Writes down that a change begins, and gives it its number.
-    pub async fn begin(&self, begun: &Begun, documents: &Documents) -> Result<u64, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+    /// Writes down that a change begins, by which decision and which state it leaves for good, and
+    /// gives it its number.
+    pub async fn begin(
+        &self,
+        begun: &Begun,
+        documents: &Documents,
+        decision: Event,
+        left: Option<&Hold>,
+    ) -> Result<u64, StoreError> {
+        let mut writing = self.write().await?;
         let row = sqlx::query(
             "INSERT INTO change (environment, number, action, actor, reason, restores,
                  source_digest, effect_digest, plan_id, began_at, outcome)
@@ -199,7 +208,7 @@ impl Store {
         )
         .bind(begun.environment.as_str())
         .bind(begun.action.as_str())
-        .bind(&begun.actor)
+        .bind(to_json(&begun.actor)?)
         .bind(&begun.reason)
         .bind(begun.restores.map(to_column).transpose()?)
         .bind(&begun.source_digest)
@@ -207,7 +216,7 @@ impl Store {
         .bind(&begun.plan_id)
         .bind(written_time(begun.began_at)?)
         .bind(Outcome::UnderWay.as_str())
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut *writing.transaction)
         .await?;
         let number: i64 = row.try_get("number")?;
         let Documents { plan, script, desired } = documents;
@@ -220,10 +229,16 @@ impl Store {
         .bind(plan)
         .bind(script)
         .bind(desired)
-        .execute(&mut *transaction)
+        .execute(&mut *writing.transaction)
         .await?;
-        transaction.commit().await?;
-        from_column(number)
+        let number = from_column(number)?;
+        writing.record(decision, begun.began_at).await?;
+        writing.record(event::began(begun, number), begun.began_at).await?;
+        if let Some(left) = left {
+            writing.hold(left, begun.actor.clone(), begun.began_at).await?;
+        }
+        writing.commit().await?;
+        Ok(number)
     }
 
     /// The change that began and has not ended.
@@ -327,6 +342,7 @@ impl Store {
         number: u64,
         step: &StepRecord,
     ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
         sqlx::query(
             "INSERT OR REPLACE INTO step
                  (environment, number, position, target, name, state, began_at)
@@ -338,9 +354,11 @@ impl Store {
         .bind(step.target.as_str())
         .bind(step.name.as_str())
         .bind(written_time(step.began_at)?)
-        .execute(&self.pool)
+        .execute(&mut *writing.transaction)
         .await?;
-        Ok(())
+        let by = writing.actor(at, number).await?;
+        writing.record(event::intended(by, at, number, step), step.began_at).await?;
+        writing.commit().await
     }
 
     /// Writes down how a step ended.
@@ -350,6 +368,7 @@ impl Store {
         number: u64,
         step: &StepRecord,
     ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
         sqlx::query(
             "UPDATE step SET state = ?, detail = ?, ended_at = ?
              WHERE environment = ? AND number = ? AND position = ?",
@@ -360,9 +379,12 @@ impl Store {
         .bind(at.as_str())
         .bind(to_column(number)?)
         .bind(step.position)
-        .execute(&self.pool)
+        .execute(&mut *writing.transaction)
         .await?;
-        Ok(())
+        let by = writing.actor(at, number).await?;
+        let ended_at = step.ended_at.unwrap_or(step.began_at);
+        writing.record(event::settled(by, at, number, step), ended_at).await?;
+        writing.commit().await
     }
 
     pub async fn steps(
@@ -387,7 +409,7 @@ impl Store {
         number: u64,
         ending: &Ending,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut writing = self.write().await?;
         sqlx::query(
             "UPDATE change SET outcome = ?, detail = ?, ended_at = ?
              WHERE environment = ? AND number = ?",
@@ -397,13 +419,14 @@ impl Store {
         .bind(written_time(ending.at)?)
         .bind(at.as_str())
         .bind(to_column(number)?)
-        .execute(&mut *transaction)
+        .execute(&mut *writing.transaction)
         .await?;
         for written in ending.written.iter().flatten() {
-            write_down(&mut transaction, at, number, written).await?;
+            write_down(&mut writing.transaction, at, number, written).await?;
         }
-        transaction.commit().await?;
-        Ok(())
+        let by = writing.actor(at, number).await?;
+        writing.record(event::ended(by, at, number, ending), ending.at).await?;
+        writing.commit().await
     }
 
     /// The change that wrote an object of a target last.
@@ -457,6 +480,18 @@ impl Store {
     }
 }
 
+impl Writing<'_> {
+    /// Who makes a change.
+    async fn actor(&mut self, at: &EnvironmentName, number: u64) -> Result<Actor, StoreError> {
+        let row = sqlx::query("SELECT actor FROM change WHERE environment = ? AND number = ?")
+            .bind(at.as_str())
+            .bind(to_column(number)?)
+            .fetch_one(&mut *self.transaction)
+            .await?;
+        from_json(&row.try_get::<String, _>("actor")?)
+    }
+}
+
 async fn read_written(
     connection: &mut SqliteConnection,
     at: &EnvironmentName,
@@ -483,6 +518,7 @@ async fn write_down(
     number: u64,
     written: &Written,
 ) -> Result<(), StoreError> {
+    // Many objects go in one parameter: a statement for each would take most of the time.
     let former = read_written(connection, at, &written.target).await?.objects;
     let gone: Vec<&String> =
         former.keys().filter(|object| !written.objects.contains_key(*object)).collect();
@@ -497,7 +533,7 @@ async fn write_down(
     )
     .bind(at.as_str())
     .bind(written.target.as_str())
-    .bind(listed(&gone)?)
+    .bind(to_json(&gone)?)
     .execute(&mut *connection)
     .await?;
     sqlx::query(
@@ -507,15 +543,18 @@ async fn write_down(
     .bind(at.as_str())
     .bind(written.target.as_str())
     .bind(to_column(number)?)
-    .bind(listed(&new)?)
+    .bind(to_json(&new)?)
     .execute(&mut *connection)
     .await?;
     Ok(())
 }
 
-/// Many values in one parameter: a statement for each would take most of the time.
-fn listed<T: Serialize>(values: &[T]) -> Result<String, StoreError> {
-    serde_json::to_string(values).map_err(|error| StoreError::Broken { reason: error.to_string() })
+fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Broken { reason: error.to_string() })
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Broken { reason: error.to_string() })
 }
 
 fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
@@ -527,7 +566,7 @@ fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
         begun: Begun {
             environment: named(&text("environment")?)?,
             action: text("action")?.parse()?,
-            actor: text("actor")?,
+            actor: from_json(&text("actor")?)?,
             reason: row.try_get("reason")?,
             restores: restores.map(from_column).transpose()?,
             source_digest: text("source_digest")?,
@@ -559,11 +598,11 @@ fn named<N: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<N, StoreError
     text.parse().map_err(|error: N::Err| StoreError::Broken { reason: error.to_string() })
 }
 
-fn to_column(number: u64) -> Result<i64, StoreError> {
+pub(super) fn to_column(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|error| StoreError::Broken { reason: error.to_string() })
 }
 
-fn from_column(number: i64) -> Result<u64, StoreError> {
+pub(super) fn from_column(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(|error| StoreError::Broken { reason: error.to_string() })
 }
 
@@ -571,7 +610,7 @@ pub(super) fn written_time(at: OffsetDateTime) -> Result<String, StoreError> {
     at.format(&Rfc3339).map_err(|error| StoreError::Broken { reason: error.to_string() })
 }
 
-fn read_time(text: &str) -> Result<OffsetDateTime, StoreError> {
+pub(super) fn read_time(text: &str) -> Result<OffsetDateTime, StoreError> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|error| StoreError::Broken { reason: error.to_string() })
 }

@@ -1,13 +1,29 @@
 //! Plans that were shown, and states that are held back.
 
+use gw_audit::entry::{Actor, Event};
 use gw_model::id::EnvironmentName;
 use sqlx::Row;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, journal::written_time};
+use super::{
+    Store, StoreError,
+    entries::Writing,
+    journal::{to_column, written_time},
+};
+use crate::event;
 
 /// So many shown plans of an environment are kept; the oldest go first.
 const KEPT_PLANS: i64 = 50;
+
+/// A state that was left by going back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub environment: EnvironmentName,
+    /// The change that brought it.
+    pub number: u64,
+    pub effect_digest: String,
+    pub reason: Option<String>,
+}
 
 impl Store {
     /// Keeps a plan that was shown, so that exactly it can be applied.
@@ -16,8 +32,14 @@ impl Store {
         id: &str,
         environment: &EnvironmentName,
         document: &str,
+        planned: Event,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let known = sqlx::query("SELECT id FROM plan WHERE id = ?")
+            .bind(id)
+            .fetch_optional(&mut *writing.transaction)
+            .await?;
         sqlx::query(
             "INSERT OR REPLACE INTO plan (id, environment, made_at, document) VALUES (?, ?, ?, ?)",
         )
@@ -25,7 +47,7 @@ impl Store {
         .bind(environment.as_str())
         .bind(written_time(at)?)
         .bind(document)
-        .execute(&self.pool)
+        .execute(&mut *writing.transaction)
         .await?;
         sqlx::query(
             "DELETE FROM plan WHERE environment = ?1 AND id NOT IN
@@ -33,9 +55,13 @@ impl Store {
         )
         .bind(environment.as_str())
         .bind(KEPT_PLANS)
-        .execute(&self.pool)
+        .execute(&mut *writing.transaction)
         .await?;
-        Ok(())
+        // The same plan on the same ground says nothing new.
+        if known.is_none() {
+            writing.record(planned, at).await?;
+        }
+        writing.commit().await
     }
 
     /// A plan that was shown.
@@ -47,27 +73,11 @@ impl Store {
         Ok(row.map(|row| row.try_get("document")).transpose()?)
     }
 
-    /// Holds the state of a change back until a newer state is applied.
-    pub async fn hold(
-        &self,
-        environment: &EnvironmentName,
-        effect_digest: &str,
-        number: u64,
-        reason: Option<&str>,
-        at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT OR REPLACE INTO hold (environment, effect_digest, number, reason, held_at)
-             VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(environment.as_str())
-        .bind(effect_digest)
-        .bind(i64::try_from(number).unwrap_or(i64::MAX))
-        .bind(reason)
-        .bind(written_time(at)?)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    /// Holds a state back where nothing else changes because of it.
+    pub async fn hold(&self, hold: &Hold, by: Actor, at: OffsetDateTime) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        writing.hold(hold, by, at).await?;
+        writing.commit().await
     }
 
     /// The number of the rolled-back change whose state this is.
@@ -93,5 +103,28 @@ impl Store {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+}
+
+impl Writing<'_> {
+    /// Holds a state back until a newer one is applied.
+    pub(super) async fn hold(
+        &mut self,
+        hold: &Hold,
+        by: Actor,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT OR REPLACE INTO hold (environment, effect_digest, number, reason, held_at)
+             VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(hold.environment.as_str())
+        .bind(&hold.effect_digest)
+        .bind(to_column(hold.number)?)
+        .bind(&hold.reason)
+        .bind(written_time(at)?)
+        .execute(&mut *self.transaction)
+        .await?;
+        self.record(event::held(by, hold), at).await
     }
 }

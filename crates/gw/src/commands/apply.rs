@@ -58,7 +58,7 @@ struct Ended<'a> {
 impl Apply {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let scene = Scene::open(context, Purpose::Change).await?;
-        let lock = scene.lock()?;
+        let lock = scene.lock().await?;
         let begun = Instant::now();
         let steps = Steps { ui: context.ui };
         if self.abandon {

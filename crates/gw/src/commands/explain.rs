@@ -215,7 +215,7 @@ pub(super) async fn find_decision(
 async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
     let root = root(&context.globals.workspace)?;
     let state = State::locate(context, &root)?;
-    let kept = match state.open_existing().await? {
+    let kept = match state.open_existing(context).await? {
         Some(store) => store.plan(id).await.map_err(|error| store_failure(&error))?,
         None => None,
     };
@@ -266,7 +266,7 @@ async fn tell_change(context: Context<'_>, scene: &Scene, change: &Change) -> Re
             change: number,
             action: begun.action,
             restores: begun.restores,
-            actor: &begun.actor,
+            actor: &begun.actor.identity,
             reason: begun.reason.as_deref(),
             outcome: change.outcome.as_str(),
             plan: &begun.plan_id,
@@ -329,7 +329,7 @@ fn change_text(change: &Change, steps: &[StepRecord]) -> String {
         change.number,
         begun.environment,
         begun.action.as_str(),
-        Visible(&begun.actor),
+        Visible(&begun.actor.identity),
         clock_text(begun.began_at),
         outcome(change.outcome),
         begun.plan_id,

@@ -52,7 +52,7 @@ impl History {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let workspace = Workspace::read(&context.globals.workspace)?;
         let state = State::locate(context, workspace.folder.root())?;
-        let store = state.open_existing().await?;
+        let store = state.open_existing(context).await?;
         let environments = environments(context, &workspace, store.as_ref()).await?;
         let mut histories = vec![];
         for environment in &environments {
@@ -121,7 +121,7 @@ fn entry(change: &Change) -> Entry<'_> {
         change: change.number,
         action: begun.action,
         outcome: change.outcome,
-        actor: &begun.actor,
+        actor: &begun.actor.identity,
         reason: begun.reason.as_deref(),
         restores: begun.restores,
         source: &begun.source_digest,
@@ -143,6 +143,6 @@ fn line(change: &Change) -> String {
     let reason = begun.reason.as_ref().map(|reason| format!("   \"{reason}\"")).unwrap_or_default();
     let outcome = outcome(change.outcome);
     let at = clock_text(begun.began_at);
-    let words = format!("{at}  {}{reason}", begun.actor);
+    let words = format!("{at}  {}{reason}", begun.actor.identity);
     format!("{:>4}  {what:<16} {outcome:<22} {}", change.number, Visible(&words))
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use clap::{Args, ValueEnum};
+use gw_control::event::{local_user, planned};
 use gw_model::{clock::Clock, environment::ChangeAction, id::ApiName};
 use gw_plan::{
     plan::{Plan as Made, to_file},
@@ -111,7 +112,9 @@ impl Plan {
 pub(crate) async fn keep(scene: &Scene, plan: &Made) -> Result<(), Failure> {
     let document = to_file(plan).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let text = String::from_utf8_lossy(&document);
-    let kept = scene.store.keep_plan(&plan.id, &scene.environment, &text, SystemClock.now()).await;
+    let (environment, at) = (&scene.environment, SystemClock.now());
+    let planned = planned(local_user(), plan);
+    let kept = scene.store.keep_plan(&plan.id, environment, &text, planned, at).await;
     kept.map_err(|error| store_failure(&error))
 }
 

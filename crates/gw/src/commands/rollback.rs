@@ -55,7 +55,7 @@ impl Rollback {
             self.confirm(context, &scene)?;
         }
         // Nobody waits for the answer of a person: what others did meanwhile is seen now.
-        let lock = scene.lock()?;
+        let lock = scene.lock().await?;
         let planned = local.plan(wish).await.map_err(told)?;
         unmoved(&shown.plan, &planned.plan)?;
         let begun = Instant::now();

@@ -2,6 +2,7 @@
 
 use gw_control::{
     apply::{Halt, Reach},
+    ledger::LedgerError,
     local::LocalError,
     store::{ActName, StoreError},
 };
@@ -15,6 +16,19 @@ const GO_BACK: &str = "or go back to a change before it: `gatewright rollback --
 impl From<&StoreError> for Failure {
     fn from(error: &StoreError) -> Self {
         Self::new(Exit::from(error), error.to_string()).coded(error.code())
+    }
+}
+
+impl From<&LedgerError> for Failure {
+    fn from(error: &LedgerError) -> Self {
+        let exit = match error {
+            LedgerError::Store(_) | LedgerError::Write { .. } => Exit::Failed,
+            LedgerError::Read(_)
+            | LedgerError::Checkpoint(_)
+            | LedgerError::Ahead { .. }
+            | LedgerError::Forked { .. } => Exit::Unproven,
+        };
+        Self::new(exit, error.to_string()).coded(error.code())
     }
 }
 

@@ -188,11 +188,13 @@ impl Scene {
         unready
     }
 
-    /// From now on nobody else changes this state.
-    pub(crate) fn lock(&self) -> Result<StateLock, Failure> {
-        StateLock::take(&self.state.folder).map_err(|error| {
+    /// From now on nobody else changes this state. One that was set back is not changed.
+    pub(crate) async fn lock(&self) -> Result<StateLock, Failure> {
+        let lock = StateLock::take(&self.state.folder).map_err(|error| {
             store_failure(&error).help("wait until the other one ends, or stop it")
-        })
+        })?;
+        self.state.agrees(&self.store).await?;
+        Ok(lock)
     }
 }
 
@@ -213,11 +215,11 @@ impl Opening {
             located => located?,
         };
         context.ui.detail(&format!("state: {}", state.folder.display()));
-        let store = match state.open_existing().await? {
+        let store = match state.open_existing(context).await? {
             Some(store) => store,
             // Nothing is begun because of a folder that says nothing.
             None if !is_whole => return Err(workspace.refuse_all(context)),
-            None => state.open_for(purpose).await?,
+            None => state.open_for(context, purpose).await?,
         };
         Ok(Self { workspace, state, store, purpose })
     }

@@ -38,7 +38,7 @@ pub(crate) enum Purpose {
 }
 
 /// Where the state lies, and whose it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) folder: PathBuf,
     pub(crate) workspace_id: WorkspaceId,
@@ -79,13 +79,15 @@ impl State {
         Ok(Self { folder, workspace_id })
     }
 
-    pub(crate) async fn open(&self) -> Result<Store, Failure> {
-        Store::open(&self.folder).await.map_err(|error| store_failure(&error))
-    }
-
     /// The state where something was ever written down.
-    pub(crate) async fn open_existing(&self) -> Result<Option<Store>, Failure> {
-        Store::open_existing(&self.folder).await.map_err(|error| store_failure(&error))
+    pub(crate) async fn open_existing(
+        &self,
+        context: Context<'_>,
+    ) -> Result<Option<Store>, Failure> {
+        match Store::exists(&self.folder) {
+            true => context.stores.open(self).await.map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Where a target's generations lie, and all that its gateway keeps for itself.
@@ -167,11 +169,18 @@ impl State {
     }
 
     /// The state for whoever only reads: where nothing was ever written down, nothing is made.
-    pub(crate) async fn open_for(&self, purpose: Purpose) -> Result<Store, Failure> {
-        match (purpose, self.open_existing().await?) {
+    pub(crate) async fn open_for(
+        &self,
+        context: Context<'_>,
+        purpose: Purpose,
+    ) -> Result<Store, Failure> {
+        match (purpose, self.open_existing(context).await?) {
             (_, Some(store)) => Ok(store),
-            (Purpose::Change, None) => self.open().await,
-            (Purpose::Look, None) => Store::blank().await.map_err(|error| store_failure(&error)),
+            (Purpose::Change, None) => context.stores.open(self).await,
+            (Purpose::Look, None) => {
+                let key = self.blank_ledger_key()?;
+                Store::blank(key).await.map_err(|error| store_failure(&error))
+            }
         }
     }
 
@@ -203,8 +212,13 @@ impl State {
         let seed = random().ok_or_else(unusable)?;
         let key = SigningKey::from_seed(&seed).map_err(|_| unusable())?;
         let pkcs8 = key.to_pkcs8().map_err(|_| unusable())?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        self.make_folder()?;
         place(path, &pkcs8, PRIVATE)
+    }
+
+    /// Makes the folder, which only its owner may enter.
+    pub(super) fn make_folder(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)
     }
 
     /// The key to check by. A gateway never reads the private half, except where the public one was
@@ -234,7 +248,7 @@ fn read_key(path: &Path) -> Result<SigningKey, Failure> {
     SigningKey::parse(&pkcs8).map_err(|_| not_a_key(path))
 }
 
-fn unusable(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn unusable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("cannot use `{}`: {error}", path.display()))
         .coded(Code::StateUnreadable)
 }
@@ -269,12 +283,12 @@ fn read_id(root: &Path) -> Result<WorkspaceId, Failure> {
     })
 }
 
-const PRIVATE: u32 = 0o600;
-const PUBLIC: u32 = 0o644;
+pub(super) const PRIVATE: u32 = 0o600;
+pub(super) const PUBLIC: u32 = 0o644;
 
 /// Puts a file where none is: whole or not at all, and never over another. One that stands there is
 /// somebody else's of the same moment, and stays.
-fn place(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(super) fn place(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let draft = path.with_extension(format!("{}.new", std::process::id()));
     let mut file = File::options().write(true).create_new(true).mode(mode).open(&draft)?;
     let placed = file

@@ -1,12 +1,14 @@
 //! The commands as scripts meet them: what they print, and how they end.
 
 mod again;
+mod audit;
 mod changes;
 mod codes;
 mod dev;
 mod doctor;
 mod documents;
 mod examples;
+mod former;
 mod hook;
 mod hostile;
 mod interrupted;

@@ -69,10 +69,10 @@ impl Session {
     }
 
     async fn apply(&mut self, context: Context<'_>) {
-        match self.try_apply(context).await {
-            Ok(()) => {}
-            Err(failure) => stays(context, &failure),
+        if let Err(failure) = self.try_apply(context).await {
+            stays(context, &failure);
         }
+        self.scene.state.publish(context.ui, &self.scene.store).await;
     }
 
     async fn plan(&self) -> Result<Planned, Failure> {
@@ -81,7 +81,7 @@ impl Session {
     }
 
     async fn try_apply(&mut self, context: Context<'_>) -> Result<(), Failure> {
-        let _lock = self.scene.lock()?;
+        let _lock = self.scene.lock().await?;
         let local = self.scene.local();
         let mut planned = self.plan().await?;
         let former = local.make_way(&planned, &Silent).await;

@@ -9,7 +9,6 @@ use std::{
     process::Output,
 };
 
-use gw_control::store::Store;
 use gw_model::code::Code;
 
 use super::{machine::Machine, ways_out::refused};
@@ -24,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 22] = [
+const CASES: [Case; 28] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -44,6 +43,16 @@ const CASES: [Case; 22] = [
     Case { code: "GW3203", prepare: half_way, ask: &["apply"] },
     Case { code: "GW3206", prepare: with_broken_target, ask: &["plan"] },
     Case { code: "GW3301", prepare: of_another, ask: &["plan", "--state", "../state"] },
+    Case { code: "GW5001", prepare: with_an_edited_entry, ask: &["audit", "verify"] },
+    Case { code: "GW5002", prepare: set_back, ask: &["apply"] },
+    Case { code: "GW5003", prepare: without_its_key, ask: &["apply"] },
+    Case {
+        code: "GW5004",
+        prepare: applied_twice,
+        ask: &["rollback", "--to", "1", "--no-input", "--reason", LONG],
+    },
+    Case { code: "GW5005", prepare: with_a_locked_ledger, ask: &["apply"] },
+    Case { code: "GW5006", prepare: nothing, ask: &["audit", "list"] },
     Case {
         code: "GW7001",
         prepare: nothing,
@@ -101,8 +110,8 @@ fn every_code_of_a_state_is_told_in_whole() {
     for (code, spoil) in STATES {
         let machine = Machine::with_shop();
         assert_eq!(machine.ends("shop", &["apply"]), 6);
-        gather(&machine.state());
         let file = machine.state().join("state.db");
+        assert!(!machine.state().join("state.db-wal").exists(), "it is closed");
         let mut state = fs::read(&file).expect("there is a state");
         spoil(&mut state);
         fs::write(&file, state).expect("it can be written");
@@ -113,15 +122,6 @@ fn every_code_of_a_state_is_told_in_whole() {
     let Output { status, stderr, .. } = homeless.expect("the program can be started");
     let text = machine.steady(&String::from_utf8(stderr).expect("output is text"));
     golden("GW7104", (text, status.code().expect("it ends by itself")));
-}
-
-/// Moves what SQLite keeps beside its file into it.
-fn gather(state: &Path) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
-        Store::open(state).await.expect("it opens").close().await;
-    });
-    assert!(!state.join("state.db-wal").exists(), "it is closed");
 }
 
 /// The numbers are what people look up, so each is one code, and each has a text that is compared.
@@ -154,6 +154,51 @@ fn nothing(_: &Machine) -> Kept {
 
 fn applied(machine: &Machine) -> Kept {
     assert_eq!(machine.ends("shop", &["apply"]), 6);
+    None
+}
+
+/// A reason that no entry of the ledger can hold.
+const LONG: &str = match std::str::from_utf8(&[b'x'; 70_000]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+
+fn applied_twice(machine: &Machine) -> Kept {
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    None
+}
+
+fn with_an_edited_entry(machine: &Machine) -> Kept {
+    applied(machine);
+    let entries = machine.state().join("ledger/tile/entries/000.p");
+    let file = fs::read_dir(entries).expect("a folder").next().expect("a file").expect("it");
+    let mut bytes = fs::read(file.path()).expect("it can be read");
+    let place = bytes.windows(5).position(|word| word == b"began").expect("it is told");
+    bytes[place] ^= 1;
+    fs::write(file.path(), bytes).expect("it can be written");
+    None
+}
+
+fn set_back(machine: &Machine) -> Kept {
+    applied(machine);
+    let (file, copy) = (machine.state().join("state.db"), machine.folder.path("copy.db"));
+    fs::copy(&file, &copy).expect("it can be copied");
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    fs::copy(&copy, &file).expect("it can be copied");
+    None
+}
+
+fn without_its_key(machine: &Machine) -> Kept {
+    applied(machine);
+    fs::remove_file(machine.state().join("ledger.key")).expect("it is there");
+    None
+}
+
+fn with_a_locked_ledger(machine: &Machine) -> Kept {
+    fs::create_dir_all(machine.state().join("ledger/lock")).expect("a folder");
     None
 }
 

@@ -1,0 +1,157 @@
+//! What the ledger says of each act: plain data in, an event out.
+
+use gw_audit::entry::{self, Act, Actor, Event, Proof};
+use gw_model::id::{EnvironmentName, IdentityName};
+use gw_plan::plan::Plan;
+use gw_policy::change::{RuleEffect, RuleOutcome};
+
+use crate::store::{Begun, Ending, Hold, Outcome, StepRecord, StepState};
+
+/// Longer texts are cut: an entry has a largest size, and the journal has the whole.
+const MAX_TEXT: usize = 2_000;
+/// More rules than this are counted only.
+const MAX_RULES: usize = 200;
+
+/// The user of this machine, proved by owning the state folder.
+pub fn local_user() -> Actor {
+    Actor {
+        identity: IdentityName::LOCAL.to_owned(),
+        issuer: None,
+        subject: None,
+        proof: Proof::State,
+        via: vec![],
+    }
+}
+
+/// That a plan was made and shown.
+pub fn planned(by: Actor, plan: &Plan) -> Event {
+    let event = of_plan(Act::Planned, entry::Outcome::Done, by, plan);
+    event.fact("allowed", plan.decision.allowed).fact("planDigest", plan.digests.plan.as_str())
+}
+
+/// Whether a plan may be executed, and which rules said so.
+pub fn decided(by: Actor, plan: &Plan) -> Event {
+    let decision = &plan.decision;
+    let outcome = match decision.allowed {
+        true => entry::Outcome::Done,
+        false => entry::Outcome::Refused,
+    };
+    let mut event = of_plan(Act::Decided, outcome, by, plan);
+    event.rules = decision.rules.iter().take(MAX_RULES).map(rule).collect();
+    if decision.rules.len() > MAX_RULES {
+        event = event.fact("rulesInAll", decision.rules.len());
+    }
+    with_text(with_text(event, "why", decision.why.as_deref()), "cure", decision.cure.as_deref())
+}
+
+fn of_plan(act: Act, outcome: entry::Outcome, by: Actor, plan: &Plan) -> Event {
+    let mut event = Event::new(act, outcome, by);
+    event.environment = Some(plan.environment.to_string());
+    event.decision = Some(plan.decision.id.to_string());
+    event.plan = Some(plan.id.clone());
+    event.effect = Some(plan.digests.effect.total().to_string());
+    event.commit = plan.commit.as_ref().map(|commit| commit.sha.clone());
+    event.fact("source", plan.digests.source.as_str())
+}
+
+fn rule(rule: &RuleOutcome) -> entry::Rule {
+    entry::Rule {
+        id: rule.id.clone(),
+        effect: match rule.effect {
+            RuleEffect::Permit => entry::Effect::Permit,
+            RuleEffect::Forbid => entry::Effect::Forbid,
+        },
+        held: rule.held,
+        file: rule.at.file.clone(),
+        line: rule.at.line.into(),
+    }
+}
+
+/// That a change began.
+pub fn began(begun: &Begun, number: u64) -> Event {
+    let by = begun.actor.clone();
+    let mut event = of_change(Act::Began, entry::Outcome::Done, by, &begun.environment, number);
+    event.plan = Some(begun.plan_id.clone());
+    event.effect = Some(begun.effect_digest.clone());
+    let event =
+        event.fact("action", begun.action.as_str()).fact("source", begun.source_digest.as_str());
+    let event = match begun.restores {
+        Some(restored) => event.fact("restores", restored),
+        None => event,
+    };
+    match &begun.reason {
+        // Whoever gives a reason wants it on the record in whole.
+        Some(reason) => event.fact("reason", reason.as_str()),
+        None => event,
+    }
+}
+
+/// That a step is about to be done.
+pub fn intended(by: Actor, at: &EnvironmentName, number: u64, step: &StepRecord) -> Event {
+    of_step(Act::StepIntended, entry::Outcome::Done, by, at, number, step)
+}
+
+/// How a step ended. Where nobody can tell whether the target acted, it is not called failed.
+pub fn settled(by: Actor, at: &EnvironmentName, number: u64, step: &StepRecord) -> Event {
+    let outcome = match step.state {
+        StepState::Done => entry::Outcome::Done,
+        StepState::Failed => entry::Outcome::Failed,
+        StepState::Intended => entry::Outcome::Unproven,
+    };
+    let event = of_step(Act::StepEnded, outcome, by, at, number, step);
+    with_text(event, "detail", step.detail.as_deref())
+}
+
+fn of_step(
+    act: Act,
+    outcome: entry::Outcome,
+    by: Actor,
+    at: &EnvironmentName,
+    number: u64,
+    step: &StepRecord,
+) -> Event {
+    let mut event = of_change(act, outcome, by, at, number);
+    event.target = Some(step.target.to_string());
+    event.fact("step", step.name.as_str()).fact("position", step.position)
+}
+
+/// How a change ended.
+pub fn ended(by: Actor, at: &EnvironmentName, number: u64, ending: &Ending) -> Event {
+    let outcome = match ending.outcome {
+        Outcome::Verified => entry::Outcome::Done,
+        Outcome::Applied | Outcome::UnderWay => entry::Outcome::Unproven,
+        Outcome::Failed | Outcome::Abandoned | Outcome::Superseded => entry::Outcome::Failed,
+    };
+    let event = of_change(Act::Ended, outcome, by, at, number);
+    let event = event.fact("outcome", ending.outcome.as_str());
+    with_text(event, "detail", ending.detail.as_deref())
+}
+
+/// That the state of a change was left by going back, so that it does not come again by itself.
+pub fn held(by: Actor, hold: &Hold) -> Event {
+    let done = entry::Outcome::Done;
+    let mut event = of_change(Act::Held, done, by, &hold.environment, hold.number);
+    event.effect = Some(hold.effect_digest.clone());
+    event
+}
+
+fn of_change(
+    act: Act,
+    outcome: entry::Outcome,
+    by: Actor,
+    at: &EnvironmentName,
+    number: u64,
+) -> Event {
+    let mut event = Event::new(act, outcome, by);
+    event.environment = Some(at.to_string());
+    event.change = Some(number);
+    event
+}
+
+fn with_text(event: Event, name: &str, text: Option<&str>) -> Event {
+    let Some(text) = text else { return event };
+    match text.char_indices().nth(MAX_TEXT) {
+        None => event.fact(name, text),
+        Some((end, _)) => event.fact(name, format!("{} …", text.get(..end).unwrap_or_default())),
+    }
+}

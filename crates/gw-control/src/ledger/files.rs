@@ -1,0 +1,142 @@
+//! A ledger as files below a folder of this machine.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use gw_audit::{
+    folder::{CHECKPOINT, Folder},
+    growth::Write,
+};
+
+use super::LedgerError;
+
+/// What only one process at a time holds while it writes.
+const LOCK: &str = "lock";
+/// The largest file of a ledger: a full bundle of the longest entries.
+const MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// The folder of a ledger. Whoever reads needs nothing else.
+#[derive(Clone, Debug)]
+pub struct LedgerFiles {
+    root: PathBuf,
+}
+
+impl LedgerFiles {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The newest checkpoint; none where nothing was ever published.
+    pub(super) fn checkpoint(&self) -> Result<Option<Vec<u8>>, LedgerError> {
+        let path = CHECKPOINT.to_owned();
+        self.read(CHECKPOINT).map_err(|because| {
+            LedgerError::Read(gw_audit::folder::ReadError::Unreadable { path, because })
+        })
+    }
+
+    /// Held until it is dropped.
+    pub(super) fn lock(&self) -> Result<File, LedgerError> {
+        let taken = || {
+            make_folder(&self.root)?;
+            let path = self.root.join(LOCK);
+            let file = File::options().create(true).truncate(false).write(true).open(path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        taken().map_err(|error| cannot_write(LOCK, &error))
+    }
+
+    /// Does the writes in their order. After each, a power cut leaves it done.
+    pub(super) fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
+        for write in writes {
+            let (path, done) = match write {
+                Write::Put { path, bytes } => {
+                    let done = self.put(&path, &bytes);
+                    (path, done)
+                }
+                Write::Clear { path } => {
+                    let done = self.clear(&path);
+                    (path, done)
+                }
+            };
+            done.map_err(|error| cannot_write(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a file there, whole or not at all.
+    fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let place = self.root.join(path);
+        let folder = place.parent().unwrap_or(&self.root);
+        make_folder(folder)?;
+        let draft = place.with_extension("new");
+        let mut file = File::create(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&draft, &place)?;
+        File::open(folder)?.sync_all()
+    }
+
+    fn clear(&self, path: &str) -> io::Result<()> {
+        match fs::remove_dir_all(self.root.join(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+}
+
+impl Folder for LedgerFiles {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        use io::Read;
+
+        let opened = match File::open(self.root.join(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened,
+        };
+        let mut bytes = vec![];
+        opened
+            .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
+            .map(|_| Some(bytes))
+            .map_err(|error| error.to_string())
+    }
+
+    fn names(&self, path: &str) -> Result<Vec<String>, String> {
+        let entries = match fs::read_dir(self.root.join(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+            entries => entries.map_err(|error| error.to_string())?,
+        };
+        let mut names = vec![];
+        for entry in entries {
+            let name = entry.map_err(|error| error.to_string())?.file_name();
+            // What a power cut left half written counts for nothing.
+            let name = name.to_string_lossy().into_owned();
+            if !name.ends_with(".new") {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// Makes a folder that only its owner may enter, and whatever lacks above it. A power cut leaves
+/// what was made.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let Some(above) = folder.parent() else { return Ok(()) };
+    make_folder(above)?;
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| File::open(above)?.sync_all()),
+    }
+}
+
+fn cannot_write(path: &str, error: &io::Error) -> LedgerError {
+    LedgerError::Write { path: path.to_owned(), because: error.to_string() }
+}

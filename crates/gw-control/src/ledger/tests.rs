@@ -1,0 +1,210 @@
+use std::fs;
+
+use gw_audit::{
+    entry::{self, Act, Entry, Event},
+    verify::verify,
+};
+use gw_model::id::{EnvironmentName, TargetName};
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+use super::*;
+use crate::{
+    event::local_user,
+    store::{ActName, Action, Begun, Documents, Ending, Hold, Outcome, StepRecord, StepState},
+};
+
+const NOON: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
+
+fn signer(seed: u8) -> Signer {
+    Signer::new("gatewright/test", &[seed; 32]).unwrap()
+}
+
+fn key() -> Verifier {
+    signer(1).verifier().clone()
+}
+
+fn dev() -> EnvironmentName {
+    EnvironmentName::parse("dev").unwrap()
+}
+
+fn told(act: Act) -> Event {
+    Event::new(act, entry::Outcome::Done, local_user())
+}
+
+async fn opened(folder: &Path) -> Store {
+    Store::open(folder, key()).await.unwrap()
+}
+
+fn ledger(folder: &Path) -> Ledger {
+    Ledger::new(&folder.join("ledger"), signer(1))
+}
+
+/// Every entry of the files, after they were verified.
+fn entries(folder: &Path) -> Vec<Entry> {
+    let mut entries = vec![];
+    let files = LedgerFiles::new(&folder.join("ledger"));
+    verify(&files, &key(), &[], &mut |_, bytes| entries.push(Entry::parse(bytes).unwrap()))
+        .unwrap();
+    entries
+}
+
+/// A change with one step that fails, and the state of the one before it held.
+async fn a_change(store: &Store) {
+    let begun = Begun {
+        environment: dev(),
+        action: Action::Rollback,
+        actor: local_user(),
+        reason: Some("orders answer 5xx".to_owned()),
+        restores: Some(1),
+        source_digest: "sha256:s".to_owned(),
+        effect_digest: "sha256:e".to_owned(),
+        plan_id: "p-1".to_owned(),
+        began_at: NOON,
+    };
+    let document = || "{}".to_owned();
+    let documents = Documents { plan: document(), script: document(), desired: document() };
+    let left = Hold {
+        environment: dev(),
+        number: 1,
+        effect_digest: "sha256:left".to_owned(),
+        reason: None,
+    };
+    let decided = told(Act::Decided);
+    let number = store.begin(&begun, &documents, decided, Some(&left)).await.unwrap();
+    let mut step = StepRecord {
+        position: 0,
+        target: TargetName::parse("default").unwrap(),
+        name: ActName::Switch,
+        state: StepState::Intended,
+        detail: None,
+        began_at: NOON,
+        ended_at: None,
+    };
+    store.intend(&dev(), number, &step).await.unwrap();
+    step.state = StepState::Failed;
+    step.detail = Some("the gateway\nsays no".to_owned());
+    step.ended_at = Some(NOON + Duration::seconds(2));
+    store.settle(&dev(), number, &step).await.unwrap();
+    // The clock went back meanwhile.
+    let at = NOON - Duration::hours(1);
+    let ending = Ending { outcome: Outcome::Failed, detail: None, at, written: None };
+    store.end(&dev(), number, &ending).await.unwrap();
+}
+
+/// Shows S1.26: part (one trail of changes and steps; events of the Git host are not in it yet)
+#[tokio::test]
+async fn a_change_is_told_from_its_decision_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    a_change(&store).await;
+    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap(), 7);
+    let told: Vec<String> = entries(folder.path())
+        .iter()
+        .map(|entry| String::from_utf8(entry.to_bytes().unwrap()).unwrap())
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    {"act":"ledger.opened","at":"2026-03-01T12:00:00Z","by":{"identity":"server","proof":"itself"},"facts":{"key":"gatewright/test+5a07a0b5+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"},"index":0,"outcome":"done"}
+    {"act":"change.decided","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"index":1,"outcome":"done"}
+    {"act":"change.began","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"change":1,"effect":"sha256:e","environment":"dev","facts":{"action":"rollback","reason":"orders answer 5xx","restores":1,"source":"sha256:s"},"index":2,"outcome":"done","plan":"p-1"}
+    {"act":"change.held","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"change":1,"effect":"sha256:left","environment":"dev","index":3,"outcome":"done"}
+    {"act":"step.intended","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"change":1,"environment":"dev","facts":{"position":0,"step":"switch"},"index":4,"outcome":"done","target":"default"}
+    {"act":"step.ended","at":"2026-03-01T12:00:02Z","by":{"identity":"local","proof":"state"},"change":1,"environment":"dev","facts":{"detail":"the gateway\nsays no","position":0,"step":"switch"},"index":5,"outcome":"failed","target":"default"}
+    {"act":"change.ended","at":"2026-03-01T12:00:02Z","by":{"identity":"local","proof":"state"},"change":1,"clock":"2026-03-01T11:00:00Z","environment":"dev","facts":{"outcome":"failed"},"index":6,"outcome":"failed"}
+    "#);
+}
+
+#[tokio::test]
+async fn what_the_ledger_cannot_hold_does_not_happen() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    let long = told(Act::Planned).fact("text", "x".repeat(70_000));
+    let at = NOON;
+    let kept = store.keep_plan("p-1", &dev(), "{}", long, at).await;
+    assert!(matches!(kept, Err(StoreError::Unwritable { .. })));
+    assert_eq!(store.plan("p-1").await.unwrap(), None);
+    assert_eq!(store.entry_count().await.unwrap(), 0);
+    store.keep_plan("p-1", &dev(), "{}", told(Act::Planned), at).await.unwrap();
+    assert!(store.plan("p-1").await.unwrap().is_some());
+    // The entry that opens the ledger, and the plan; shown once more it says nothing new.
+    store.keep_plan("p-1", &dev(), "{}", told(Act::Planned), at).await.unwrap();
+    assert_eq!(store.entry_count().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn the_files_follow_the_state_over_many_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    let mut sizes = vec![];
+    for count in [1, 0, 300, 2_500] {
+        for _ in 0..count {
+            store.record(told(Act::Read), NOON).await.unwrap();
+        }
+        sizes.push(ledger(folder.path()).publish(&store).await.unwrap());
+    }
+    assert_eq!(sizes, [2, 2, 302, 2_802]);
+    assert_eq!(entries(folder.path()).len(), 2_802);
+}
+
+#[tokio::test]
+async fn a_state_that_was_set_back_is_noticed_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let older = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    store.record(told(Act::Read), NOON).await.unwrap();
+    store.close().await;
+    fs::copy(folder.path().join("state.db"), older.path().join("state.db")).unwrap();
+    let store = opened(folder.path()).await;
+    a_change(&store).await;
+    let ledger = ledger(folder.path());
+    ledger.publish(&store).await.unwrap();
+    let files = LedgerFiles::new(&folder.path().join("ledger"));
+    assert_eq!(files.agree(&key(), &store).await.unwrap().unwrap().size, 8);
+
+    let restored = opened(older.path()).await;
+    for _ in 0..2 {
+        let error = files.agree(&key(), &restored).await.unwrap_err();
+        assert_eq!(error.code(), Code::LedgerAhead);
+        assert!(matches!(error, LedgerError::Ahead { files: 8, state: 2 }), "{error}");
+        assert!(ledger.publish(&restored).await.is_err());
+    }
+    // It went on meanwhile, and has as many entries again.
+    for _ in 0..10 {
+        restored.record(told(Act::Read), NOON).await.unwrap();
+    }
+    let error = ledger.publish(&restored).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Forked { index: 7 }), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_is_done_that_another_key_would_have_to_sign() {
+    let folder = tempfile::tempdir().unwrap();
+    opened(folder.path()).await.record(told(Act::Read), NOON).await.unwrap();
+    let store = Store::open(folder.path(), signer(2).verifier().clone()).await.unwrap();
+    let error = store.record(told(Act::Read), NOON).await.unwrap_err();
+    assert_eq!(error.code(), Code::LedgerKey);
+    assert_eq!(store.entry_count().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    store.record(told(Act::Read), NOON).await.unwrap();
+    fs::write(folder.path().join("ledger"), "in the way").unwrap();
+    let error = ledger(folder.path()).publish(&store).await.unwrap_err();
+    assert_eq!(error.code(), Code::LedgerFiles);
+    fs::remove_file(folder.path().join("ledger")).unwrap();
+    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap(), 2);
+    assert_eq!(entries(folder.path()).len(), 2);
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_somebody_else_is_not_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    store.record(told(Act::Read), NOON).await.unwrap();
+    ledger(folder.path()).publish(&store).await.unwrap();
+    let stranger = Ledger::new(&folder.path().join("ledger"), signer(2));
+    let error = stranger.publish(&store).await.unwrap_err();
+    assert_eq!(error.code(), Code::LedgerBroken);
+}

@@ -1,0 +1,157 @@
+//! The entries of the ledger, in the order in which they became true. Each is written in the
+//! transaction of what it tells of, so neither is ever there without the other.
+
+use std::sync::atomic::Ordering;
+
+use gw_audit::{
+    entry::{Act, Actor, Entry, Event, Outcome, Proof},
+    note::Verifier,
+};
+use gw_model::id::IdentityName;
+use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
+use time::OffsetDateTime;
+
+use super::{
+    Store, StoreError,
+    journal::{from_column, read_time, to_column, written_time},
+};
+
+/// What is being written: all of it becomes true together, or nothing.
+pub(super) struct Writing<'a> {
+    pub(super) transaction: Transaction<'a, Sqlite>,
+    store: &'a Store,
+}
+
+/// The end of the ledger.
+struct Newest {
+    position: u64,
+    at: OffsetDateTime,
+}
+
+impl Store {
+    /// Begins to write. Nobody else writes until it ends.
+    pub(super) async fn write(&self) -> Result<Writing<'_>, StoreError> {
+        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Writing { transaction, store: self })
+    }
+
+    /// Puts something in the ledger that changes nothing else.
+    pub async fn record(&self, event: Event, at: OffsetDateTime) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        writing.record(event, at).await?;
+        writing.commit().await
+    }
+
+    /// Whether anything was put in the ledger since it was opened here.
+    pub fn has_recorded(&self) -> bool {
+        self.recorded.load(Ordering::Acquire)
+    }
+
+    /// Whether the key at hand is the one that signs the ledger, where there is one yet.
+    pub async fn check_key(&self) -> Result<(), StoreError> {
+        same_key(&mut *self.pool.acquire().await?, &self.ledger).await
+    }
+
+    /// How many entries the ledger has.
+    pub async fn entry_count(&self) -> Result<u64, StoreError> {
+        let row = sqlx::query("SELECT coalesce(max(position) + 1, 0) AS size FROM entry")
+            .fetch_one(&self.pool)
+            .await?;
+        from_column(row.try_get("size")?)
+    }
+
+    /// So many entries from a position on.
+    pub async fn entries(&self, from: u64, count: u32) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows =
+            sqlx::query("SELECT bytes FROM entry WHERE position >= ? ORDER BY position LIMIT ?")
+                .bind(to_column(from)?)
+                .bind(count)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
+    }
+}
+
+impl Writing<'_> {
+    /// Puts an event at the end of the ledger. The first one opens it.
+    pub(super) async fn record(
+        &mut self,
+        event: Event,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let newest = match self.newest().await? {
+            Some(newest) => {
+                same_key(&mut self.transaction, &self.store.ledger).await?;
+                newest
+            }
+            None => self.open(at).await?,
+        };
+        let Newest { position, at: former } = newest;
+        self.place(Entry::place(event, position + 1, at, Some(former))).await
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        self.transaction.commit().await?;
+        self.store.recorded.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The first entry names the key that signs.
+    async fn open(&mut self, at: OffsetDateTime) -> Result<Newest, StoreError> {
+        let verifier = self.store.ledger.to_string();
+        let by = Actor {
+            identity: IdentityName::SERVER.to_owned(),
+            issuer: None,
+            subject: None,
+            proof: Proof::Itself,
+            via: vec![],
+        };
+        let opened = Event::new(Act::LedgerOpened, Outcome::Done, by);
+        let entry = Entry::place(opened.fact("key", verifier.as_str()), 0, at, None);
+        let newest = Newest { position: 0, at: entry.at };
+        self.place(entry).await?;
+        sqlx::query("INSERT INTO ledger_key (position, verifier) VALUES (0, ?)")
+            .bind(verifier)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(newest)
+    }
+
+    async fn newest(&mut self) -> Result<Option<Newest>, StoreError> {
+        let row = sqlx::query("SELECT position, at FROM entry ORDER BY position DESC LIMIT 1")
+            .fetch_optional(&mut *self.transaction)
+            .await?;
+        let newest = |row: sqlx::sqlite::SqliteRow| {
+            let at: String = row.try_get("at")?;
+            Ok(Newest { position: from_column(row.try_get("position")?)?, at: read_time(&at)? })
+        };
+        row.map(newest).transpose()
+    }
+
+    async fn place(&mut self, entry: Entry) -> Result<(), StoreError> {
+        let unwritable = |error: gw_audit::entry::Unwritable| StoreError::Unwritable {
+            reason: error.to_string(),
+        };
+        let bytes = entry.to_bytes().map_err(unwritable)?;
+        sqlx::query("INSERT INTO entry (position, at, bytes) VALUES (?, ?, ?)")
+            .bind(to_column(entry.index)?)
+            .bind(written_time(entry.at)?)
+            .bind(bytes)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+}
+
+/// What nobody could sign is not begun: the key at hand must be the one in force.
+async fn same_key(connection: &mut SqliteConnection, at_hand: &Verifier) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT verifier FROM ledger_key ORDER BY position DESC LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
+    let in_force: Option<String> = row.map(|row| row.try_get("verifier")).transpose()?;
+    if in_force.is_none_or(|in_force| in_force == at_hand.to_string()) {
+        Ok(())
+    } else {
+        Err(StoreError::OtherKey)
+    }
+}

@@ -1,0 +1,226 @@
+//! `gatewright audit verify`.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use clap::Args;
+use gw_audit::{
+    entry::{Act, Entry, Outcome},
+    note::{Note, Verifier},
+    proof::Evidence,
+    verify::Verified,
+};
+use gw_model::code::Code;
+use serde::Serialize;
+
+use super::{Opened, Period, Source, list};
+use crate::{
+    commands::Context,
+    exit::{Exit, Failure},
+    ui::{Form, Mark, Ui},
+    words::count,
+};
+
+/// Verifies the ledger offline: every entry, every hash, every signature.
+///
+/// A ledger that somebody made shorter is found by a checkpoint that was kept elsewhere.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    source: Source,
+    /// Tells of the changes of this time only; verified is all of it.
+    #[command(flatten)]
+    period: Period,
+    /// A checkpoint of this ledger that was kept elsewhere; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    /// Verifies what `prove` or `export` wrote instead: one file, or a folder of them.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["checkpoint", "ledger"])]
+    proof: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    schema: &'static str,
+    entries: u64,
+    root: String,
+    checkpoints: usize,
+    remembered: usize,
+    keys: usize,
+    changes: &'a Changes,
+    /// Entries that the state has and the files do not have yet.
+    pending: u64,
+}
+
+/// What the entries say of changes, taken together.
+#[derive(Debug, Default, Serialize)]
+struct Changes {
+    count: usize,
+    verified: usize,
+    /// Those that something is missing of, in words.
+    incomplete: Vec<String>,
+}
+
+/// What is known of one change.
+#[derive(Debug, Default)]
+struct Known {
+    began: bool,
+    decided: bool,
+    read_back: bool,
+    ended: Option<String>,
+}
+
+impl Verify {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        if let Some(path) = &self.proof {
+            return check_proofs(context, &self.source.key(context)?, path);
+        }
+        let opened = self.source.open(context)?;
+        let remembered = self.checkpoint.iter().map(remembered).collect::<Result<Vec<_>, _>>()?;
+        let (mut known, mut decided) = (BTreeMap::new(), vec![]);
+        let verified = opened.walk(&remembered, &mut |entry| {
+            if self.period.has(entry.at) {
+                learn(&mut known, &mut decided, &entry);
+            }
+        })?;
+        let changes = changes(&known);
+        let pending = pending(context, &opened, &verified).await?;
+        match context.ui.form {
+            Form::Json => context.ui.json(&Document {
+                schema: "gatewright.io/ledgerVerified/v1",
+                entries: verified.newest.size,
+                root: verified.newest.root.to_string(),
+                checkpoints: verified.checkpoints,
+                remembered: verified.remembered,
+                keys: verified.keys,
+                changes: &changes,
+                pending,
+            }),
+            Form::Text => context.ui.result(&text(&verified, &changes, pending)),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// What one entry adds to what is known of its change.
+fn learn(known: &mut BTreeMap<(String, u64), Known>, decided: &mut Vec<String>, entry: &Entry) {
+    let event = &entry.event;
+    if event.act == Act::Decided && event.outcome == Outcome::Done {
+        decided.extend(event.plan.clone());
+    }
+    let (Some(environment), Some(change)) = (&event.environment, event.change) else { return };
+    let known = known.entry((environment.clone(), change)).or_default();
+    let fact = |name: &str| event.facts.get(name).and_then(|fact| fact.as_str());
+    match event.act {
+        Act::Began => {
+            known.began = true;
+            known.decided = event.plan.as_ref().is_some_and(|plan| decided.contains(plan));
+        }
+        Act::StepEnded if event.outcome == Outcome::Done => {
+            known.read_back |= fact("step") == Some("read back");
+        }
+        Act::Ended => known.ended = fact("outcome").map(str::to_owned),
+        _ => {}
+    }
+}
+
+fn changes(known: &BTreeMap<(String, u64), Known>) -> Changes {
+    let mut changes = Changes::default();
+    // One that began before the time that is looked at is not told of by half.
+    for ((environment, number), known) in known.iter().filter(|(_, known)| known.began) {
+        changes.count += 1;
+        let verified = known.ended.as_deref() == Some("verified");
+        changes.verified += usize::from(verified);
+        let lacks = match known {
+            Known { decided: false, .. } => "has no decision",
+            Known { ended: None, .. } => "did not end yet",
+            Known { read_back: false, .. } if verified => "was never read back",
+            _ => continue,
+        };
+        changes.incomplete.push(format!("change {number} of {environment} {lacks}"));
+    }
+    changes
+}
+
+/// How many entries wait to be written to the files. Fewer entries in the state than in the files
+/// mean that the state was set back.
+async fn pending(
+    context: Context<'_>,
+    opened: &Opened,
+    verified: &Verified,
+) -> Result<u64, Failure> {
+    let Some(state) = &opened.state else { return Ok(0) };
+    let Some(store) = state.open_existing(context).await? else { return Ok(0) };
+    let agreed = opened.files.agree(&opened.key, &store).await;
+    agreed.map_err(|error| Failure::from(&error))?;
+    let size = store.entry_count().await.map_err(|error| Failure::from(&error))?;
+    Ok(size.saturating_sub(verified.newest.size))
+}
+
+fn text(verified: &Verified, changes: &Changes, pending: u64) -> String {
+    let Verified { newest, checkpoints, keys, remembered } = verified;
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let mut text = format!(
+        "  {} · chain unbroken · {}, {}\n",
+        count(size(newest.size), "entry"),
+        count(*checkpoints, "signed checkpoint"),
+        count(*keys, "key")
+    );
+    if *remembered > 0 {
+        let remembered = count(*remembered, "checkpoint");
+        text.push_str(&format!("  {remembered} from elsewhere found in it\n"));
+    }
+    if changes.count > 0 {
+        let (all, verified) = (count(changes.count, "change"), changes.verified);
+        text.push_str(&format!("  {all}, {verified} of them read back, probed and verified\n"));
+    }
+    for words in &changes.incomplete {
+        text.push_str(&format!("  {} {words}\n", Ui::mark(Mark::Warning)));
+    }
+    if pending > 0 {
+        let pending = count(size(pending), "entry");
+        text.push_str(&format!("  {pending} of the state not in the files yet\n"));
+    }
+    text.push_str(&format!("VERIFIED up to entry {} (root {})\n", newest.size, newest.root));
+    text
+}
+
+/// Verifies evidence that was handed out.
+fn check_proofs(context: Context<'_>, key: &Verifier, path: &PathBuf) -> Result<Exit, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::wrong(format!("cannot read `{}`: {error}", path.display()))
+    };
+    let mut files = match path.is_dir() {
+        true => {
+            let listed = fs::read_dir(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>();
+            listed.map_err(unreadable)?.into_iter().map(|entry| entry.path()).collect()
+        }
+        false => vec![path.clone()],
+    };
+    files.sort();
+    for file in &files {
+        let bytes = fs::read(file).map_err(unreadable)?;
+        let unproven = |why: gw_audit::proof::Unproven| {
+            Failure::new(Exit::Unproven, format!("`{}` proves nothing: {why}", file.display()))
+                .coded(Code::LedgerBroken)
+        };
+        let evidence = Evidence::parse(&bytes).map_err(unproven)?;
+        let claim = evidence.check(key).map_err(unproven)?;
+        if let Some(entry) = Entry::parse(&evidence.entry) {
+            list::tell(context, &entry);
+        }
+        context.ui.detail(&format!("in the ledger of {} entries", claim.size));
+    }
+    let proved = count(files.len(), "entry");
+    context.ui.say(&format!("VERIFIED: {proved} of the ledger `{}`", key.name()));
+    Ok(Exit::Done)
+}
+
+fn remembered(path: &PathBuf) -> Result<(String, Note), Failure> {
+    let name = path.display().to_string();
+    let bytes = fs::read(path)
+        .map_err(|error| Failure::wrong(format!("cannot read the checkpoint `{name}`: {error}")))?;
+    let note = Note::parse(&bytes)
+        .map_err(|why| Failure::wrong(format!("`{name}` is not a checkpoint: {why}")))?;
+    Ok((name, note))
+}

@@ -1,0 +1,220 @@
+//! The ledger as an auditor meets it: what was done here, provable elsewhere.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use super::machine::Machine;
+
+/// Three changes, the last of them back to the first, and one that a rule refuses.
+fn with_a_history() -> Machine {
+    let machine = Machine::with_shop();
+    let gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let back = ["rollback", "--to", "1", "--no-input", "--reason", "calls were refused"];
+    assert_eq!(machine.ends("shop", &back), 0);
+    drop(gateway);
+    machine
+}
+
+/// The folder of the ledger, taken away to where nothing else is.
+fn copied(machine: &Machine) -> PathBuf {
+    let copy = machine.folder.path("copy");
+    let from = machine.state().join("ledger");
+    let done = Command::new("cp").arg("-r").args([&from, &copy]).status();
+    assert!(done.expect("cp runs").success());
+    copy
+}
+
+fn key(machine: &Machine) -> String {
+    let key = fs::read_to_string(machine.state().join("ledger.pub")).expect("there is the key");
+    key.trim().to_owned()
+}
+
+/// Runs it at home, where no workspace and no state is.
+fn elsewhere(machine: &Machine, arguments: &[&str]) -> (String, i32) {
+    fs::create_dir_all(machine.folder.path("home")).expect("a folder");
+    let output = machine.run("home", arguments);
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+    (machine.steady(&text), output.status.code().expect("it ends by itself"))
+}
+
+/// Shows S0.4: part (one number leads to the steps of a change; a run in CI has none yet)
+/// Shows S3.21: holds
+#[test]
+fn what_was_done_is_told_entry_by_entry() {
+    let machine = with_a_history();
+    let (told, code) = machine.tells(&["audit", "list", "--change", "3"]);
+    assert_eq!(code, 0, "{told}");
+    insta::assert_snapshot!(told, @"
+    34 DATE TIME change.began done local action rollback · change 3 · dev · p-ID · reason calls were refused · restores 1
+    36 DATE TIME step.intended done local step recheck · change 3 · dev · target default
+    37 DATE TIME step.ended done local step recheck · change 3 · dev · target default · detail the gateway at 127.0.0.1:PORT still looks as in the plan
+    38 DATE TIME step.intended done local step stage · change 3 · dev · target default
+    39 DATE TIME step.ended done local step stage · change 3 · dev · target default · detail 3 objects, not served yet
+    40 DATE TIME step.intended done local step switch · change 3 · dev · target default
+    41 DATE TIME step.ended done local step switch · change 3 · dev · target default · detail the gateway at 127.0.0.1:PORT has the new state
+    42 DATE TIME step.intended done local step read back · change 3 · dev · target default
+    43 DATE TIME step.ended done local step read back · change 3 · dev · target default · detail 3 of 3 objects are what was written
+    44 DATE TIME step.intended done local step probe · change 3 · dev · target default
+    45 DATE TIME step.ended done local step probe · change 3 · dev · target default · detail no token → 401 · token of another issuer → 401 · unlisted path → 404
+    46 DATE TIME step.intended done local step retire · change 3 · dev · target default
+    47 DATE TIME step.ended done local step retire · change 3 · dev · target default · detail what is no longer needed is gone
+    48 DATE TIME change.ended done local outcome verified · change 3 · dev
+    ");
+    let json = machine.says(&["audit", "list", "--json", "--act", "change.decided"]);
+    let decided: Vec<Value> =
+        json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(decided.len(), 3);
+    assert_eq!(decided[0]["schema"], "gatewright.io/entry/v1");
+    assert_eq!(decided[0]["entry"]["rules"][0]["id"], "env/dev/changes[0]");
+    assert_eq!(decided[2]["entry"]["by"]["identity"], "local");
+    let (told, code) = machine.tells(&["audit", "list", "--by", "nobody"]);
+    assert_eq!((told.as_str(), code), ("no entry is like that", 0));
+}
+
+#[test]
+fn a_refusal_is_on_the_record_too() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    machine.folder.write(
+        "shop/policies/calm.cedar",
+        "@id(\"calm\")\nforbid (principal, action == Gatewright::Action::\"apply\", resource);\n",
+    );
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 3);
+    let json = machine.says(&["audit", "list", "--json", "--act", "change.decided"]);
+    let last: Value = serde_json::from_str(json.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(last["entry"]["outcome"], "refused");
+    assert_eq!(last["entry"]["rules"].as_array().map(Vec::len), Some(2));
+    assert!(last["entry"]["facts"]["why"].is_string(), "{last}");
+}
+
+/// Shows S2.23: part (entries, proofs and an export; the report per period is not there yet)
+#[test]
+fn a_copy_and_a_key_are_enough_to_verify() {
+    let machine = with_a_history();
+    let (told, code) = machine.tells(&["audit", "verify"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("chain unbroken"), "{told}");
+    assert!(told.contains("3 changes, 3 of them read back, probed and verified"), "{told}");
+    assert!(told.contains("VERIFIED up to entry "), "{told}");
+
+    let (copy, key) = (copied(&machine), key(&machine));
+    let copy = copy.to_str().expect("a path of text");
+    let (there, code) = elsewhere(&machine, &["audit", "verify", "--ledger", copy, "--key", &key]);
+    assert_eq!((there.as_str(), code), (told.as_str(), 0));
+
+    let (told, code) = elsewhere(&machine, &["audit", "verify", "--ledger", copy]);
+    assert_eq!(code, 2, "{told}");
+    let other = "gatewright/x+5a07a0b5+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
+    let (told, code) = elsewhere(&machine, &["audit", "verify", "--ledger", copy, "--key", other]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("is not the key of a ledger"), "{told}");
+}
+
+#[test]
+fn an_edited_entry_is_found_and_named() {
+    let machine = with_a_history();
+    let (copy, key) = (copied(&machine), key(&machine));
+    let bundle = newest_bundle(&copy);
+    let mut bytes = fs::read(&bundle).expect("it can be read");
+    let place = bytes.windows(18).position(|text| text == b"calls were refused").expect("it");
+    bytes[place] = b'C';
+    fs::write(&bundle, bytes).expect("it can be written");
+    let copy = copy.to_str().expect("a path of text");
+    let (told, code) = elsewhere(&machine, &["audit", "verify", "--ledger", copy, "--key", &key]);
+    assert_eq!(code, 7, "{told}");
+    assert!(told.contains("is not what was hashed when it was written"), "{told}");
+    let (told, code) = elsewhere(&machine, &["audit", "list", "--ledger", copy, "--key", &key]);
+    assert_eq!(code, 7, "an entry that is not proved is not told: {told}");
+}
+
+#[test]
+fn a_shorter_ledger_is_found_by_a_checkpoint_that_somebody_kept() {
+    let machine = with_a_history();
+    let older = copied(&machine);
+    machine.edit("60/1m", "50/1m");
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let kept = machine.state().join("ledger/checkpoint");
+    let key = key(&machine);
+    let (older, kept) = (older.to_str().expect("text"), kept.to_str().expect("text"));
+    let alone = ["audit", "verify", "--ledger", older, "--key", &key];
+    assert_eq!(elsewhere(&machine, &alone).1, 0, "alone it looks whole");
+    let compared = [&alone[..], &["--checkpoint", kept]].concat();
+    let (told, code) = elsewhere(&machine, &compared);
+    assert_eq!(code, 7, "{told}");
+    let (told, code) = machine.tells(&["audit", "verify", "--checkpoint", kept]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("1 checkpoint from elsewhere found in it"), "{told}");
+}
+
+#[test]
+fn one_entry_is_proved_by_one_file() {
+    let machine = with_a_history();
+    let key = key(&machine);
+    let proof = machine.says(&["audit", "prove", "5"]);
+    assert!(proof.starts_with("c2sp.org/tlog-proof@v1\nextra "), "{proof}");
+    machine.folder.write("proof", &proof);
+    let proof = machine.folder.path("proof");
+    let proof = proof.to_str().expect("a path of text");
+    let verify = ["audit", "verify", "--proof", proof, "--key", &key];
+    let (told, code) = elsewhere(&machine, &verify);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("VERIFIED: 1 entry of the ledger `gatewright/"), "{told}");
+    let (told, code) = machine.tells(&["audit", "prove", "5000"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("the ledger has no entry 5000"), "{told}");
+
+    machine.folder.write("proof", &machine.says(&["audit", "prove", "6"]).replace("x 6", "x 5"));
+    assert_eq!(elsewhere(&machine, &verify).1, 7);
+}
+
+#[test]
+fn a_bundle_of_evidence_stands_for_itself() {
+    let machine = with_a_history();
+    let out = machine.folder.path("bundle");
+    let out = out.to_str().expect("a path of text");
+    let export = ["audit", "export", "--out", out, "--from", "2020-01-01", "--to", "2100-01-01"];
+    let (told, code) = machine.tells(&export);
+    assert_eq!(code, 0, "{told}");
+    let lines = machine.folder.read("bundle/entries.jsonl");
+    let count = lines.lines().count();
+    assert!(told.contains(&format!("wrote {count} entries with their proofs")), "{told}");
+    let proofs = format!("{out}/proofs");
+    let key = machine.folder.read("bundle/key");
+    let (told, code) =
+        elsewhere(&machine, &["audit", "verify", "--proof", &proofs, "--key", key.trim()]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains(&format!("VERIFIED: {count} entries")), "{told}");
+    let (told, code) = machine.tells(&export);
+    assert_eq!(code, 1, "nothing is overwritten: {told}");
+    let (told, code) = machine.tells(&["audit", "list", "--to", "2020-01-01"]);
+    assert_eq!((told.as_str(), code), ("no entry is like that", 0));
+}
+
+#[test]
+fn looking_records_nothing() {
+    let machine = with_a_history();
+    let before = machine.says(&["audit", "verify", "--json"]);
+    for look in [["status"], ["history"], ["drift"]] {
+        assert!(machine.ends("shop", &look) <= 4);
+    }
+    assert_eq!(machine.says(&["audit", "verify", "--json"]), before);
+}
+
+fn newest_bundle(ledger: &Path) -> PathBuf {
+    let bundles = fs::read_dir(ledger.join("tile/entries/000.p")).expect("there are entries");
+    let width = |path: &PathBuf| -> u64 {
+        path.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("a number")
+    };
+    bundles.map(|entry| entry.expect("a file").path()).max_by_key(width).expect("a file")
+}
