@@ -23,7 +23,12 @@ use gw_policy::{
 };
 use rustls::ClientConfig;
 
-use crate::{memory::Memory, serving::Serving, settings::Supply};
+use crate::{
+    file::{read_file, why},
+    memory::Memory,
+    serving::Serving,
+    settings::Supply,
+};
 
 /// Where generations are, and what makes one good.
 #[derive(Debug)]
@@ -166,13 +171,13 @@ impl Generations {
     /// The number that is to be served; a file alone has whatever number it has.
     fn named(&self) -> Result<Option<u64>, NotTaken> {
         let Supply::Folder(folder) = &self.supply else { return Ok(None) };
-        let text = fs::read_to_string(folder.join(CURRENT)).map_err(|error| {
-            NotTaken::Unread(format!("the file `{CURRENT}` cannot be read: {}", error.kind()))
+        let bytes = read_file(&folder.join(CURRENT)).map_err(|error| {
+            NotTaken::Unread(format!("the file `{CURRENT}` cannot be read: {}", why(&error)))
         })?;
-        let number = text.trim().parse();
+        let number = str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
         number
             .map(Some)
-            .map_err(|_| NotTaken::Unfit(format!("the file `{CURRENT}` holds no number")))
+            .ok_or_else(|| NotTaken::Unfit(format!("the file `{CURRENT}` holds no number")))
     }
 
     fn take(&self, number: Option<u64>) -> Result<Serving, NotTaken> {
@@ -185,9 +190,8 @@ impl Generations {
                 return Err(NotTaken::Unfit(format!("the file `{CURRENT}` holds no number")));
             }
         };
-        let file = fs::read(&path).map_err(|error| {
-            NotTaken::Unread(format!("{what} cannot be read: {}", error.kind()))
-        })?;
+        let file = read_file(&path)
+            .map_err(|error| NotTaken::Unread(format!("{what} cannot be read: {}", why(&error))))?;
         let expected = Expected {
             workspace_id: &self.workspace,
             environment: &self.environment,

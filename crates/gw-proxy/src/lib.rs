@@ -10,6 +10,7 @@ mod assertion;
 mod call;
 mod certificate;
 mod credential;
+mod file;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod gateway;
@@ -35,6 +36,7 @@ mod trace;
 mod upstream;
 mod wire;
 
+pub use file::read_file;
 pub use memory::served_before;
 pub use record::{Wanted, recorded};
 pub use upstream::tls::TlsRefusal;

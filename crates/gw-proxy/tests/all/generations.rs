@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
+    process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     time::Duration,
 };
@@ -258,6 +260,35 @@ fn after_a_restart_the_newest_good_generation_is_served_and_the_refused_one_told
     bench.publish(4, &marked(&bench, 4));
     gateway.await_generation(4);
     assert_eq!(gateway.gateway.refused(), None);
+}
+
+/// Who delivers a folder has no say over what is served, nor over whether it is.
+#[test]
+fn what_is_no_file_of_sane_size_is_neither_waited_for_nor_read() {
+    let bench = Bench::new();
+    bench.publish(1, &marked(&bench, 1));
+    let gateway = bench.start();
+    let beside = bench.path().join("current.new");
+    let deliver = |expected: &str| {
+        fs::rename(&beside, bench.path().join("current")).expect("renamed");
+        wait_until(|| {
+            let (_, status) = gateway.ask("/v1/status");
+            status["refused"]["because"].as_str().is_some_and(|why| why.contains(expected))
+        });
+        assert_eq!(gateway.call("GET", "/open", &[]).header("x-answered"), Some("1"));
+        bench.point("1");
+        wait_until(|| gateway.ask("/v1/status").1["refused"].is_null());
+    };
+    let made = Command::new("mkfifo").arg(&beside).status().expect("it runs");
+    assert!(made.success());
+    deliver("it is a pipe or a device");
+    symlink("/dev/zero", &beside).expect("made");
+    deliver("it is a pipe or a device");
+    let huge = fs::File::create(&beside).expect("made");
+    huge.set_len(1 << 30).expect("it takes no room");
+    deliver("it is larger than 256 MiB");
+    bench.publish(2, &marked(&bench, 2));
+    gateway.await_generation(2);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use gw_model::{
     leak::{self, Look},
     secret::Redacted,
 };
+use gw_proxy::read_file;
 use serde::Deserialize;
 
 use crate::exit::Failure;
@@ -132,13 +133,8 @@ fn parse(text: &str) -> Result<Written, (usize, String)> {
     })
 }
 
-/// The bytes of a file. A pipe would be waited for, perhaps for ever, and a device has no end.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let read = || match fs::metadata(path)?.file_type() {
-        kind if kind.is_file() || kind.is_dir() => fs::read(path),
-        _ => Err(io::Error::other("it is a pipe or a device, and no file")),
-    };
-    read().map_err(|error| unreadable(path, &error))
+    read_file(path).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

@@ -18,7 +18,10 @@ use gw_policy::{
     gateway::LISTEN,
     generation::{Generation, PublicKey},
 };
-use gw_proxy::settings::{Address, Supply};
+use gw_proxy::{
+    read_file,
+    settings::{Address, Supply},
+};
 
 use super::Gateway;
 use crate::{
@@ -140,10 +143,9 @@ fn expect(
 
 fn read_key(file: &Path) -> Result<PublicKey, Failure> {
     let refuse = |why: String| Failure::wrong(format!("`{}` {why}", file.display()));
-    let text =
-        fs::read_to_string(file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    PublicKey::parse(&text)
-        .map_err(|_| refuse("is not the public half of a signing key".to_owned()))
+    let bytes = read_file(file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    let key = str::from_utf8(&bytes).ok().and_then(|text| PublicKey::parse(text).ok());
+    key.ok_or_else(|| refuse("is not the public half of a signing key".to_owned()))
 }
 
 /// What a snapshot says of itself: of a folder, one that is signed is enough, whichever is served.
@@ -153,7 +155,7 @@ fn read_snapshot(path: &Path, key: &PublicKey) -> Result<Generation, Failure> {
             .help("name a file of `generations/` in a target's folder, or that folder")
     };
     let read = |file: &Path| {
-        let bytes = fs::read(file).map_err(|error| error.to_string())?;
+        let bytes = read_file(file).map_err(|error| error.to_string())?;
         Generation::verify(&bytes, key).map_err(|refusal| refusal.to_string())
     };
     if !path.is_dir() {
