@@ -243,24 +243,17 @@ impl Store {
 
     /// The change that began and has not ended.
     pub async fn under_way(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
-        let row =
-            sqlx::query("SELECT * FROM change WHERE environment = ? AND outcome = 'underWay'")
-                .bind(at.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
-        row.as_ref().map(read_change).transpose()
+        let found = self
+            .find("SELECT * FROM change WHERE environment = ? AND outcome = 'underWay'", at, None)
+            .await?;
+        found.as_ref().map(read_change).transpose()
     }
 
     /// The newest change that took effect: the state that the environment is in.
     pub async fn in_force(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
-        let row = sqlx::query(
-            "SELECT * FROM change WHERE environment = ? AND outcome IN ('verified', 'applied')
-             ORDER BY number DESC LIMIT 1",
-        )
-        .bind(at.as_str())
-        .fetch_optional(&self.pool)
-        .await?;
-        row.as_ref().map(read_change).transpose()
+        let newest = "SELECT * FROM change WHERE environment = ?
+                          AND outcome IN ('verified', 'applied') ORDER BY number DESC LIMIT 1";
+        self.find(newest, at, None).await?.as_ref().map(read_change).transpose()
     }
 
     /// The newest change before this one that took effect.
@@ -269,16 +262,10 @@ impl Store {
         at: &EnvironmentName,
         number: u64,
     ) -> Result<Option<u64>, StoreError> {
-        let row = sqlx::query(
-            "SELECT number FROM change WHERE environment = ? AND number < ?
-                 AND outcome IN ('verified', 'applied')
-             ORDER BY number DESC LIMIT 1",
-        )
-        .bind(at.as_str())
-        .bind(to_column(number)?)
-        .fetch_optional(&self.pool)
-        .await?;
-        row.map(|row| from_column(row.try_get("number")?)).transpose()
+        let newest = "SELECT number FROM change WHERE environment = ? AND number < ?
+                          AND outcome IN ('verified', 'applied') ORDER BY number DESC LIMIT 1";
+        let found = self.find(newest, at, Some(number)).await?;
+        found.map(|row| from_column(row.try_get("number")?)).transpose()
     }
 
     pub async fn change(
@@ -286,42 +273,62 @@ impl Store {
         at: &EnvironmentName,
         number: u64,
     ) -> Result<Option<Change>, StoreError> {
-        let row = sqlx::query("SELECT * FROM change WHERE environment = ? AND number = ?")
-            .bind(at.as_str())
-            .bind(to_column(number)?)
-            .fetch_optional(&self.pool)
+        let found = self
+            .find("SELECT * FROM change WHERE environment = ? AND number = ?", at, Some(number))
             .await?;
-        row.as_ref().map(read_change).transpose()
+        found.as_ref().map(read_change).transpose()
     }
 
     /// The plan that a change carried out.
     pub async fn planned(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
-        let row = sqlx::query("SELECT plan FROM document WHERE environment = ? AND number = ?")
-            .bind(at.as_str())
-            .bind(to_column(number)?)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(row.try_get("plan")?)
+        self.document("SELECT plan FROM document WHERE environment = ? AND number = ?", at, number)
+            .await
     }
 
     /// What a change does, act by act.
     pub async fn script(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
-        let row = sqlx::query("SELECT script FROM document WHERE environment = ? AND number = ?")
-            .bind(at.as_str())
-            .bind(to_column(number)?)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(row.try_get("script")?)
+        self.document(
+            "SELECT script FROM document WHERE environment = ? AND number = ?",
+            at,
+            number,
+        )
+        .await
     }
 
     /// What must hold after a change.
     pub async fn desired(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
-        let row = sqlx::query("SELECT desired FROM document WHERE environment = ? AND number = ?")
-            .bind(at.as_str())
-            .bind(to_column(number)?)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(row.try_get("desired")?)
+        self.document(
+            "SELECT desired FROM document WHERE environment = ? AND number = ?",
+            at,
+            number,
+        )
+        .await
+    }
+
+    /// The one document of a change that a statement asks for.
+    async fn document(
+        &self,
+        statement: &'static str,
+        at: &EnvironmentName,
+        number: u64,
+    ) -> Result<String, StoreError> {
+        let found = self.find(statement, at, Some(number)).await?;
+        let missing = || StoreError::Broken { reason: format!("change {number} has no documents") };
+        Ok(found.ok_or_else(missing)?.try_get(0)?)
+    }
+
+    /// The first row that a statement finds for an environment, and for a change of it.
+    async fn find(
+        &self,
+        statement: &'static str,
+        at: &EnvironmentName,
+        number: Option<u64>,
+    ) -> Result<Option<SqliteRow>, StoreError> {
+        let mut query = sqlx::query(statement).bind(at.as_str());
+        if let Some(number) = number {
+            query = query.bind(to_column(number)?);
+        }
+        Ok(query.fetch_optional(&self.pool).await?)
     }
 
     /// Every change of an environment, the newest first.
