@@ -207,7 +207,13 @@ fn take(stream: &mut TcpStream, unread: &mut Vec<u8>, length: usize) -> io::Resu
 /// Whether anything came before the end of the stream.
 fn read_more(stream: &mut impl Read, unread: &mut Vec<u8>) -> io::Result<bool> {
     let mut buffer = [0; 16 * 1024];
-    let count = stream.read(&mut buffer)?;
+    let count = loop {
+        match stream.read(&mut buffer) {
+            // A signal came, such as that a child has ended.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => break other?,
+        }
+    };
     unread.extend(buffer.iter().take(count));
     Ok(count > 0)
 }
