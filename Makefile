@@ -39,6 +39,7 @@ checks:
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo xtask tidy
 	cargo xtask licenses
+	cargo xtask contracts --check
 	cargo xtask schema --check
 	cargo xtask reference --check
 	cargo xtask proofs --check

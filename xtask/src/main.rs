@@ -4,6 +4,7 @@
 //! file has `--check`, which only compares.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore reports on the terminal")]
 
+mod contracts;
 mod finding;
 mod format;
 mod licenses;
@@ -27,6 +28,7 @@ usage: cargo xtask CHORE
   tidy                checks who may know whom, sizes, names and words
   fmt [--check]       formats, and groups imports
   licenses            checks what is built in: licences, sources, one of each kind
+  contracts [--check] writes what the emulated Bitbucket checks requests against
   schema [--check]    writes schemas/gatewright.schema.json from the types
   reference [--check] writes docs/reference.md from the types, docs/commands.md from the binary
   proofs [--check]    writes docs/requirements.md and docs/threat-model.md from the marks above tests";
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&repository),
         "fmt" => format::run(&repository, mode),
         "licenses" => licenses::run(&repository),
+        "contracts" => contracts::run(&repository, mode),
         "schema" => schema::run(&repository, mode),
         "reference" => reference::run(&repository, mode),
         "proofs" => proofs::run(&repository, mode),
