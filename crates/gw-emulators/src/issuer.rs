@@ -1,7 +1,6 @@
 //! The demo issuer: real OpenID Connect discovery and key set, and tokens for whoever asks on this
 //! machine. It signs no one in; that is why it exists only in `gatewright dev`.
 
-mod key;
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +19,11 @@ use serde_json::{Value, json};
 use time::Duration;
 use url::Url;
 
-pub use self::key::Algorithm;
-use self::key::Key;
-use crate::serving::{Serving, StartError, listen};
+pub use crate::key::Algorithm;
+use crate::{
+    key::Key,
+    serving::{Serving, StartError, listen},
+};
 
 /// How long a demo token is good.
 const LIFE: Duration = Duration::hours(1);
@@ -133,7 +134,7 @@ impl Shared {
             ("exp", json!((since + LIFE).unix_timestamp())),
         ]);
         let keys = self.keys.read();
-        keys.iter().find(|key| key.algorithm() == *algorithm)?.sign(&json!(payload))
+        keys.iter().find(|key| key.algorithm() == *algorithm)?.sign("at+jwt", &json!(payload))
     }
 }
 

@@ -31,7 +31,7 @@ impl Algorithm {
 }
 
 #[derive(Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     id: String,
     public: Value,
     secret: Secret,
@@ -45,7 +45,7 @@ enum Secret {
 
 impl Key {
     /// `None` when the system gives no randomness.
-    pub(super) fn generate(algorithm: Algorithm) -> Option<Self> {
+    pub(crate) fn generate(algorithm: Algorithm) -> Option<Self> {
         let (secret, mut public) = match algorithm {
             Algorithm::Rs256 => {
                 let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
@@ -74,7 +74,7 @@ impl Key {
         Some(Self { id, public, secret })
     }
 
-    pub(super) fn algorithm(&self) -> Algorithm {
+    pub(crate) fn algorithm(&self) -> Algorithm {
         match self.secret {
             Secret::Rsa(_) => Algorithm::Rs256,
             Secret::Ec(_) => Algorithm::Es256,
@@ -82,13 +82,13 @@ impl Key {
     }
 
     /// The key as a key set carries it.
-    pub(super) fn public(&self) -> Value {
+    pub(crate) fn public(&self) -> Value {
         self.public.clone()
     }
 
-    /// The payload as a compact token.
-    pub(super) fn sign(&self, payload: &Value) -> Option<String> {
-        let header = json!({ "alg": self.algorithm().as_str(), "typ": "at+jwt", "kid": self.id });
+    /// The payload as a compact token of this type.
+    pub(crate) fn sign(&self, kind: &str, payload: &Value) -> Option<String> {
+        let header = json!({ "alg": self.algorithm().as_str(), "typ": kind, "kid": self.id });
         let signed = format!("{}.{}", part(&header), part(payload));
         let random = SystemRandom::new();
         let signature = match &self.secret {

@@ -4,7 +4,9 @@
 //! process does.
 
 pub mod backend;
+pub mod bitbucket;
 pub mod issuer;
+mod key;
 mod serving;
 
 pub use serving::StartError;

@@ -21,6 +21,8 @@ pub enum StartError {
     Listen { port: u16, cause: io::Error },
     /// The system gave no randomness for keys.
     Keys,
+    /// The table of Bitbucket's contract that is built in is no table.
+    Contract,
 }
 
 impl fmt::Display for StartError {
@@ -30,6 +32,7 @@ impl fmt::Display for StartError {
                 write!(f, "port {port} of this machine cannot be listened on: {cause}")
             }
             Self::Keys => f.write_str("no keys could be made"),
+            Self::Contract => f.write_str("Bitbucket's contract that is built in cannot be read"),
         }
     }
 }
@@ -69,12 +72,15 @@ impl Drop for Serving {
 }
 
 /// Refuses what a web page of somebody else could send: a name that is not this machine's
-/// (DNS rebinding), or a request on behalf of another origin.
+/// (DNS rebinding), or a request on behalf of another origin than the service itself.
 async fn only_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
     let ours = matches!(name, Some("localhost" | "127.0.0.1" | "[::1]"));
-    if !ours || request.headers().contains_key(header::ORIGIN) {
+    let own = host.map(|host| format!("http://{host}"));
+    let mut origins = request.headers().get_all(header::ORIGIN).iter();
+    let foreign = origins.any(|origin| own.as_ref().is_none_or(|own| origin != own.as_str()));
+    if !ours || foreign {
         return StatusCode::FORBIDDEN.into_response();
     }
     next.run(request).await

@@ -1,0 +1,190 @@
+//! Bitbucket Cloud on this machine: REST 2.0, git over http, webhooks, the identity of pipeline
+//! steps, and a small page.
+//!
+//! It refuses what the published contract does not have, and what Bitbucket refuses. It runs no
+//! pipelines and has no forks, issues, wikis, snippets or merge queues.
+
+mod access;
+mod api;
+mod contract;
+mod events;
+mod faults;
+mod hooks;
+mod insights;
+mod landing;
+mod merging;
+mod oauth;
+mod objects;
+mod oidc;
+mod page;
+mod paging;
+mod pipelines;
+mod pull;
+mod query;
+mod refusal;
+mod render;
+mod setup;
+mod shape;
+mod smart;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Bytes, to_bytes},
+    extract::{Request, State},
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use gw_model::clock::Clock;
+use parking_lot::Mutex;
+use tokio::{task::spawn_blocking, time::sleep};
+
+pub use self::{
+    access::Reach,
+    faults::Fault,
+    hooks::{Delivery, Outcome},
+    objects::GitError,
+    oidc::Audience,
+    pipelines::Ending,
+    setup::{Consumer, Exempt, Person, Rule, SetupError},
+    state::{Permission, Uuid},
+};
+use self::{
+    contract::Contract,
+    faults::Faults,
+    hooks::Mailer,
+    state::{Names, World},
+};
+use crate::serving::{Serving, StartError, listen};
+
+/// No request is larger; a push is one request.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
+
+/// Runs until it is dropped.
+#[derive(Debug)]
+pub struct Bitbucket {
+    serving: Serving,
+    host: Arc<Host>,
+}
+
+#[derive(Debug)]
+struct Host {
+    /// Of the API, of git and of the page: here they have one.
+    url: String,
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    contract: Contract,
+    world: Mutex<World>,
+    faults: Faults,
+    mailer: Mailer,
+    /// Names of deliveries.
+    letters: Mutex<Names>,
+}
+
+impl Bitbucket {
+    /// Listens on the loopback port; 0 lets the system choose. Repositories lie in the folder.
+    pub async fn start(
+        port: u16,
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let listener = listen(port).await?;
+        let address = listener.local_addr().map_err(|cause| StartError::Listen { port, cause })?;
+        let url = format!("http://localhost:{}", address.port());
+        let names = || Names::draw().ok_or(StartError::Keys);
+        let world = World {
+            names: names()?,
+            accounts: Vec::new(),
+            workspaces: Vec::new(),
+            repositories: Vec::new(),
+            credentials: Vec::new(),
+        };
+        let host = Arc::new(Host {
+            url,
+            folder: folder.to_owned(),
+            clock,
+            contract: Contract::read().ok_or(StartError::Contract)?,
+            world: Mutex::new(world),
+            faults: Faults::default(),
+            mailer: Mailer::start(),
+            letters: Mutex::new(names()?),
+        });
+        let routes = Router::new().fallback(serve).with_state(Arc::clone(&host));
+        Ok(Self { serving: Serving::start(listener, routes)?, host })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.serving.address
+    }
+
+    /// The address of everything: the API is below its `/2.0`.
+    pub fn url(&self) -> &str {
+        &self.host.url
+    }
+
+    /// The next request whose method and path have this in them goes wrong. Several wait in line.
+    pub fn fail_next(&self, place: &str, fault: Fault) {
+        self.host.faults.add(place, fault);
+    }
+
+    /// How long a delivery waits before it is tried again.
+    pub fn set_retry_pause(&self, pause: Duration) {
+        self.host.mailer.set_pause(pause);
+    }
+
+    /// Every attempt to deliver a webhook that has ended, the oldest first.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.host.mailer.deliveries()
+    }
+
+    /// Waits until no delivery is under way.
+    pub async fn settled(&self) {
+        self.host.mailer.settled().await;
+    }
+}
+
+async fn serve(State(host): State<Arc<Host>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    if path.starts_with("/2.0/")
+        && let Some(fault) = host.faults.take(parts.method.as_str(), path)
+    {
+        if let Fault::Slow(time) = fault {
+            sleep(time).await;
+        }
+        if let Some(answer) = faults::answer(&fault) {
+            return answer;
+        }
+    }
+    let Ok(body) = to_bytes(body, MOST_BYTES).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    // Git is waited for, and the state is one.
+    let answered = spawn_blocking(move || answer(&host, &parts, &body)).await;
+    answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+fn answer(host: &Host, parts: &Parts, body: &Bytes) -> Response {
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    let (query, headers) = (parts.uri.query().unwrap_or_default(), &parts.headers);
+    if let Some(path) = path.strip_prefix("/2.0") {
+        let asked = api::Asked { method, path, query, headers, body };
+        return api::answer(host, &asked).unwrap_or_else(IntoResponse::into_response);
+    }
+    if path.contains(".git/") {
+        return smart::answer(host, &smart::Asked { method, path, query, headers, body });
+    }
+    if path == "/site/oauth2/access_token" {
+        return oauth::answer(host, method, headers, body);
+    }
+    page::answer(host, &page::Asked { method, path, headers, body })
+}
