@@ -79,11 +79,13 @@ pub fn load(files: &dyn Files) -> Loaded {
     let mut diagnostics = vec![];
     let found = discover::discover(files, &mut sources, &mut diagnostics);
     requires::check(&found, &mut diagnostics);
-    let documents = read_openapi(&found, files, &mut sources, &mut diagnostics);
+    let mut documents = read_openapi(&found, files, &mut sources, &mut diagnostics);
     let used = names::check(&found, &documents, &mut diagnostics);
     listen::check(&found, &mut diagnostics);
     let native = read_native(&used, files, &mut sources, &mut diagnostics);
     scan::scan(&found, &documents, &native, &mut sources, &mut diagnostics);
+    // From here on only their operations are asked for, and the trees are most of what is held.
+    documents.values_mut().filter_map(Arc::get_mut).for_each(openapi::Document::forget_files);
     let whole = !has_errors(&diagnostics);
     let mut declarations = whole.then(|| Declarations::build(found, &sources)).flatten();
     if let Some(declarations) = &mut declarations {

@@ -89,6 +89,11 @@ impl Document {
         Some((end.file, end.node))
     }
 
+    /// Lets go of what stands in the files: of the document only the operations and the base are left.
+    pub fn forget_files(&mut self) {
+        self.trees.clear();
+    }
+
     /// Every file that belongs to the document, by its path from the root of the workspace.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.trees.iter().map(|(path, tree)| (path.as_str(), &tree.root))
