@@ -58,8 +58,36 @@ pub(crate) fn run(repository: &Repository, mode: Mode) -> Result<Vec<Finding>, S
     let published: Value =
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let table = derive(&published)?;
-    let text = serde_json::to_string_pretty(&table).map_err(|error| error.to_string())?;
-    repository.keep_current(TABLE, &format!("{text}\n"), mode, "contracts")
+    repository.keep_current(TABLE, &print(&table), mode, "contracts")
+}
+
+/// The table with a line for each operation and each schema.
+fn print(table: &Table) -> String {
+    let Table { version, operations, schemas } = table;
+    let mut lines = vec![
+        "{".to_owned(),
+        format!("\"source\": {},", json!(SOURCE)),
+        format!("\"version\": {version},"),
+        format!("\"licence\": {},", json!(LICENCE)),
+        "\"operations\": [".to_owned(),
+    ];
+    let operations: Vec<_> = operations.iter().map(Value::to_string).collect();
+    lines.push(operations.join(",\n"));
+    lines.push("],".to_owned());
+    lines.push("\"schemas\": {".to_owned());
+    let schemas: Vec<_> =
+        schemas.iter().map(|(name, schema)| format!("{}: {schema}", json!(name))).collect();
+    lines.push(schemas.join(",\n"));
+    lines.push("}".to_owned());
+    lines.push("}\n".to_owned());
+    lines.join("\n")
+}
+
+/// What is derived.
+struct Table {
+    version: Value,
+    operations: Vec<Value>,
+    schemas: BTreeMap<String, Value>,
 }
 
 fn published(repository: &Repository) -> PathBuf {
@@ -67,7 +95,7 @@ fn published(repository: &Repository) -> PathBuf {
     env::var_os("GATEWRIGHT_SHARED").map_or_else(beside, PathBuf::from).join(PUBLISHED)
 }
 
-fn derive(published: &Value) -> Result<Value, String> {
+fn derive(published: &Value) -> Result<Table, String> {
     let mut operations = Vec::new();
     for (method, path) in OPERATIONS {
         operations.push(operation(published, method, path)?);
@@ -85,13 +113,8 @@ fn derive(published: &Value) -> Result<Value, String> {
             optional(&mut schemas, schema, member)?;
         }
     }
-    Ok(json!({
-        "source": SOURCE,
-        "version": published.pointer("/info/version"),
-        "licence": LICENCE,
-        "operations": operations,
-        "schemas": schemas,
-    }))
+    let version = published.pointer("/info/version").cloned().unwrap_or_default();
+    Ok(Table { version, operations, schemas })
 }
 
 fn operation(published: &Value, method: &str, path: &str) -> Result<Value, String> {

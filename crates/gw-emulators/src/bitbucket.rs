@@ -2,7 +2,7 @@
 //! steps, and a small page.
 //!
 //! It refuses what the published contract does not have, and what Bitbucket refuses. It runs no
-//! pipelines and has no forks, issues, wikis, snippets or merge queues.
+//! pipelines and has no issues, wikis, snippets or merge queues.
 
 mod access;
 mod api;
@@ -155,9 +155,7 @@ impl Bitbucket {
 async fn serve(State(host): State<Arc<Host>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    if path.starts_with("/2.0/")
-        && let Some(fault) = host.faults.take(parts.method.as_str(), path)
-    {
+    if let Some(fault) = host.faults.take(parts.method.as_str(), path) {
         if let Fault::Slow(time) = fault {
             sleep(time).await;
         }

@@ -87,6 +87,9 @@ impl Contract {
         queries: &[(String, String)],
         body: &Value,
     ) -> Result<(), Refusal> {
+        if queries.iter().any(|(name, _)| name == "fields") {
+            return Err(Refusal::new(400, "Partial answers (`fields`) are not emulated."));
+        }
         for (name, value) in queries {
             let allowed = operation.queries.get(name);
             if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(value)) {

@@ -151,7 +151,7 @@ impl<'a> Teller<'a> {
         let main = self.repository.branch(&self.repository.main);
         let known = old.or(main.filter(|main| *main != new));
         revisions.extend(known.map(|known| format!("^{known}")));
-        let commits = self.repository.objects.log(&revisions)?;
+        let commits = self.repository.objects.log(&revisions, &[])?;
         Ok(commits.iter().map(|commit| self.view.commit(self.repository, commit)).collect())
     }
 }

@@ -203,7 +203,7 @@ fn head(letter: &Letter, attempt: u32, url: &Url) -> String {
 }
 
 /// The header has GitHub's old name and a newer digest.
-fn signature(secret: &str, body: &[u8]) -> String {
+pub(super) fn signature(secret: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, body);
     tag.as_ref().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))

@@ -58,7 +58,7 @@ pub(super) fn merge(
     if repository.objects.move_ref(&destination, Some(&hash), Some(&base))? == Move::Stale {
         return Err(Refusal::new(409, "A ref changed while merging."));
     }
-    if wanted.closes_source && pull.source != repository.main {
+    if wanted.closes_source && pull.fork.is_none() && pull.source != repository.main {
         // A branch that moved in between stays; what is merged is merged.
         let source = format!("refs/heads/{}", pull.source);
         repository.objects.move_ref(&source, None, Some(&head))?;

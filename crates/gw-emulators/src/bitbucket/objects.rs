@@ -67,6 +67,9 @@ while read -r old new ref; do
 done
 "#;
 
+/// Where the heads of pull requests from forks are kept.
+const PULLS: &str = "refs/pull-requests";
+
 /// Variables that would point git elsewhere.
 const ELSEWHERE: &[&str] = &[
     "GIT_DIR",
@@ -91,6 +94,7 @@ pub(super) fn git(folder: &Path) -> Command {
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_LITERAL_PATHSPECS", "1")
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -158,6 +162,8 @@ impl Objects {
         let objects = Self { folder };
         let head = format!("--initial-branch={main}");
         objects.run(&["init", "--quiet", "--bare", "--template=", head.as_str(), "."])?;
+        // Heads that came from forks are nobody's to fetch.
+        objects.run(&["config", "transfer.hideRefs", PULLS])?;
         let hooks = objects.folder.join("hooks");
         fs::create_dir_all(&hooks).map_err(GitError::Run)?;
         let hook = hooks.join("pre-receive");
@@ -172,6 +178,23 @@ impl Objects {
 
     fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<String, GitError> {
         text(&self.output(arguments)?)
+    }
+
+    /// Copies every branch of another repository.
+    pub(super) fn copy(&self, other: &Self) -> Result<(), GitError> {
+        self.fetch(other, "+refs/heads/*:refs/heads/*")
+    }
+
+    /// Brings the branch of a fork where a pull request of this number keeps its head.
+    pub(super) fn bring(&self, fork: &Self, branch: &str, pull: u64) -> Result<(), GitError> {
+        self.fetch(fork, &format!("+refs/heads/{branch}:{PULLS}/{pull}/from"))
+    }
+
+    fn fetch(&self, other: &Self, what: &str) -> Result<(), GitError> {
+        let options = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"].map(OsStr::new);
+        let mut arguments = options.to_vec();
+        arguments.extend([other.folder.as_os_str(), OsStr::new(what)]);
+        self.run(&arguments).map(|_| ())
     }
 
     /// Branches and tags, with the objects they point to.
@@ -192,11 +215,15 @@ impl Objects {
 
     pub(super) fn commit(&self, hash: &str) -> Result<Option<Commit>, GitError> {
         let Some(hash) = self.resolve(hash)? else { return Ok(None) };
-        Ok(self.log(&["--no-walk".to_owned(), hash])?.pop())
+        Ok(self.log(&["--no-walk".to_owned(), hash], &[])?.pop())
     }
 
     /// Commits that the arguments name, the newest first. The caller gives full hashes only.
-    pub(super) fn log(&self, revisions: &[String]) -> Result<Vec<Commit>, GitError> {
+    pub(super) fn log(
+        &self,
+        revisions: &[String],
+        paths: &[String],
+    ) -> Result<Vec<Commit>, GitError> {
         let mut arguments = vec![
             "log".to_owned(),
             "-z".to_owned(),
@@ -204,6 +231,8 @@ impl Objects {
         ];
         arguments.extend_from_slice(revisions);
         arguments.push("--".to_owned());
+        // Only those that touch these paths, where there are any.
+        arguments.extend_from_slice(paths);
         let list = self.run(&arguments)?;
         Ok(list.split('\0').filter_map(read_commit).collect())
     }
@@ -256,6 +285,30 @@ impl Objects {
         Ok(text(&feed(command, message.as_bytes())?)?.trim().to_owned())
     }
 
+    /// Puts files on top of a branch, which may not be there yet.
+    pub(super) fn add_files(
+        &self,
+        branch: &str,
+        message: &str,
+        hand: &Hand<'_>,
+        files: &[(&str, &str)],
+    ) -> Result<(), GitError> {
+        let Hand { name, email, seconds } = hand;
+        let reference = format!("refs/heads/{branch}");
+        let mut stream =
+            format!("commit {reference}\ncommitter {name} <{email}> {seconds} +0000\n");
+        stream.push_str(&data(message));
+        if self.resolve(&reference)?.is_some() {
+            stream.push_str(&format!("from {reference}^0\n"));
+        }
+        for (path, text) in files {
+            stream.push_str(&format!("M 100644 inline {}\n{}", quote(path), data(text)));
+        }
+        let mut command = git(&self.folder);
+        command.args(["fast-import", "--quiet", "--date-format=raw"]);
+        text(&feed(command, stream.as_bytes())?).map(|_| ())
+    }
+
     /// Moves a ref if it still is where it was; no new hash deletes it, no old one makes it.
     pub(super) fn move_ref(
         &self,
@@ -286,6 +339,17 @@ fn text(output: &Output) -> Result<String, GitError> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(GitError::Said(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+/// A text as the stream of an import carries it.
+fn data(text: &str) -> String {
+    format!("data {}\n{text}\n", text.len())
+}
+
+/// A path as the stream of an import carries it.
+fn quote(path: &str) -> String {
+    let escaped = path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{escaped}\"")
 }
 
 fn read_commit(record: &str) -> Option<Commit> {

@@ -88,6 +88,8 @@ pub(super) struct Snapshot {
 pub(super) struct Pull {
     pub(super) id: u64,
     pub(super) author: Uuid,
+    /// The fork that the source branch is in; else it is in the repository itself.
+    pub(super) fork: Option<Uuid>,
     pub(super) source: String,
     pub(super) destination: String,
     pub(super) now: Snapshot,

@@ -166,10 +166,11 @@ impl<'a> View<'a> {
             links.insert("pullrequests".to_owned(), pulls);
             links.insert("hooks".to_owned(), link(self.api(&format!("{path}/hooks"))));
         }
+        let parent = repository.parent.as_ref().and_then(|uuid| self.world.repository_by(uuid));
         let more = json!({
             "scm": "git",
             "website": "",
-            "parent": null,
+            "parent": parent.map(|it| self.repository(it, Detail::Condensed)),
             "project": self.project(repository),
             "is_private": true,
             "owner": self.world.workspace_of(repository).map(|it| self.owner(it)),
@@ -301,6 +302,12 @@ impl<'a> View<'a> {
         })
     }
 
+    /// The side of a pull request that may be in a fork.
+    fn source(&self, repository: &Repository, pull: &Pull, head: &str) -> Value {
+        let fork = pull.fork.as_ref().and_then(|uuid| self.world.repository_by(uuid));
+        self.endpoint(fork.unwrap_or(repository), &pull.source, head)
+    }
+
     pub(super) fn pull_link(&self, repository: &Repository, pull: &Pull) -> Value {
         let full_name = self.full_name(repository);
         let own = format!("{}/pullrequests/{}", self.path(repository), pull.id);
@@ -335,7 +342,7 @@ impl<'a> View<'a> {
             "state": state.as_str(),
             "draft": pull.is_draft,
             "author": self.account(&pull.author),
-            "source": self.endpoint(repository, &pull.source, head),
+            "source": self.source(repository, pull, head),
             "destination": self.endpoint(repository, &pull.destination, base),
             "merge_commit": merge_commit,
             "closed_by": pull.closed_by.as_ref().map(|by| self.account(by)),
@@ -423,7 +430,7 @@ impl<'a> View<'a> {
                     "state": state.as_str(),
                     "author": self.account(by),
                     "date": stamp(*at),
-                    "source": self.endpoint(repository, &pull.source, head),
+                    "source": self.source(repository, pull, head),
                     "destination": self.endpoint(repository, &pull.destination, base),
                 });
                 ("update", update)

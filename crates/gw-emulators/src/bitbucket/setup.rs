@@ -8,7 +8,8 @@ use super::{
     Bitbucket,
     access::{Credential, Kind, Reach},
     hooks::{Hook, here},
-    objects::{GitError, Objects},
+    landing,
+    objects::{GitError, Hand, Objects},
     oidc::{Audience, Issuer, Step as StepClaims},
     pipelines::{Ending, Pipeline, Step},
     state::{
@@ -163,6 +164,21 @@ impl Bitbucket {
 
     /// An empty repository whose main branch will be `main`.
     pub fn add_repository(&self, of: &Uuid, slug: &str) -> Result<Uuid> {
+        self.make_repository(of, slug, None)
+    }
+
+    /// A repository with the branches of another one, from which pull requests go to that one.
+    pub fn add_fork(&self, parent: &Uuid, of: &Uuid, slug: &str) -> Result<Uuid> {
+        let uuid = self.make_repository(of, slug, Some(parent))?;
+        let mut world = self.host.world.lock();
+        let origin = repository(&mut world, parent)?.objects.clone();
+        let fork = repository(&mut world, &uuid)?;
+        fork.objects.copy(&origin)?;
+        fork.refs = fork.objects.refs()?;
+        Ok(uuid)
+    }
+
+    fn make_repository(&self, of: &Uuid, slug: &str, parent: Option<&Uuid>) -> Result<Uuid> {
         let created = self.now();
         let mut world = self.host.world.lock();
         let project = workspace(&mut world, of)?.projects.first().map(|it| it.uuid.clone());
@@ -177,6 +193,7 @@ impl Bitbucket {
             uuid: uuid.clone(),
             workspace: of.clone(),
             project,
+            parent: parent.cloned(),
             slug: slug.to_owned(),
             main: MAIN.to_owned(),
             objects,
@@ -195,6 +212,26 @@ impl Bitbucket {
             updated: created,
         });
         Ok(uuid)
+    }
+
+    /// Puts files on top of a branch, as if the person had pushed them. No restriction is asked.
+    pub fn commit(
+        &self,
+        of: &Uuid,
+        by: &Uuid,
+        branch: &str,
+        message: &str,
+        files: &[(&str, &str)],
+    ) -> Result<String> {
+        let now = self.now();
+        let mut world = self.host.world.lock();
+        let author = world.account(by).ok_or(SetupError::Unknown("person"))?.clone();
+        let (name, email) = (author.nickname.as_str(), author.email.as_str());
+        let hand = Hand { name, email, seconds: now.unix_timestamp() };
+        repository(&mut world, of)?.objects.add_files(branch, message, &hand, files)?;
+        landing::notice(&self.host, &mut world, of, by, now)?;
+        let head = repository(&mut world, of)?.branch(branch).map(str::to_owned);
+        head.ok_or(SetupError::Unknown("branch"))
     }
 
     pub fn rename_repository(&self, uuid: &Uuid, slug: &str) -> Result<()> {

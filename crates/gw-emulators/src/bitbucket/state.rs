@@ -196,6 +196,8 @@ pub(super) struct Repository {
     pub(super) uuid: Uuid,
     pub(super) workspace: Uuid,
     pub(super) project: Uuid,
+    /// What it was forked from.
+    pub(super) parent: Option<Uuid>,
     pub(super) slug: String,
     pub(super) main: String,
     pub(super) objects: Objects,
@@ -273,6 +275,10 @@ impl World {
         let workspace = &self.workspace(workspace)?.uuid;
         let named = |it: &&Repository| it.slug == name || it.uuid.as_str() == name;
         self.repositories.iter().filter(|it| it.workspace == *workspace).find(named)
+    }
+
+    pub(super) fn repository_by(&self, uuid: &Uuid) -> Option<&Repository> {
+        self.repositories.iter().find(|it| it.uuid == *uuid)
     }
 
     pub(super) fn repository_mut(&mut self, uuid: &Uuid) -> Option<&mut Repository> {

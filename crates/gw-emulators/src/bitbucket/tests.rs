@@ -90,9 +90,10 @@ impl Stage {
         let bob = somebody("bob", Permission::Write);
         let eve = somebody("eve", Permission::Read);
         let stage = Self { bitbucket, folder, clock, workspace, repository, ann, bob, eve };
-        let work = stage.clone_as(&stage.ann, "first").await;
-        stage.commit(&work, "api.yaml", "kind: Api\n").await;
-        stage.push(&work, &["HEAD:refs/heads/main"]).await;
+        let files = [("api.yaml", "kind: Api\n")];
+        let (of, by) = (&stage.repository, &stage.ann.uuid);
+        let first = stage.bitbucket.commit(of, by, "main", "change api.yaml\n", &files);
+        first.expect("a commit");
         stage
     }
 

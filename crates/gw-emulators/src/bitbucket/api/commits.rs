@@ -43,7 +43,9 @@ pub(super) fn list(call: &Call<'_>, world: &mut World) -> Result {
     for revision in given("exclude") {
         revisions.push(format!("^{}", resolve(repository, revision)?));
     }
-    let commits = if revisions.is_empty() { vec![] } else { repository.objects.log(&revisions)? };
+    let paths: Vec<String> = given("path").map(str::to_owned).collect();
+    let commits =
+        if revisions.is_empty() { vec![] } else { repository.objects.log(&revisions, &paths)? };
     let shown = commits.iter().map(|it| call.view(world).commit(repository, it)).collect();
     call.page(shown, PAGES)
 }

@@ -11,7 +11,7 @@ use crate::bitbucket::{
     state::{Repository, World},
 };
 
-pub(in crate::bitbucket) fn shown(view: View<'_>, repository: &Repository, hook: &Hook) -> Value {
+fn shown(view: View<'_>, repository: &Repository, hook: &Hook) -> Value {
     let own = format!("{}/hooks/{}", view.path(repository), hook.uuid);
     json!({
         "type": "webhook_subscription",

@@ -81,18 +81,37 @@ fn head(repository: &Repository, side: &str, branch: &str) -> Result<String> {
     found.ok_or_else(|| Refusal::field(side, &format!("branch {branch} not found")))
 }
 
+/// The other repository that the body names, which must be a fork of this one.
+fn fork(call: &Call<'_>, world: &World) -> Result<Option<Uuid>> {
+    let repository = call.repository(world)?;
+    let named = call.text("source.repository.uuid").or(call.text("source.repository.full_name"));
+    let Some(named) = named else { return Ok(None) };
+    let is_named =
+        |it: &&Repository| it.uuid.as_str() == named || call.view(world).full_name(it) == named;
+    let found = world.repositories.iter().find(is_named);
+    let seen = found.filter(|it| call.caller().is_ok_and(|by| by.permission(world, it).is_some()));
+    match seen {
+        Some(it) if it.uuid == repository.uuid => Ok(None),
+        Some(it) if it.parent.as_ref() == Some(&repository.uuid) => Ok(Some(it.uuid.clone())),
+        _ => Err(Refusal::field("source", "This is no fork of the repository.")),
+    }
+}
+
 pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     let repository = call.repository(world)?;
     let text = |path: &str| call.text(path).map(str::to_owned);
-    let other = text("source.repository.full_name").or(text("source.repository.uuid"));
-    let (uuid, name) = (&repository.uuid, call.view(world).full_name(repository));
-    if other.is_some_and(|other| other != uuid.as_str() && other != name) {
-        return Err(Refusal::field("source", "Forks are not emulated."));
-    }
+    let fork = fork(call, world)?;
+    let from = fork.as_ref().and_then(|uuid| world.repository_by(uuid));
     let source = text("source.branch.name").unwrap_or_default();
     let destination = text("destination.branch.name").unwrap_or_else(|| repository.main.clone());
-    let (top, base) =
-        (head(repository, "source", &source)?, head(repository, "destination", &destination)?);
+    let (top, base) = (
+        head(from.unwrap_or(repository), "source", &source)?,
+        head(repository, "destination", &destination)?,
+    );
+    let id = u64::try_from(repository.pulls.len()).unwrap_or(u64::MAX).saturating_add(1);
+    if let Some(from) = from {
+        repository.objects.bring(&from.objects, &source, id)?;
+    }
     if repository.objects.is_ancestor(&top, &base)? {
         return Err(Refusal::new(400, "There are no changes to be pulled"));
     }
@@ -101,12 +120,12 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     let reviewers = reviewers(call, world)?.unwrap_or_default();
     let author = call.account()?.clone();
     let repository = call.repository_mut(world)?;
-    let id = u64::try_from(repository.pulls.len()).unwrap_or(u64::MAX).saturating_add(1);
     let state = PullState::Open;
     let now = Snapshot { title, description, state, reason: String::new(), head: top, base };
     let mut pull = Pull {
         id,
         author: author.clone(),
+        fork,
         source,
         destination,
         now,
@@ -226,7 +245,7 @@ pub(super) fn unrequest(call: &Call<'_>, world: &mut World) -> Result {
 pub(super) fn commits(call: &Call<'_>, world: &mut World) -> Result {
     let (view, repository, pull) = (call.view(world), call.repository(world)?, find(call, world)?);
     let revisions = [pull.now.head.clone(), format!("^{}", pull.now.base)];
-    let commits = repository.objects.log(&revisions)?;
+    let commits = repository.objects.log(&revisions, &[])?;
     call.page(commits.iter().map(|it| view.commit(repository, it)).collect(), PAGES)
 }
 

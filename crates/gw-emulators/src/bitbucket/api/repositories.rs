@@ -6,7 +6,7 @@ use crate::bitbucket::{
     paging::PAGES,
     refusal::Refusal,
     render::Detail,
-    state::{Workspace, World},
+    state::{Repository, Workspace, World},
 };
 
 fn named<'w>(call: &Call<'_>, world: &'w World) -> Result<&'w Workspace> {
@@ -49,9 +49,9 @@ pub(super) fn get(call: &Call<'_>, world: &mut World) -> Result {
 pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result {
     if let Some(name) = call.text("name") {
         let slug = slug(name);
-        let repository = call.repository(world)?;
-        let same = |it: &&_| (&repository.workspace, slug.as_str()) == key(it);
-        let taken = world.repositories.iter().filter(same).any(|it| it.uuid != repository.uuid);
+        let Repository { uuid, workspace, .. } = call.repository(world)?;
+        let same = |it: &Repository| it.workspace == *workspace && it.slug == slug;
+        let taken = world.repositories.iter().any(|it| same(it) && it.uuid != *uuid);
         if taken || slug.is_empty() {
             return Err(Refusal::field(
                 "name",
@@ -65,12 +65,8 @@ pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result {
     get(call, world)
 }
 
-fn key(it: &crate::bitbucket::state::Repository) -> (&crate::bitbucket::state::Uuid, &str) {
-    (&it.workspace, &it.slug)
-}
-
 /// A name as a part of an address.
-pub(in crate::bitbucket) fn slug(name: &str) -> String {
+fn slug(name: &str) -> String {
     let signs = name.chars().map(|sign| match sign {
         sign if sign.is_ascii_alphanumeric() || sign == '_' || sign == '.' => {
             sign.to_ascii_lowercase()

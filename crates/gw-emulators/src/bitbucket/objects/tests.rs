@@ -55,6 +55,24 @@ fn a_ref_moves_only_from_where_it_was_thought_to_be() {
 }
 
 #[test]
+fn files_are_put_on_top_of_a_branch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let objects = Objects::create(folder.path().join("a.git"), "main").expect("a repository");
+    let hand = Hand { name: "Ann", email: "ann@example.com", seconds: 1_767_225_600 };
+    let put = |message: &str, path: &str, text: &str| {
+        objects.add_files("main", message, &hand, &[(path, text)]).expect("they are put");
+        objects.commit("main").expect("git runs").expect("a commit")
+    };
+    let one = put("one", "a b/\"c\\", "first\n");
+    let two = put("two\n\nM 100644 inline x", "ü.yaml", "");
+    assert_eq!((one.parents.len(), &two.parents), (0, &vec![one.hash.clone()]));
+    assert_eq!(two.message, "two\n\nM 100644 inline x");
+    let changes = objects.changes("4b825dc642cb6eb9a060e54bf8d69288fbee4904", &two.hash);
+    let paths: Vec<_> = changes.expect("git runs").into_iter().filter_map(|it| it.new).collect();
+    assert_eq!(paths, ["a b/\"c\\", "ü.yaml"]);
+}
+
+#[test]
 fn a_name_is_never_an_option() {
     let folder = tempfile::tempdir().expect("a folder");
     let objects = Objects::create(folder.path().join("a.git"), "main").expect("a repository");

@@ -70,7 +70,7 @@ async fn restrictions_refuse_pushes() {
             says: "Permission denied to delete branch side.",
         },
         Push {
-            kind: "nothing",
+            kind: "require_tasks_to_be_completed",
             pattern: "*",
             what: &["--delete", "main"],
             says: "Permission denied to delete branch main.",
@@ -170,4 +170,14 @@ async fn nothing_but_git_s_three_services_is_reached() {
         let reply = stage.send(&headers, "GET", target, b"").await;
         assert_eq!(reply.status, 404, "{target}");
     }
+}
+
+#[tokio::test]
+async fn git_meets_faults_as_the_api_does() {
+    let stage = Stage::new().await;
+    stage.bitbucket.fail_next("GET /acme/apis.git/info/refs", Fault::Status(503));
+    let remote = stage.remote(&stage.eve);
+    let output = stage.git(stage.folder.path(), &["clone", &remote, "eve"]).await;
+    assert!(String::from_utf8_lossy(&output.stderr).contains("503"), "{output:?}");
+    stage.clone_as(&stage.eve, "again").await;
 }

@@ -204,3 +204,18 @@ async fn what_is_too_large_is_silently_not_sent() {
     let last = stage.bitbucket.deliveries().pop().map(|it| (it.event, it.outcome));
     assert_eq!(last, Some(("pullrequest:comment_created".to_owned(), Outcome::TooLarge)));
 }
+
+#[test]
+fn a_signature_is_the_published_one() {
+    let Some(folder) = gw_testkit::shared::folder("contracts/github-gitlab") else { return };
+    let vectors = std::fs::read(folder.join("webhook-signature-test-vectors.json"));
+    let vectors: Value = serde_json::from_slice(&vectors.expect("the vectors")).expect("JSON");
+    let vectors = vectors["vectors"].as_array().expect("a list").iter();
+    let own: Vec<_> = vectors.filter(|it| it["vendor"] == "bitbucket-cloud").collect();
+    assert!(!own.is_empty());
+    for vector in own {
+        let text = |name: &str| vector[name].as_str().expect("a text");
+        let signed = hooks::signature(text("secret_utf8"), text("body_utf8").as_bytes());
+        assert_eq!(signed, text("value"));
+    }
+}

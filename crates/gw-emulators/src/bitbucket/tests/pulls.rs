@@ -277,3 +277,38 @@ async fn the_source_branch_goes_with_its_pull_request() {
     let gone = format!("{REPOSITORY}/refs/branches/orders");
     assert_eq!(stage.call(&stage.bob.header, "GET", &gone, json!(null)).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_pull_request_may_come_from_a_fork() {
+    let stage = Stage::new().await;
+    let away = stage.bitbucket.add_workspace("away").expect("a workspace");
+    let fork = stage.bitbucket.add_fork(&stage.repository, &away, "apis").expect("a fork");
+    let eve = Some(Permission::Admin);
+    stage.bitbucket.permit(&fork, &stage.eve.uuid, eve).expect("a permission");
+    let work = stage.clone_as(&stage.eve, "eve").await;
+    let remote = stage.remote(&stage.eve).replace("/acme/", "/away/");
+    stage.commit(&work, "theirs.yaml", "").await;
+    stage.git_ok(&work, &["push", "--quiet", &remote, "HEAD:refs/heads/theirs"]).await;
+    let source = |repository: &str| {
+        let repository = json!({ "full_name": repository });
+        json!({ "branch": { "name": "theirs" }, "repository": repository })
+    };
+    let body = |repository| json!({ "title": "Ours", "source": source(repository) });
+    for (who, repository) in [(&stage.eve, "away/none"), (&stage.bob, "away/apis")] {
+        let reply = stage.post(who, "/pullrequests", body(repository)).await;
+        assert_eq!(reply.status, 400, "{repository}");
+    }
+    let made = stage.post(&stage.eve, "/pullrequests", body("away/apis")).await.json();
+    assert_eq!(made["source"]["repository"]["uuid"], fork.as_str());
+    assert_eq!(made["destination"]["repository"]["uuid"], stage.repository.as_str());
+    let head = stage.commit(&work, "more.yaml", "").await;
+    stage.git_ok(&work, &["push", "--quiet", &remote, "HEAD:refs/heads/theirs"]).await;
+    let pull = stage.get(&stage.bob, "/pullrequests/1").await;
+    assert_eq!(pull["source"]["commit"]["hash"], render::short(&head));
+    let listed = stage.git_ok(&work, &["ls-remote", "origin"]).await;
+    assert!(!listed.contains("pull-requests"), "{listed}");
+    let merged = merge(&stage, &stage.bob, "merge_commit").await;
+    assert_eq!(merged.json()["state"], "MERGED", "{}", merged.text());
+    let commits = stage.get(&stage.bob, "/commits/main?path=more.yaml").await;
+    assert_eq!((&commits["size"], &commits["values"][0]["hash"]), (&json!(1), &json!(head)));
+}
