@@ -4,8 +4,13 @@
 //! the request have passed. One whose request is still on its way at the end of the answer is closed.
 //! Only the call that holds a connection moves bytes on it, so when the call ends early, whatever it
 //! had begun to send ends with it, and nobody else is ever woken for it.
+//!
+//! What comes on a connection while nothing is asked on it would be taken for the answer to the next
+//! request. So the system is asked right before one is sent, and a connection on which anything came
+//! is closed. What comes later, nothing in HTTP/1.1 tells from an answer.
 
 pub(crate) mod tls;
+mod wire;
 
 use std::{
     cell::{Cell, RefCell},
@@ -38,6 +43,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use url::Host;
 
+use self::wire::{Silence, Wire};
 use crate::{
     room::Room,
     settings::Bounds,
@@ -90,6 +96,7 @@ struct Line {
     sender: SendRequest<RequestBody>,
     /// `None` once the connection has ended.
     transport: Option<Transport>,
+    silence: Silence,
     _counted: Counted,
 }
 
@@ -173,8 +180,7 @@ impl Pool {
         self.shelf.borrow_mut().retain(|_, connections| {
             connections.retain_mut(|idle| {
                 // Nobody moves it here: that the upstream has closed it is seen now.
-                idle.line.drive(&mut Context::from_waker(Waker::noop()));
-                now.duration_since(idle.since) < self.idle && idle.line.is_ready()
+                now.duration_since(idle.since) < self.idle && idle.line.is_silent()
             });
             !connections.is_empty()
         });
@@ -184,8 +190,8 @@ impl Pool {
         let mut shelf = self.shelf.borrow_mut();
         let connections = shelf.get_mut(place)?;
         let now = Instant::now();
-        while let Some(idle) = connections.pop() {
-            if idle.line.is_ready() && now.duration_since(idle.since) < self.idle {
+        while let Some(mut idle) = connections.pop() {
+            if now.duration_since(idle.since) < self.idle && idle.line.is_silent() {
                 let (place, pool) = (Arc::clone(place), self.clone());
                 return Some(Lease { line: idle.line, place, pool, request: None });
             }
@@ -217,9 +223,9 @@ impl Pool {
 
     async fn open(&self, access: &Access) -> Result<Line, UpstreamFault> {
         let counted = self.count();
-        let stream = dial(&access.place, &access.reach).await?;
+        let (stream, silence) = Wire::new(dial(&access.place, &access.reach).await?);
         match access.place.scheme {
-            Scheme::Http => self.greet(stream, counted).await,
+            Scheme::Http => self.greet(stream, silence, counted).await,
             Scheme::Https => {
                 let name = match &access.place.host {
                     Host::Domain(name) => ServerName::try_from(name.clone()),
@@ -230,7 +236,7 @@ impl Pool {
                 let connector = TlsConnector::from(Arc::clone(&access.tls));
                 let stream =
                     connector.connect(name, stream).await.map_err(|_| UpstreamFault::Tls)?;
-                self.greet(stream, counted).await
+                self.greet(stream, silence, counted).await
             }
         }
     }
@@ -238,13 +244,14 @@ impl Pool {
     async fn greet(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        silence: Silence,
         counted: Counted,
     ) -> Result<Line, UpstreamFault> {
         let mut builder = Builder::new();
         builder.max_header_size(self.max_head_bytes);
         let (sender, connection) =
             builder.handshake(TokioIo::new(stream)).await.map_err(UpstreamFault::Broken)?;
-        Ok(Line { sender, transport: Some(Box::pin(connection)), _counted: counted })
+        Ok(Line { sender, transport: Some(Box::pin(connection)), silence, _counted: counted })
     }
 }
 
@@ -270,6 +277,14 @@ impl Line {
         {
             self.transport = None;
         }
+    }
+
+    /// Whether it can take a request, and nothing came on it that nobody had asked for.
+    fn is_silent(&mut self) -> bool {
+        self.silence.demand(true);
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.silence.demand(false);
+        self.is_ready()
     }
 
     fn is_ready(&self) -> bool {
@@ -365,3 +380,6 @@ impl UpstreamFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use std::{
 use gw_model::{api::UpstreamAuth, id::SecretName};
 use gw_policy::generation::Part;
 use gw_testkit::wire::Connection;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::bench::{Bench, Running, named, wait_until};
@@ -236,5 +237,49 @@ fn a_caller_is_answered_in_the_version_of_its_own_connection() {
         assert_eq!(told.first().map(String::as_str), Some("HTTP/1.1 200 OK"), "{told:?}");
         assert!(told.iter().all(|line| line != "connection: close"), "{told:?}");
         assert!(told.contains(&"old".to_owned()), "{told:?}");
+    }
+}
+
+#[test]
+fn whatever_a_backend_says_unasked_is_told_to_nobody() {
+    const CALLERS: usize = 12;
+    const ROUNDS: usize = 20;
+    let bench = Bench::new();
+    let answered = Arc::new(Mutex::new(vec![]));
+    let streams = Arc::clone(&answered);
+    let url = upstream(move |stream, _, _| {
+        // Else what it says unasked waits for the next request, which acknowledges the answer before.
+        let (Ok(()), Ok(held)) = (stream.set_nodelay(true), stream.try_clone()) else {
+            return false;
+        };
+        streams.lock().push(held);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nown").is_ok()
+    });
+    let mut open = bench.open();
+    open.spec.upstream.url = url;
+    bench.publish(1, &bench.parts([named("open", open)]));
+    let mut settings = bench.settings();
+    settings.threads = NonZeroUsize::new(4).expect("four");
+    let gateway = bench.start_with(settings);
+    let open = || Connection::open(gateway.gateway.address()).expect("it accepts");
+    let mut callers: Vec<_> = (0..CALLERS).map(|_| open()).collect();
+    for round in 0..ROUNDS {
+        let call = |caller: &mut Connection| {
+            caller.send(b"GET /open HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
+            caller.reply().expect("an answer").expect("an answer")
+        };
+        let replies: Vec<_> = thread::scope(|scope| {
+            let calls: Vec<_> =
+                callers.iter_mut().map(|caller| scope.spawn(move || call(caller))).collect();
+            calls.into_iter().map(|call| call.join().expect("a call")).collect()
+        });
+        for reply in replies {
+            assert_eq!((reply.status, reply.text().as_str()), (200, "own"), "round {round}");
+        }
+        // Every call of this round has its answer. What is said now stands in the way of the next.
+        for mut stream in answered.lock().drain(..) {
+            let stray = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray";
+            stream.write_all(stray).expect("nobody has closed it yet");
+        }
     }
 }
