@@ -1,6 +1,7 @@
 //! Who asks, by which credential, and what that credential may.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use gw_model::secret::Redacted;
 use time::{Duration, OffsetDateTime};
 
 use super::{
@@ -58,7 +59,7 @@ pub(super) enum Kind {
 
 #[derive(Clone, Debug)]
 pub(super) struct Credential {
-    pub(super) secret: String,
+    pub(super) secret: Redacted<String>,
     pub(super) kind: Kind,
     pub(super) account: Uuid,
     pub(super) scopes: Vec<String>,
@@ -178,7 +179,7 @@ pub(super) fn basic(value: &str) -> Option<(String, String)> {
 }
 
 fn find<'a>(world: &'a World, secret: &str, now: OffsetDateTime) -> Option<&'a Credential> {
-    let found = world.credentials.iter().find(|it| it.secret == secret)?;
+    let found = world.credentials.iter().find(|it| it.secret.reveal() == secret)?;
     found.ends.is_none_or(|ends| now < ends).then_some(found)
 }
 

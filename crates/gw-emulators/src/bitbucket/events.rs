@@ -106,8 +106,11 @@ impl<'a> Teller<'a> {
     fn change(&self, change: &RefChange) -> Result<Value, GitError> {
         let RefChange { name, old, new, is_forced } = change;
         let side = |hash: &Option<String>| match hash {
-            Some(hash) => self.view.reference(self.repository, name, hash),
-            None => Ok(Value::Null),
+            Some(hash) => {
+                let commit = self.repository.objects.commit(hash)?;
+                Ok(self.view.reference(self.repository, name, commit.as_ref()))
+            }
+            None => Ok::<_, GitError>(Value::Null),
         };
         let mut shown = json!({
             "old": side(old)?,

@@ -6,6 +6,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
+use gw_model::secret::Redacted;
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio::{
@@ -34,7 +35,7 @@ pub(super) struct Hook {
     pub(super) description: String,
     pub(super) is_active: bool,
     pub(super) events: Vec<String>,
-    pub(super) secret: Option<String>,
+    pub(super) secret: Option<Redacted<String>>,
     pub(super) created: OffsetDateTime,
 }
 
@@ -196,7 +197,10 @@ fn head(letter: &Letter, attempt: u32, url: &Url) -> String {
         request.bare(),
     );
     if let Some(secret) = &hook.secret {
-        head.push_str(&format!("X-Hub-Signature: {}\r\n", signature(secret, body.as_bytes())));
+        head.push_str(&format!(
+            "X-Hub-Signature: {}\r\n",
+            signature(secret.reveal(), body.as_bytes())
+        ));
     }
     head.push_str("\r\n");
     head

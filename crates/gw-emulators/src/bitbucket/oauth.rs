@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use gw_model::secret::Redacted;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -43,7 +44,9 @@ fn token(host: &Host, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused
     let now = host.clock.now();
     let mut world = host.world.lock();
     let known = world.credentials.iter().find_map(|it| match &it.kind {
-        Kind::Consumer { key: known, workspace } if *known == key && it.secret == secret => {
+        Kind::Consumer { key: known, workspace }
+            if *known == key && *it.secret.reveal() == secret =>
+        {
             Some((workspace.clone(), it.account.clone(), it.scopes.clone()))
         }
         _ => None,
@@ -58,7 +61,7 @@ fn token(host: &Host, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused
         "state": "client_credentials",
     });
     world.credentials.push(Credential {
-        secret: token,
+        secret: Redacted::new(token),
         kind: Kind::OAuth { workspace },
         account,
         scopes,

@@ -197,9 +197,10 @@ impl Objects {
         self.run(&arguments).map(|_| ())
     }
 
-    /// Branches and tags, with the objects they point to.
+    /// Branches and tags, with the commits they lead to.
     pub(super) fn refs(&self) -> Result<BTreeMap<String, String>, GitError> {
-        let format = "--format=%(objectname) %(refname)";
+        // A tag that is an object of its own leads to another one.
+        let format = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)";
         let list = self.run(&["for-each-ref", format, "refs/heads", "refs/tags"])?;
         let pairs = list.lines().filter_map(|line| line.split_once(' '));
         Ok(pairs.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect())
@@ -211,6 +212,20 @@ impl Objects {
         let output =
             self.output(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])?;
         Ok(if output.status.success() { Some(text(&output)?.trim().to_owned()) } else { None })
+    }
+
+    /// Commits by their full hashes.
+    pub(super) fn commits<'h>(
+        &self,
+        hashes: impl IntoIterator<Item = &'h String>,
+    ) -> Result<BTreeMap<String, Commit>, GitError> {
+        let mut revisions = vec!["--no-walk=unsorted".to_owned()];
+        revisions.extend(hashes.into_iter().cloned());
+        if revisions.len() == 1 {
+            return Ok(BTreeMap::new());
+        }
+        let commits = self.log(&revisions, &[])?.into_iter();
+        Ok(commits.map(|commit| (commit.hash.clone(), commit)).collect())
     }
 
     pub(super) fn commit(&self, hash: &str) -> Result<Option<Commit>, GitError> {

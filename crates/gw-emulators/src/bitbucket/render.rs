@@ -7,7 +7,7 @@ use time::{
 
 use super::{
     contract::encode,
-    objects::{Change, Commit, GitError},
+    objects::{Change, Commit},
     pull::{Comment, Happening, Participant, Pull, Snapshot},
     state::{
         Account, AccountKind, Environment, Permission, Repository, Restriction, Status, Uuid,
@@ -259,20 +259,19 @@ impl<'a> View<'a> {
     }
 
     /// The commit of a ref, with fewer links.
-    fn target(&self, repository: &Repository, hash: &str) -> Result<Value, GitError> {
-        let Some(commit) = repository.objects.commit(hash)? else { return Ok(Value::Null) };
+    fn target(&self, repository: &Repository, commit: &Commit) -> Value {
         let links = self.commit_links(repository, &commit.hash, Detail::Condensed);
-        let mut shown = members(self.commit(repository, &commit));
+        let mut shown = members(self.commit(repository, commit));
         shown.insert("links".to_owned(), links);
-        Ok(Value::Object(shown))
+        Value::Object(shown)
     }
 
     pub(super) fn reference(
         &self,
         repository: &Repository,
         name: &str,
-        hash: &str,
-    ) -> Result<Value, GitError> {
+        target: Option<&Commit>,
+    ) -> Value {
         let (kind, folder, short) = match name.strip_prefix("refs/tags/") {
             Some(tag) => ("tag", "tags", tag),
             None => ("branch", "branches", name.trim_start_matches("refs/heads/")),
@@ -282,16 +281,16 @@ impl<'a> View<'a> {
             "tag" => format!("{}/{full_name}/commits/tag/{}", self.url, encode(short)),
             _ => format!("{}/{full_name}/branch/{}", self.url, encode(short)),
         };
-        Ok(json!({
+        json!({
             "type": kind,
             "name": short,
-            "target": self.target(repository, hash)?,
+            "target": target.map(|commit| self.target(repository, commit)),
             "links": {
                 "self": link(self.api(&format!("{path}/refs/{folder}/{short}"))),
                 "commits": link(self.api(&format!("{path}/commits/{short}"))),
                 "html": link(html),
             },
-        }))
+        })
     }
 
     fn endpoint(&self, repository: &Repository, branch: &str, hash: &str) -> Value {

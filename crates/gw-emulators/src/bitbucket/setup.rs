@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use gw_model::secret::Redacted;
 use time::{Duration, OffsetDateTime};
 
 use super::{
@@ -340,13 +341,14 @@ impl Bitbucket {
         world.account(account).ok_or(SetupError::Unknown("account"))?;
         let secret = world.names.token(start);
         let (account, scopes) = (account.clone(), owned(scopes));
-        world.credentials.push(Credential { secret: secret.clone(), kind, account, scopes, ends });
+        let hidden = Redacted::new(secret.clone());
+        world.credentials.push(Credential { secret: hidden, kind, account, scopes, ends });
         Ok(secret)
     }
 
     /// No credential with this secret is good any more.
     pub fn revoke(&self, secret: &str) {
-        self.host.world.lock().credentials.retain(|it| it.secret != secret);
+        self.host.world.lock().credentials.retain(|it| it.secret.reveal() != secret);
     }
 
     pub fn restrict(&self, of: &Uuid, rule: &Rule<'_>) -> Result<u64> {
@@ -383,13 +385,13 @@ impl Bitbucket {
             description: String::new(),
             is_active: true,
             events: owned(events),
-            secret: secret.map(str::to_owned),
+            secret: secret.map(|secret| Redacted::new(secret.to_owned())),
             created,
         });
         Ok(uuid)
     }
 
-    /// Until then the workspace has no discovery and no keys.
+    /// Until then the workspace has no discovery and no keys. Again, and its key is another one.
     pub fn enable_oidc(&self, of: &Uuid) -> Result<()> {
         let issuer = Issuer::generate().ok_or(SetupError::Keys)?;
         workspace(&mut self.host.world.lock(), of)?.issuer = Some(Arc::new(issuer));

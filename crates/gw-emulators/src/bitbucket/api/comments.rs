@@ -45,13 +45,10 @@ pub(super) fn list(call: &Call<'_>, world: &mut World) -> Result {
 pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     let (text, author) = (text(call)?, call.account()?.clone());
     let parent = call.member("parent.id").and_then(Value::as_u64);
-    let known = |id: &u64| {
-        pulls::find(call, world).is_ok_and(|it| it.comments.iter().any(|it| it.id == *id))
-    };
-    if parent.is_some_and(|id| !known(&id)) {
+    let comments = &pulls::find(call, world)?.comments;
+    if parent.is_some_and(|id| comments.iter().all(|it| it.id != id)) {
         return Err(Refusal::field("parent", "There is no such comment."));
     }
-    pulls::find(call, world)?;
     let id = call.repository_mut(world)?.next_id();
     let comment = Comment {
         id,

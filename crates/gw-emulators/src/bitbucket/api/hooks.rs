@@ -1,5 +1,6 @@
 //! Subscriptions to webhooks. A secret goes in and never comes out.
 
+use gw_model::secret::Redacted;
 use serde_json::{Value, json};
 
 use super::{Answer, Call, Result};
@@ -47,7 +48,7 @@ fn change(call: &Call<'_>, hook: &mut Hook) -> Result<()> {
     // Left out it stays; null, or nothing in it, takes it away.
     if let Some(secret) = call.body.get("secret") {
         let secret = secret.as_str().filter(|secret| !secret.is_empty());
-        hook.secret = secret.map(str::to_owned);
+        hook.secret = secret.map(|secret| Redacted::new(secret.to_owned()));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Answer, Call, Result};
 use crate::bitbucket::{
     paging::PAGES,
-    pipelines::{Ending, Pipeline},
+    pipelines::{Ending, Pipeline, without_secret},
     refusal::Refusal,
     state::{Environment, Repository, World},
 };
@@ -46,7 +46,8 @@ fn target(call: &Call<'_>, repository: &Repository) -> Result<(Option<String>, S
 pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     let (branch, commit) = target(call, call.repository(world)?)?;
     let (uuid, creator) = (world.names.uuid(), call.account()?.clone());
-    let variables = call.member("variables").and_then(Value::as_array).cloned();
+    let variables = call.member("variables").and_then(Value::as_array).into_iter().flatten();
+    let variables = variables.map(without_secret).collect();
     let repository = call.repository_mut(world)?;
     let pipeline = Pipeline {
         uuid,
@@ -55,7 +56,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
         target: call.member("target").cloned().unwrap_or_default(),
         branch,
         commit,
-        variables: variables.unwrap_or_default(),
+        variables,
         steps: Vec::new(),
         created: call.now,
         ended: None,

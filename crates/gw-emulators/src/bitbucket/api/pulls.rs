@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::{Answer, Call, Result};
 use crate::bitbucket::{
-    access::Kind,
     merging::{self, Merge, Strategy},
     paging::{PAGES, SMALL_PAGES},
     pull::{Happening, Pull, PullState, Snapshot, Verdict},
@@ -97,31 +96,49 @@ fn fork(call: &Call<'_>, world: &World) -> Result<Option<Uuid>> {
     }
 }
 
-pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
+/// Where a new pull request goes from, and where to.
+struct Way {
+    fork: Option<Uuid>,
+    source: String,
+    destination: String,
+    head: String,
+    base: String,
+}
+
+/// The way that the body names, with its commits at hand.
+fn way(call: &Call<'_>, world: &World, id: u64) -> Result<Way> {
     let repository = call.repository(world)?;
-    let text = |path: &str| call.text(path).map(str::to_owned);
+    let branch = |path: &str| call.text(path).map(str::to_owned);
+    let source = branch("source.branch.name").unwrap_or_default();
+    let destination = branch("destination.branch.name").unwrap_or_else(|| repository.main.clone());
     let fork = fork(call, world)?;
     let from = fork.as_ref().and_then(|uuid| world.repository_by(uuid));
-    let source = text("source.branch.name").unwrap_or_default();
-    let destination = text("destination.branch.name").unwrap_or_else(|| repository.main.clone());
-    let (top, base) = (
-        head(from.unwrap_or(repository), "source", &source)?,
-        head(repository, "destination", &destination)?,
-    );
-    let id = u64::try_from(repository.pulls.len()).unwrap_or(u64::MAX).saturating_add(1);
+    let top = head(from.unwrap_or(repository), "source", &source)?;
+    let base = head(repository, "destination", &destination)?;
     if let Some(from) = from {
         repository.objects.bring(&from.objects, &source, id)?;
     }
     if repository.objects.is_ancestor(&top, &base)? {
         return Err(Refusal::new(400, "There are no changes to be pulled"));
     }
-    let (title, description) =
-        (text("title").unwrap_or_default(), text("description").unwrap_or_default());
+    Ok(Way { fork, source, destination, head: top, base })
+}
+
+pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
+    let count = call.repository(world)?.pulls.len();
+    let id = u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1);
+    let Way { fork, source, destination, head, base } = way(call, world, id)?;
     let reviewers = reviewers(call, world)?.unwrap_or_default();
     let author = call.account()?.clone();
-    let repository = call.repository_mut(world)?;
-    let state = PullState::Open;
-    let now = Snapshot { title, description, state, reason: String::new(), head: top, base };
+    let text = |path: &str| call.text(path).unwrap_or_default().to_owned();
+    let now = Snapshot {
+        title: text("title"),
+        description: text("description"),
+        state: PullState::Open,
+        reason: String::new(),
+        head,
+        base,
+    };
     let mut pull = Pull {
         id,
         author: author.clone(),
@@ -142,7 +159,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     };
     pull.invite(reviewers);
     pull.record(&author, call.now);
-    repository.pulls.push(pull.clone());
+    call.repository_mut(world)?.pulls.push(pull.clone());
     call.teller(world)?.pull("pullrequest:created", &pull);
     let (view, repository) = (call.view(world), call.repository(world)?);
     let own = format!("{}/pullrequests/{id}", view.path(repository));
@@ -200,9 +217,6 @@ pub(super) fn activity(call: &Call<'_>, world: &mut World) -> Result {
 
 fn judge(call: &Call<'_>, world: &mut World, verdict: Verdict, event: &str) -> Result {
     let by = call.account()?.clone();
-    if call.caller()?.kind != Kind::ApiToken && verdict == Verdict::ChangesRequested {
-        return Err(Refusal::new(403, "Only people request changes."));
-    }
     let pull = open(call, world)?;
     if pull.verdict(&by) == Some(verdict) {
         return Err(Refusal::new(409, "You have said so already."));

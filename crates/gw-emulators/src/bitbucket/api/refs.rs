@@ -7,12 +7,11 @@ const BRANCHES: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
 
 fn list(call: &Call<'_>, world: &World, folder: &str) -> Result {
-    let repository = call.repository(world)?;
-    let mut shown = Vec::new();
-    for (name, hash) in repository.refs.iter().filter(|(name, _)| name.starts_with(folder)) {
-        shown.push(call.view(world).reference(repository, name, hash)?);
-    }
-    call.page(shown, PAGES)
+    let (view, repository) = (call.view(world), call.repository(world)?);
+    let refs = repository.refs.iter().filter(|(name, _)| name.starts_with(folder));
+    let commits = repository.objects.commits(refs.clone().map(|(_, hash)| hash))?;
+    let shown = refs.map(|(name, hash)| view.reference(repository, name, commits.get(hash)));
+    call.page(shown.collect(), PAGES)
 }
 
 fn one(call: &Call<'_>, world: &World, folder: &str, kind: &str) -> Result {
@@ -21,7 +20,8 @@ fn one(call: &Call<'_>, world: &World, folder: &str, kind: &str) -> Result {
     let name = format!("{folder}{short}");
     let hash = repository.refs.get(&name);
     let hash = hash.ok_or_else(|| Refusal::not_found(&format!("{kind} \"{short}\"")))?;
-    Ok(Answer::ok(call.view(world).reference(repository, &name, hash)?))
+    let commit = repository.objects.commit(hash)?;
+    Ok(Answer::ok(call.view(world).reference(repository, &name, commit.as_ref())))
 }
 
 pub(super) fn branches(call: &Call<'_>, world: &mut World) -> Result {
@@ -55,7 +55,8 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     }
     follow(call, world)?;
     let repository = call.repository(world)?;
-    let shown = call.view(world).reference(repository, &name, &hash)?;
+    let commit = repository.objects.commit(&hash)?;
+    let shown = call.view(world).reference(repository, &name, commit.as_ref());
     Ok(Answer::created(&call.view(world).api(&format!("{}/{short}", call.path)), shown))
 }
 

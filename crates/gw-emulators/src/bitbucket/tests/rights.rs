@@ -256,3 +256,37 @@ async fn access_tokens_are_told_their_allowance() {
     let reply = stage.call(&stage.ann.header, "GET", REPOSITORY, json!(null)).await;
     assert_eq!(reply.header("x-ratelimit-limit"), None);
 }
+
+#[tokio::test]
+async fn the_identity_of_steps_is_off_until_it_is_switched_on() {
+    let stage = Stage::new().await;
+    let (bitbucket, repository) = (&stage.bitbucket, &stage.repository);
+    let pipeline = bitbucket.start_pipeline(repository, "main", &stage.bob.uuid);
+    let step = bitbucket.start_step(&pipeline.expect("a pipeline"), "apply", None);
+    let step = step.expect("a step");
+    let issuer = |slug: &str| format!("/2.0/workspaces/{slug}/pipelines-config/identity/oidc");
+    let keys = format!("{}/keys.json", issuer("acme"));
+    assert_eq!(stage.send(&[], "GET", &keys, b"").await.status, 404);
+    assert_eq!(bitbucket.step_token(&step, &Audience::Usual).expect("it is known"), None);
+    bitbucket.enable_oidc(&stage.workspace).expect("a key");
+    assert_eq!(stage.send(&[], "GET", &keys, b"").await.status, 200);
+    assert!(bitbucket.step_token(&step, &Audience::Usual).expect("it is known").is_some());
+    bitbucket.rename_workspace(&stage.workspace, "acme-corp").expect("it is free");
+    assert_eq!(stage.send(&[], "GET", &keys, b"").await.status, 404);
+    let found = format!("{}/.well-known/openid-configuration", issuer("acme-corp"));
+    let found = stage.send(&[], "GET", &found, b"").await.json();
+    assert_eq!(found["issuer"], format!("{}{}", bitbucket.url(), issuer("acme-corp")));
+}
+
+#[tokio::test]
+async fn no_secret_is_shown_by_accident() {
+    let stage = Stage::new().await;
+    let url = "http://localhost:9/";
+    let hook = stage.bitbucket.add_hook(&stage.repository, url, &["repo:push"], Some("geheim"));
+    hook.expect("a hook");
+    let shown = format!("{:?}", stage.bitbucket);
+    assert!(shown.contains("acme"), "{shown}");
+    for secret in [&stage.ann.token, "geheim"] {
+        assert!(!shown.contains(secret));
+    }
+}
