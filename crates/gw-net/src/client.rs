@@ -1,4 +1,5 @@
-//! The one way to ask an identity provider for a document: short, bounded, and to judged addresses.
+//! The one way to ask a server of somebody else: an identity provider, a Git host. Bounded in time
+//! and in bytes, and to judged addresses only.
 //!
 //! No redirect is followed and no proxy of the environment is used: either would lead elsewhere than
 //! where the declaration says.
@@ -8,8 +9,10 @@ mod tests;
 
 use std::{error::Error, fmt, time::Duration};
 
+use bytes::Bytes;
+use gw_model::secret::Redacted;
 use reqwest::{
-    Certificate, StatusCode,
+    Certificate, RequestBuilder, Response, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::Policy,
 };
@@ -37,6 +40,36 @@ pub struct Client {
     secure: Result<reqwest::Client, String>,
     loopback: Result<reqwest::Client, String>,
 }
+
+/// What is asked. Of itself it is a `GET` without anything.
+#[derive(Clone, Debug, Default)]
+pub struct Ask<'a> {
+    pub method: Method,
+    pub authorization: Option<Authorization<'a>>,
+    /// Beside the authorization; sent as they are.
+    pub headers: &'a [(&'a str, &'a str)],
+    pub body: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    #[default]
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// Who asks. It never shows what proves it.
+#[derive(Clone, Copy, Debug)]
+pub enum Authorization<'a> {
+    Basic { user: &'a str, password: &'a Redacted<String> },
+    Bearer(&'a Redacted<String>),
+}
+
+/// The head of an answer. Its body is still on the way.
+#[derive(Debug)]
+pub struct Answer(Response);
 
 /// Why a document was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +115,16 @@ impl Client {
 
     /// Reads a document of at most so many bytes.
     pub async fn get(&self, url: &Url, limit: usize) -> Result<Vec<u8>, FetchError> {
+        let headers = &[("accept", "application/json")];
+        let answer = self.ask(url, Ask { headers, ..Ask::default() }).await?;
+        if answer.status() != StatusCode::OK.as_u16() {
+            return Err(FetchError::Status(answer.status()));
+        }
+        answer.body(limit).await
+    }
+
+    /// Asks anything. Every status is an answer, and the time that is left also bounds its body.
+    pub async fn ask(&self, url: &Url, ask: Ask<'_>) -> Result<Answer, FetchError> {
         let (client, reach) = match url.scheme() {
             "https" => (&self.secure, &self.reach),
             "http" if is_loopback(url) => (&self.loopback, &Reach::loopback_only()),
@@ -93,13 +136,54 @@ impl Client {
             let port = url.port_or_known_default().unwrap_or_default();
             reach.resolve(&host, port).await.map_err(FetchError::Unreachable)?;
         }
-        let request = client.get(url.clone()).header("accept", "application/json");
-        let mut response = request.send().await.map_err(|error| FetchError::of(&error))?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status().as_u16()));
+        let request = ask.request(client, url);
+        request.send().await.map(Answer).map_err(|error| FetchError::of(&error))
+    }
+}
+
+impl Ask<'_> {
+    fn request(self, client: &reqwest::Client, url: &Url) -> RequestBuilder {
+        let mut request = match self.method {
+            Method::Get => client.get(url.clone()),
+            Method::Post => client.post(url.clone()),
+            Method::Put => client.put(url.clone()),
+            Method::Delete => client.delete(url.clone()),
+        };
+        for (name, value) in self.headers {
+            request = request.header(*name, *value);
         }
+        if let Some(body) = self.body {
+            request = request.body(body);
+        }
+        match self.authorization {
+            Some(Authorization::Basic { user, password }) => {
+                request.basic_auth(user, Some(password.reveal()))
+            }
+            Some(Authorization::Bearer(token)) => request.bearer_auth(token.reveal()),
+            None => request,
+        }
+    }
+}
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    /// The first header of that name, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
+    }
+
+    /// The next part of the body; none: that was all.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        self.0.chunk().await.map_err(|error| FetchError::of(&error))
+    }
+
+    /// The whole body, if it has at most so many bytes.
+    pub async fn body(mut self, limit: usize) -> Result<Vec<u8>, FetchError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| FetchError::of(&error))? {
+        while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > limit {
                 return Err(FetchError::TooLong { limit });
             }

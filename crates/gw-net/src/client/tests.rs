@@ -1,5 +1,5 @@
 use gw_testkit::{
-    backend::Backend,
+    backend::{self, Backend},
     issuer::{DISCOVERY, Document, Issuer, KEYS},
 };
 
@@ -81,4 +81,71 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
         Err(FetchError::Connection(_) | FetchError::NoClient(_) | FetchError::Timeout)
     ));
     assert_eq!(backend.requests().len(), 0);
+}
+
+/// What goes over the wire for one question.
+async fn sent(ask: Ask<'_>) -> backend::Received {
+    let server = Backend::start();
+    let url = Url::parse(&server.url()).unwrap();
+    client(LoopbackReach::Listed).ask(&url, ask).await.unwrap();
+    server.requests().remove(0)
+}
+
+#[tokio::test]
+async fn a_question_is_sent_as_it_is_asked() {
+    let password = Redacted::new("open sesame".to_owned());
+    let asked = sent(Ask {
+        method: Method::Put,
+        authorization: Some(Authorization::Basic { user: "ann@example.com", password: &password }),
+        headers: &[("content-type", "application/json")],
+        body: Some(b"{}".to_vec()),
+    });
+    let asked = asked.await;
+    assert_eq!((asked.method.as_str(), asked.body.as_slice()), ("PUT", &b"{}"[..]));
+    assert_eq!(asked.header("content-type"), Some("application/json"));
+    let basic = "Basic YW5uQGV4YW1wbGUuY29tOm9wZW4gc2VzYW1l";
+    assert_eq!(asked.header("authorization"), Some(basic));
+    let authorization = Some(Authorization::Bearer(&password));
+    let asked = sent(Ask { method: Method::Post, authorization, ..Ask::default() }).await;
+    assert_eq!(asked.header("authorization"), Some("Bearer open sesame"));
+    assert_eq!((asked.method.as_str(), asked.body.len()), ("POST", 0));
+    let asked = sent(Ask { method: Method::Delete, ..Ask::default() }).await;
+    assert_eq!((asked.method.as_str(), asked.header("authorization")), ("DELETE", None));
+    assert_eq!(sent(Ask::default()).await.method, "GET");
+}
+
+#[tokio::test]
+async fn every_status_is_an_answer_and_its_body_has_a_limit() {
+    let server = Backend::start();
+    let headers = vec![("retry-after".to_owned(), "7".to_owned())];
+    server.set_answer(backend::Answer { status: 429, headers, body: vec![b'x'; 100] });
+    let (url, client) = (Url::parse(&server.url()).unwrap(), client(LoopbackReach::Listed));
+    let answer = client.ask(&url, Ask::default()).await.unwrap();
+    assert_eq!((answer.status(), answer.header("retry-after")), (429, Some("7")));
+    assert_eq!(answer.body(100).await.map(|body| body.len()), Ok(100));
+    let mut answer = client.ask(&url, Ask::default()).await.unwrap();
+    assert_eq!(answer.chunk().await.unwrap().map(|chunk| chunk.first().copied()), Some(Some(b'x')));
+    let answer = client.ask(&url, Ask::default()).await.unwrap();
+    assert_eq!(answer.body(99).await, Err(FetchError::TooLong { limit: 99 }));
+}
+
+#[tokio::test]
+async fn what_proves_the_asker_is_never_shown() {
+    let password = Redacted::new("open sesame".to_owned());
+    for authorization in [
+        Authorization::Bearer(&password),
+        Authorization::Basic { user: "ann", password: &password },
+    ] {
+        let ask = Ask { authorization: Some(authorization), ..Ask::default() };
+        assert!(!format!("{ask:?}").contains("sesame"));
+    }
+    // What no header can carry is refused here, and not repeated.
+    let broken = Redacted::new("open\r\nsesame".to_owned());
+    let authorization = Some(Authorization::Bearer(&broken));
+    let server = Backend::start();
+    let url = Url::parse(&server.url()).unwrap();
+    let ask = Ask { authorization, ..Ask::default() };
+    let refused = client(LoopbackReach::Listed).ask(&url, ask).await.unwrap_err();
+    assert!(!format!("{refused} {refused:?}").contains("sesame"));
+    assert_eq!(server.requests().len(), 0);
 }
