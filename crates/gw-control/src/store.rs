@@ -3,6 +3,7 @@
 //! What is written survives a power cut: each statement is on disk before the next step is taken.
 //! Documents (plans, what must hold) are kept as the JSON that their owners wrote.
 
+mod column;
 mod entries;
 mod journal;
 mod lock;

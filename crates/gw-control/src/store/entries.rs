@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::{
     Store, StoreError,
-    journal::{from_column, read_time, to_column, written_time},
+    column::{from_column, read_time, to_column, written_time},
 };
 
 /// What is being written: all of it becomes true together, or nothing.

@@ -4,11 +4,15 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use gw_audit::entry::{Actor, Event};
 use gw_model::id::{EnvironmentName, TargetName};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
-use super::{Hold, Store, StoreError, entries::Writing};
+use super::{
+    Hold, Store, StoreError,
+    column::{from_column, from_json, named, read_time, to_column, to_json, written_time},
+    entries::Writing,
+};
 use crate::event;
 
 /// Why an environment changed.
@@ -556,14 +560,6 @@ async fn write_down(
     Ok(())
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Broken { reason: error.to_string() })
-}
-
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Broken { reason: error.to_string() })
-}
-
 fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
     let text = |name: &str| row.try_get::<String, _>(name);
     let ended: Option<String> = row.try_get("ended_at")?;
@@ -599,25 +595,4 @@ fn read_step(row: &SqliteRow) -> Result<StepRecord, StoreError> {
         began_at: read_time(&text("began_at")?)?,
         ended_at: ended.as_deref().map(read_time).transpose()?,
     })
-}
-
-fn named<N: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<N, StoreError> {
-    text.parse().map_err(|error: N::Err| StoreError::Broken { reason: error.to_string() })
-}
-
-pub(super) fn to_column(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number).map_err(|error| StoreError::Broken { reason: error.to_string() })
-}
-
-pub(super) fn from_column(number: i64) -> Result<u64, StoreError> {
-    u64::try_from(number).map_err(|error| StoreError::Broken { reason: error.to_string() })
-}
-
-pub(super) fn written_time(at: OffsetDateTime) -> Result<String, StoreError> {
-    at.format(&Rfc3339).map_err(|error| StoreError::Broken { reason: error.to_string() })
-}
-
-pub(super) fn read_time(text: &str) -> Result<OffsetDateTime, StoreError> {
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|error| StoreError::Broken { reason: error.to_string() })
 }

@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 
 use super::{
     Store, StoreError,
+    column::{to_column, written_time},
     entries::Writing,
-    journal::{to_column, written_time},
 };
 use crate::event;
 
