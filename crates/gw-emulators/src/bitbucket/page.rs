@@ -32,6 +32,9 @@ const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem a
     .state{font-size:.8rem;border:1px solid;padding:.1rem .4rem}.wrong{background:#ffebe6;\
     padding:.6rem}";
 
+/// Schemes that a link of somebody else's may have.
+const LINKED: &[&str] = &["http://", "https://"];
+
 /// What a browser is told about every page.
 const HEADERS: &[(&str, &str)] = &[
     (
@@ -137,7 +140,22 @@ fn approvals(world: &World, pull: &Pull) -> String {
         let asks = it.verdict == Some(Verdict::ChangesRequested);
         if asks { format!("{name} requests changes") } else { name }
     });
-    names.collect::<Vec<_>>().join(", ")
+    listed(names, ", ")
+}
+
+/// The texts, or that there are none.
+fn listed(texts: impl Iterator<Item = String>, between: &str) -> String {
+    let texts: Vec<_> = texts.collect();
+    if texts.is_empty() { "none".to_owned() } else { texts.join(between) }
+}
+
+/// Escaped words that lead somewhere, if that is an address of the web.
+fn linked(address: &str, words: &str) -> String {
+    if LINKED.iter().any(|scheme| address.starts_with(scheme)) {
+        let address = escape(address);
+        return format!("<a href=\"{address}\" rel=\"noopener noreferrer\">{words}</a>");
+    }
+    words.to_owned()
 }
 
 fn nickname(world: &World, account: &Uuid) -> String {
@@ -146,14 +164,12 @@ fn nickname(world: &World, account: &Uuid) -> String {
 
 fn builds(repository: &Repository, pull: &Pull) -> String {
     let statuses = repository.statuses.iter().filter(|it| it.commit == pull.now.head);
-    let text = |body: &Value, name: &str| {
-        body.get(name).and_then(Value::as_str).map(escape).unwrap_or_default()
-    };
     let shown = statuses.map(|it| {
-        let (state, words) = (text(&it.body, "state"), text(&it.body, "description"));
-        format!("{} {state} {words}", escape(&it.key))
+        let text = |name: &str| it.body.get(name).and_then(Value::as_str).unwrap_or_default();
+        let words = escape(&format!("{} {} {}", it.key, text("state"), text("description")));
+        linked(text("url"), &words)
     });
-    shown.collect::<Vec<_>>().join("<br>")
+    listed(shown, "<br>")
 }
 
 fn pull_page(view: View<'_>, repository: &Repository, pull: &Pull) -> String {
@@ -195,9 +211,10 @@ fn report_part(report: &Report) -> String {
         None => String::new(),
     };
     let body = &report.body;
+    let link = body.get("link").and_then(Value::as_str).unwrap_or_default();
     let mut part = format!(
         "<h3>{} <span class=\"state\">{}</span></h3><p>{}</p><table>",
-        text(body, "title"),
+        linked(link, &text(body, "title")),
         text(body, "result"),
         text(body, "details")
     );

@@ -3,6 +3,9 @@
 //! It knows what Bitbucket's contract uses of JSON Schema, and nothing else. It collects every
 //! breach, because the one who asks decides which of them matter.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value};
 
 /// One place where a value is not what the schema says.

@@ -1,5 +1,8 @@
 //! What the emulated Bitbucket holds: accounts, workspaces, repositories, credentials.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,

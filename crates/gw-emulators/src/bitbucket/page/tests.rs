@@ -63,6 +63,7 @@ async fn the_page_shows_what_was_written_as_text() {
     let report = json!({
         "title": nasty, "details": nasty, "report_type": "SECURITY", "result": "FAILED",
         "data": [{ "title": nasty, "type": "TEXT", "value": nasty }],
+        "link": "javascript:alert(1)",
     });
     let path = format!("/repositories/acme/apis/commit/{commit}/reports/gatewright-plan");
     assert_eq!(stage.call(&stage.bob.header, "PUT", &path, report).await.status, 200);
@@ -71,7 +72,10 @@ async fn the_page_shows_what_was_written_as_text() {
     }]);
     let path = format!("/commit/{commit}/reports/gatewright-plan/annotations");
     assert_eq!(stage.post(&stage.bob, &path, annotation).await.status, 200);
-    let build = json!({ "key": "gatewright", "state": "FAILED", "description": nasty });
+    let url = "https://gateway.example.test/p/1?a=\"><script>";
+    let build = json!({
+        "key": "gatewright", "state": "FAILED", "description": nasty, "url": url,
+    });
     stage.post(&stage.bob, &format!("/commit/{commit}/statuses/build"), build).await;
     let page = stage.send(&[], "GET", "/acme/apis/pull-requests/1", b"").await;
     assert_eq!(page.status, 200);
@@ -79,6 +83,9 @@ async fn the_page_shows_what_was_written_as_text() {
     assert!(!text.contains("<script"), "{text}");
     let escaped = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;";
     assert_eq!(text.matches(escaped).count(), 8, "{text}");
+    assert!(!text.contains("javascript:"), "{text}");
+    let link = "<a href=\"https://gateway.example.test/p/1?a=&quot;&gt;&lt;script&gt;\"";
+    assert!(text.contains(link), "{text}");
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.starts_with("default-src 'none';"), "{policy}");
     let all = stage.send(&[], "GET", "/", b"").await.text();
