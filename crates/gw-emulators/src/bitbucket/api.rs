@@ -28,7 +28,7 @@ use self::routes::{Needs, Route};
 use super::{
     Host,
     access::{Caller, Door, Kind, authenticate},
-    contract::{Found, Operation, Parameters},
+    contract::{Found, Operation, Parameters, encode},
     events::Teller,
     paging::{self, Pages},
     refusal::Refusal,
@@ -263,6 +263,11 @@ impl<'a> Call<'a> {
 
     fn teller<'w>(&'w self, world: &'w World) -> Result<Teller<'w>> {
         Ok(Teller::new(self.host, world, self.repository(world)?, self.account()?))
+    }
+
+    /// The address of something new below the one that was asked, whose path is encoded already.
+    fn below(&self, name: &str) -> String {
+        format!("{}/2.0{}/{}", self.host.url, self.path.trim_end_matches('/'), encode(name))
     }
 
     /// A list, as far as this page of it goes.

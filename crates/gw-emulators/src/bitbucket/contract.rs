@@ -97,19 +97,34 @@ impl Contract {
             }
         }
         let Some(schema) = &operation.body else { return Ok(()) };
-        if body.is_null() && operation.required.is_empty() {
-            return Ok(());
-        }
         let (schema, partial) = schema.get("partial").map_or((schema, false), |it| (it, true));
-        let mut found = breaches(&self.schemas, schema, body);
-        // A member that is null is one that was not given.
-        found.retain(|breach| breach.wrong != Wrong::Null || breach.at.is_empty());
-        found.retain(|breach| breach.wrong != Wrong::Missing || !partial);
-        found.extend(missing(&operation.required, body));
+        let given = given(body);
+        let mut found = breaches(&self.schemas, schema, &given);
+        // No body at all is one that leaves everything out, even what only names its own form.
+        let unnamed = |breach: &Breach| body.is_null() && breach.at == "type";
+        found.retain(|it| it.wrong != Wrong::Missing || !(partial || unnamed(it)));
+        found.extend(missing(&operation.required, &given));
         if found.is_empty() {
             return Ok(());
         }
         Err(Refusal::fields(found.into_iter().map(|breach| (breach.at, breach.wrong.words()))))
+    }
+}
+
+/// A body without the members that are null: they were not given.
+fn given(body: &Value) -> Value {
+    match body {
+        Value::Null => Value::Object(Map::new()),
+        Value::Object(members) => {
+            let members = members.iter().filter(|(_, member)| !member.is_null());
+            Value::Object(members.map(|(name, member)| (name.clone(), given(member))).collect())
+        }
+        Value::Array(items) => {
+            // An item that is null stands where something else should.
+            let item = |it: &Value| if it.is_null() { Value::Null } else { given(it) };
+            Value::Array(items.iter().map(item).collect())
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => body.clone(),
     }
 }
 

@@ -62,8 +62,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     };
     pulls::find_mut(call, world)?.comment(comment);
     tell(call, world, "pullrequest:comment_created", id)?;
-    let address = call.view(world).api(&format!("{}/{id}", call.path));
-    Ok(Answer::created(&address, shown(call, world, id)?))
+    Ok(Answer::created(&call.below(&id.to_string()), shown(call, world, id)?))
 }
 
 pub(super) fn get(call: &Call<'_>, world: &mut World) -> Result {

@@ -72,8 +72,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     change(call, &mut hook)?;
     call.repository_mut(world)?.hooks.push(hook.clone());
     let (view, repository) = (call.view(world), call.repository(world)?);
-    let address = view.api(&format!("{}/{}", view.path(repository) + "/hooks", hook.uuid));
-    Ok(Answer::created(&address, shown(view, repository, &hook)))
+    Ok(Answer::created(&call.below(hook.uuid.as_str()), shown(view, repository, &hook)))
 }
 
 fn find(call: &Call<'_>, world: &World) -> Result<Hook> {

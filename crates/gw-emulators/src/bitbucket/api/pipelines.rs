@@ -63,8 +63,8 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     };
     repository.pipelines.push(pipeline.clone());
     let (view, repository) = (call.view(world), call.repository(world)?);
-    let own = format!("{}/pipelines/{}", view.path(repository), pipeline.uuid);
-    Ok(Answer::created(&view.api(&own), view.pipeline(repository, &pipeline)))
+    let address = call.below(pipeline.uuid.as_str());
+    Ok(Answer::created(&address, view.pipeline(repository, &pipeline)))
 }
 
 fn find<'w>(call: &Call<'_>, world: &'w World) -> Result<&'w Pipeline> {
@@ -126,9 +126,8 @@ pub(super) fn create_environment(call: &Call<'_>, world: &mut World) -> Result {
     }
     let environment = Environment { uuid: world.names.uuid(), name };
     call.repository_mut(world)?.environments.push(environment.clone());
-    let (view, repository) = (call.view(world), call.repository(world)?);
-    let own = format!("{}/environments/{}", view.path(repository), environment.uuid);
-    Ok(Answer::created(&view.api(&own), view.environment(&environment)))
+    let shown = call.view(world).environment(&environment);
+    Ok(Answer::created(&call.below(environment.uuid.as_str()), shown))
 }
 
 fn all_deployments(call: &Call<'_>, world: &World) -> Result<Vec<Value>> {

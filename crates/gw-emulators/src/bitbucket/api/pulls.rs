@@ -162,8 +162,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     call.repository_mut(world)?.pulls.push(pull.clone());
     call.teller(world)?.pull("pullrequest:created", &pull);
     let (view, repository) = (call.view(world), call.repository(world)?);
-    let own = format!("{}/pullrequests/{id}", view.path(repository));
-    Ok(Answer::created(&view.api(&own), view.pull(repository, &pull)))
+    Ok(Answer::created(&call.below(&id.to_string()), view.pull(repository, &pull)))
 }
 
 pub(super) fn get(call: &Call<'_>, world: &mut World) -> Result {

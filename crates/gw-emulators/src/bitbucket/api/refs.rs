@@ -57,7 +57,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     let repository = call.repository(world)?;
     let commit = repository.objects.commit(&hash)?;
     let shown = call.view(world).reference(repository, &name, commit.as_ref());
-    Ok(Answer::created(&call.view(world).api(&format!("{}/{short}", call.path)), shown))
+    Ok(Answer::created(&call.below(&short), shown))
 }
 
 pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result {

@@ -6,7 +6,7 @@ use super::{Answer, Call, Result};
 use crate::bitbucket::{
     paging::PAGES,
     refusal::Refusal,
-    state::{Restriction, Uuid, World},
+    state::{AccountKind, Restriction, Uuid, World},
 };
 
 /// Kinds that say who is exempt.
@@ -47,8 +47,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result {
     repository.restrictions.push(restriction.clone());
     let repository = call.repository(world)?;
     let shown = call.view(world).restriction(repository, &restriction);
-    let own = format!("{}/{}", call.path, restriction.id);
-    Ok(Answer::created(&call.view(world).api(&own), shown))
+    Ok(Answer::created(&call.below(&restriction.id.to_string()), shown))
 }
 
 /// What the body says of a restriction.
@@ -60,19 +59,17 @@ fn change(call: &Call<'_>, world: &World, restriction: &mut Restriction) -> Resu
     if let Some(text) = call.text("pattern") {
         restriction.pattern = text.to_owned();
     }
-    let people = restriction.kind.clone();
-    let people = WITH_PEOPLE.contains(&people.as_str());
-    let named = ["users", "groups"].into_iter().find(|name| {
-        let list = call.member(name).and_then(Value::as_array);
-        list.is_some_and(|list| !list.is_empty())
-    });
-    if let Some(name) = named.filter(|_| !people) {
+    let list = |name: &str| call.member(name).and_then(Value::as_array);
+    if !WITH_PEOPLE.contains(&restriction.kind.as_str())
+        && let Some(name) =
+            ["users", "groups"].into_iter().find(|name| list(name).is_some_and(|it| !it.is_empty()))
+    {
         return Err(Refusal::field(name, "Only push and restrict_merges have exceptions."));
     }
-    if let Some(users) = call.member("users").and_then(Value::as_array) {
+    if let Some(users) = list("users") {
         restriction.users = users.iter().map(|it| person(world, it)).collect::<Result<_>>()?;
     }
-    if let Some(groups) = call.member("groups").and_then(Value::as_array) {
+    if let Some(groups) = list("groups") {
         let slug = |group: &Value| Some(group.get("slug")?.as_str()?.to_owned());
         let slugs: Option<Vec<_>> = groups.iter().map(slug).collect();
         restriction.groups = slugs.ok_or_else(|| Refusal::field("groups", "Expected slugs."))?;
@@ -80,9 +77,11 @@ fn change(call: &Call<'_>, world: &World, restriction: &mut Restriction) -> Resu
     Ok(())
 }
 
+/// Somebody who may be an exception; a token may not.
 fn person(world: &World, user: &Value) -> Result<Uuid> {
     let uuid = user.get("uuid").and_then(Value::as_str);
-    let known = world.accounts.iter().find(|it| Some(it.uuid.as_str()) == uuid);
+    let mut people = world.accounts.iter().filter(|it| it.kind == AccountKind::Person);
+    let known = people.find(|it| Some(it.uuid.as_str()) == uuid);
     known.map(|it| it.uuid.clone()).ok_or_else(|| Refusal::field("users", "User not found."))
 }
 

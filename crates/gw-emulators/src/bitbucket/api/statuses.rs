@@ -39,7 +39,7 @@ pub(super) fn post(call: &Call<'_>, world: &mut World) -> Result {
     let status = find(call, world, &commit, &key)?;
     call.teller(world)?.status(event, &status)?;
     let shown = call.view(world).status(call.repository(world)?, &status);
-    Ok(Answer::created(&call.view(world).api(&format!("{}/{key}", call.path)), shown))
+    Ok(Answer::created(&call.below(&key), shown))
 }
 
 fn find(call: &Call<'_>, world: &World, commit: &str, key: &str) -> Result<Status> {

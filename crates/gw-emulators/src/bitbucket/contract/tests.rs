@@ -50,3 +50,36 @@ fn text_in_paths_is_decoded_once() {
     }
     assert_eq!(encode("{a b}/ü"), "%7Ba%20b%7D/%C3%BC");
 }
+
+#[test]
+fn a_body_is_what_is_not_null_in_it() {
+    let contract = Contract::read().expect("the table is one");
+    let checked = |method: &str, path: &str, body: &str| {
+        let Found::Operation(operation, _) = contract.find(method, path) else {
+            panic!("{path} is an operation")
+        };
+        let body = serde_json::from_str(body).expect("JSON");
+        contract.check(operation, &[], &body).is_ok()
+    };
+    let of = |path: &str| format!("/repositories/acme/apis/{path}");
+    let rows = [
+        ("POST", of("pullrequests/1/merge"), "null", true),
+        ("POST", of("pullrequests/1/merge"), "{}", false),
+        ("POST", of("pullrequests/1/merge"), r#"{"type":"any"}"#, true),
+        ("POST", of("branch-restrictions"), "null", false),
+        ("PUT", of("branch-restrictions/1"), "{}", true),
+        ("PUT", of("branch-restrictions/1"), r#"{"kind":"guess"}"#, false),
+        ("POST", of("pullrequests"), r#"{"title":"a","source":{"branch":{"name":"b"}}}"#, true),
+        ("POST", of("pullrequests"), r#"{"title":null,"source":{"branch":{"name":"b"}}}"#, false),
+        ("POST", of("pullrequests"), r#"{"title":"a","source":{"branch":{"name":null}}}"#, false),
+        ("PUT", of("hooks/1"), r#"{"secret":null}"#, true),
+        ("PUT", of("hooks/1"), r#"{"events":[null]}"#, false),
+        ("POST", of("commit/1234567/statuses/build"), "null", false),
+        ("POST", of("commit/1234567/reports/a/annotations"), "null", false),
+        ("POST", of("commit/1234567/reports/a/annotations"), "[{}]", false),
+        ("POST", of("commit/1234567/reports/a/annotations"), r#"[{"external_id":"a"}]"#, true),
+    ];
+    for (method, path, body, expected) in rows {
+        assert_eq!(checked(method, &path, body), expected, "{method} {path} {body}");
+    }
+}

@@ -290,3 +290,68 @@ async fn no_secret_is_shown_by_accident() {
         assert!(!shown.contains(secret));
     }
 }
+
+#[tokio::test]
+async fn what_is_made_is_found_at_the_address_that_was_told() {
+    let stage = Stage::new().await;
+    let of =
+        format!("/repositories/%7B{}%7D/%7B{}%7D", stage.workspace.bare(), stage.repository.bare());
+    let main = stage.get(&stage.ann, "/refs/branches/main").await;
+    let branch = json!({ "name": "a b/ü", "target": { "hash": main["target"]["hash"] } });
+    let named = stage.call(&stage.ann.header, "POST", &format!("{of}/refs/branches"), branch).await;
+    assert_eq!(named.status, 400, "no branch has a space in its name");
+    let branch = json!({ "name": "a/ü", "target": { "hash": main["target"]["hash"] } });
+    let hook = json!({ "url": "http://localhost:9/", "events": ["repo:push"] });
+    let rule = json!({ "kind": "force", "branch_match_kind": "glob", "pattern": "main" });
+    let rows = [("refs/branches", branch), ("hooks", hook), ("branch-restrictions", rule)];
+    for (list, body) in rows {
+        let made = stage.call(&stage.ann.header, "POST", &format!("{of}/{list}"), body).await;
+        assert_eq!(made.status, 201, "{list}: {}", made.text());
+        let address = made.header("location").expect("an address");
+        let path = address.strip_prefix(stage.bitbucket.url()).expect("of this Bitbucket");
+        let path = path.strip_prefix("/2.0").expect("of its API");
+        let found = stage.call(&stage.ann.header, "GET", path, json!(null)).await;
+        assert_eq!((found.status, found.json()), (200, made.json()), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_restriction_that_is_none_is_refused() {
+    let stage = Stage::new().await;
+    let reach = Reach::Repository(stage.repository.clone());
+    access(&stage, reach, &["repository"]);
+    let token = stage.bitbucket.host.world.lock().accounts.last().map(|it| it.uuid.to_string());
+    let rule = json!({
+        "kind": "push", "branch_match_kind": "glob", "pattern": "main", "users": [], "groups": [],
+    });
+    let with = |name: &str, value: Value| {
+        let mut rule = rule.clone();
+        rule[name] = value;
+        rule
+    };
+    let rows = [
+        (with("users", json!(null)), 400),
+        (with("groups", json!(null)), 400),
+        (with("kind", json!("guess")), 400),
+        (with("branch_match_kind", json!("regex")), 400),
+        (with("pattern", json!(null)), 400),
+        (with("users", json!([{ "uuid": "{none}" }])), 400),
+        (with("users", json!([{ "uuid": token }])), 400),
+        (with("groups", json!([{ "name": "no slug" }])), 400),
+        (rule.clone(), 201),
+        (rule.clone(), 409),
+    ];
+    for (body, status) in rows {
+        let reply = stage.post(&stage.ann, "/branch-restrictions", body.clone()).await;
+        assert_eq!(reply.status, status, "{body}: {}", reply.text());
+    }
+    let others = json!({
+        "kind": "force", "branch_match_kind": "glob", "pattern": "main",
+        "users": [{ "uuid": stage.ann.uuid.as_str() }],
+    });
+    let reply = stage.post(&stage.ann, "/branch-restrictions", others).await;
+    assert_eq!(reply.status, 400, "only two kinds have exceptions");
+    let kind = format!("{REPOSITORY}/branch-restrictions?kind=push&pattern=main");
+    let list = stage.call(&stage.ann.header, "GET", &kind, json!(null)).await.json();
+    assert_eq!(list["size"], 1);
+}
