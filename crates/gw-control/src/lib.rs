@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod event;
+pub mod host;
 pub mod ledger;
 pub mod local;
 pub mod source;

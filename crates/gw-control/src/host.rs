@@ -1,0 +1,206 @@
+//! The port to a Git host: facts about one repository, and what is written back to it.
+//!
+//! Files and ancestry come from Git itself, never from here. A fact is what the host says now; who
+//! said it in a webhook or in a token does not matter.
+
+pub mod approvals;
+pub mod bitbucket;
+pub mod error;
+pub mod report;
+
+use std::{fmt, pin::Pin};
+
+use time::OffsetDateTime;
+
+pub use self::error::{CredentialFault, HostError};
+use self::report::{Comment, Report, Status};
+
+/// What a host will have answered, or why not.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, HostError>> + Send + 'a>>;
+
+/// One repository at its host. Commits are full hashes, wherever one stands.
+pub trait GitHost: fmt::Debug + Send + Sync {
+    /// The word that chooses this host under `source` and under `people`: `bitbucket`.
+    fn kind(&self) -> &'static str;
+
+    /// The repository by its declared ids; what has others is refused.
+    fn repository(&self) -> Pending<'_, Repository>;
+
+    fn pull_request(&self, number: u64) -> Pending<'_, PullRequest>;
+
+    /// Numbers of the open pull requests, for whoever lost an event.
+    fn open_pull_requests(&self) -> Pending<'_, Vec<u64>>;
+
+    /// Numbers of the pull requests that this commit was part of, or that became it.
+    fn pull_requests_of<'a>(&'a self, commit: &'a str) -> Pending<'a, Vec<u64>>;
+
+    /// What a person wrote below a pull request.
+    fn remark(&self, pull_request: u64, id: u64) -> Pending<'_, Remark>;
+
+    fn protection<'a>(&'a self, branch: &'a str) -> Pending<'a, Protection>;
+
+    /// What an account may do in the repository now, directly or through a group.
+    fn permission<'a>(&'a self, account: &'a Account) -> Pending<'a, Permission>;
+
+    /// Writes our comment below a pull request, or writes over the one that is there. Answers its
+    /// id, by which the next one finds it.
+    fn comment<'a>(
+        &'a self,
+        pull_request: u64,
+        comment: &'a Comment,
+        known: Option<u64>,
+    ) -> Pending<'a, u64>;
+
+    /// Puts a report beside a commit, in the place of the former one of that name.
+    fn report<'a>(&'a self, commit: &'a str, report: &'a Report) -> Pending<'a, ()>;
+
+    /// Sets the build status of a commit, in the place of the former one of that key.
+    fn status<'a>(&'a self, commit: &'a str, status: &'a Status) -> Pending<'a, ()>;
+}
+
+/// Somebody at a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// [`GitHost::kind`] of the host that knows it.
+    pub host: &'static str,
+    /// What is trusted; at Bitbucket a UUID in braces.
+    pub id: String,
+    /// For people only: its owner chooses it.
+    pub name: String,
+    pub kind: AccountKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountKind {
+    Person,
+    /// A token, an app, a team: something that nobody signs in as.
+    Machine,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    pub workspace_id: String,
+    pub id: String,
+    /// As it is called now, for people.
+    pub full_name: String,
+    /// The declared name, where it is no longer the one of the host.
+    pub renamed_from: Option<String>,
+    /// None: the repository is empty.
+    pub main_branch: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullRequest {
+    pub number: u64,
+    /// Its author chooses it.
+    pub title: String,
+    pub state: PullRequestState,
+    /// What it would bring.
+    pub source: Side,
+    /// Where it would bring it.
+    pub destination: Side,
+    /// What the destination became by merging it.
+    pub merge_commit: Option<String>,
+    pub opened_by: Account,
+    /// Every account that moved its head since it was opened.
+    pub pushed_by: Vec<Account>,
+    /// Approvals that stand, whether they count or not.
+    pub approvals: Vec<Approval>,
+    /// When its head, or the branch that it is for, last became another.
+    pub head_since: OffsetDateTime,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullRequestState {
+    Open,
+    Merged,
+    Declined,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    pub branch: String,
+    /// None: another repository has it.
+    pub commit: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    pub by: Account,
+    pub at: OffsetDateTime,
+    /// The head that was approved, where the host knows it.
+    pub commit: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    pub by: Account,
+    pub at: OffsetDateTime,
+    /// Anybody who may read the repository may have written anything.
+    pub text: String,
+}
+
+/// What the host itself demands of whoever changes a branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// Who may push to it, past every pull request.
+    pub pushes: Allowed,
+    /// Who may merge into it.
+    pub merges: Allowed,
+    /// How many approvals a merge needs.
+    pub approvals: u32,
+    pub force: Force,
+    /// Rules of which the host does not tell here whether they are about this branch. None of them
+    /// is counted.
+    pub unjudged: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// Whoever may write to the repository.
+    Writers,
+    /// These and nobody else; both empty: nobody.
+    Only { accounts: Vec<Account>, groups: Vec<String> },
+}
+
+/// What a merge meets that does not have what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    Warned,
+    Refused,
+}
+
+/// Each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    None,
+    Read,
+    Write,
+    Admin,
+}
+
+impl Account {
+    /// Whether both are the same somebody, whatever they call themselves.
+    pub fn is(&self, other: &Self) -> bool {
+        self.host == other.host && self.id == other.id
+    }
+}
+
+impl PullRequest {
+    /// Who made this change: nobody approves their own.
+    pub fn authors(&self) -> Vec<&Account> {
+        let mut authors = vec![&self.opened_by];
+        for account in &self.pushed_by {
+            if !authors.iter().any(|author| author.is(account)) {
+                authors.push(account);
+            }
+        }
+        authors
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}

@@ -1,0 +1,6 @@
+//! The control plane against counterparts that run on this machine.
+
+#[cfg(test)]
+mod all {
+    mod bitbucket;
+}
