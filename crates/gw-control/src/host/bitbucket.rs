@@ -6,6 +6,7 @@ mod protection;
 mod pull_requests;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 mod writing;
 
 use std::sync::Arc;
