@@ -14,6 +14,8 @@ mod repositories;
 mod restrictions;
 mod routes;
 mod statuses;
+#[cfg(test)]
+mod tests;
 
 use axum::{
     Json,

@@ -197,13 +197,13 @@ impl Objects {
         self.run(&arguments).map(|_| ())
     }
 
-    /// Branches and tags, with the commits they lead to.
+    /// Branches and tags, with the commits they lead to. What leads to none is left out.
     pub(super) fn refs(&self) -> Result<BTreeMap<String, String>, GitError> {
-        // A tag that is an object of its own leads to another one.
-        let format = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)";
+        // A tag that is an object of its own leads to another one, which has a star.
+        let format =
+            "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)";
         let list = self.run(&["for-each-ref", format, "refs/heads", "refs/tags"])?;
-        let pairs = list.lines().filter_map(|line| line.split_once(' '));
-        Ok(pairs.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect())
+        Ok(list.lines().filter_map(read_ref).collect())
     }
 
     /// The full hash of the commit that a hash, a part of one, a branch or a tag names.
@@ -365,6 +365,16 @@ fn data(text: &str) -> String {
 fn quote(path: &str) -> String {
     let escaped = path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{escaped}\"")
+}
+
+/// Name and commit of a line about a ref.
+fn read_ref(line: &str) -> Option<(String, String)> {
+    let mut fields = line.splitn(5, ' ');
+    let mut next = || fields.next();
+    let (kind, hash, inner_kind, inner) = (next()?, next()?, next()?, next()?);
+    let commit = if kind == "commit" { hash } else { inner };
+    let leads = kind == "commit" || inner_kind == "commit";
+    next().filter(|_| leads).map(|name| (name.to_owned(), commit.to_owned()))
 }
 
 fn read_commit(record: &str) -> Option<Commit> {

@@ -33,6 +33,11 @@ pub(super) fn find(operation: &Operation) -> Option<&'static Route> {
     ROUTES.iter().find(|route| route.method == operation.method && at(route))
 }
 
+#[cfg(test)]
+pub(super) fn count() -> usize {
+    ROUTES.len()
+}
+
 /// What comes before the path of a route: most are about a repository.
 fn root(route: &Route) -> &'static str {
     let absolute = ["/user", "/workspaces", "/repositories"];

@@ -181,3 +181,22 @@ async fn git_meets_faults_as_the_api_does() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("503"), "{output:?}");
     stage.clone_as(&stage.eve, "again").await;
 }
+
+#[tokio::test]
+async fn a_tag_of_no_commit_spoils_no_list() {
+    let stage = Stage::new().await;
+    let work = stage.clone_as(&stage.bob, "bob").await;
+    stage.git_ok(&work, &["tag", "text", "HEAD:api.yaml"]).await;
+    stage.git_ok(&work, &["tag", "--annotate", "--message", "one", "v1"]).await;
+    stage.git_ok(&work, &["tag", "v2"]).await;
+    stage.push(&work, &["--tags"]).await;
+    let tags = stage.get(&stage.eve, "/refs/tags").await;
+    let names: Vec<_> = tags["values"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|tag| (&tag["name"], &tag["target"]["type"]))
+        .collect();
+    let commit = json!("commit");
+    assert_eq!(names, [(&json!("v1"), &commit), (&json!("v2"), &commit)]);
+}
