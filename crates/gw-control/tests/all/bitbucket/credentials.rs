@@ -188,3 +188,38 @@ async fn an_access_token_tells_no_permissions() {
     let found = host.permission(&bob).await;
     assert_eq!(found, Ok(gw_control::host::Permission::Write));
 }
+
+#[tokio::test]
+async fn no_credential_is_ever_shown() {
+    let stage = Stage::new().await;
+    let reach = Reach::Repository(stage.repository.clone());
+    let access = stage.bitbucket.add_access_token(reach, "ci", SCOPES).unwrap();
+    let Consumer { key, secret } = stage.bitbucket.add_consumer(&stage.workspace, SCOPES).unwrap();
+    let canaries = [stage.ann.token.reveal().clone(), access.clone(), secret.clone()];
+    let token = stage.vault.put("access", &access);
+    let secret = stage.vault.put("consumer", &secret);
+    let hosts = [
+        stage.host(),
+        stage.host_by(Credential::AccessToken { token }),
+        stage.host_by(Credential::Consumer { key, secret }),
+    ];
+    let mut shown = String::new();
+    for host in &hosts {
+        host.repository().await.unwrap();
+        shown.push_str(&format!("{host:?}"));
+    }
+    for canary in &canaries {
+        stage.bitbucket.revoke(canary);
+    }
+    // The token of the consumer outlives its secret, but not its hour.
+    stage.clock.advance(time::Duration::hours(1));
+    for host in &hosts {
+        let refused = host.repository().await.unwrap_err();
+        shown.push_str(&format!("{host:?} {refused:?} {refused} {:?}", refused.help()));
+    }
+    assert_eq!(shown.matches("wrong, expired or revoked").count(), hosts.len(), "{shown}");
+    for canary in &canaries {
+        assert!(!shown.contains(canary.as_str()));
+    }
+    assert!(!shown.contains("ATCOA"), "what a consumer got");
+}

@@ -329,7 +329,37 @@ fn a_wrong_signature_has_a_cause_where_there_is_one() {
     );
 }
 
+const NAMES: &[&str] =
+    &["push", "pullrequest", "approval", "changes_request", "comment", "commit_status", "x"];
+
+/// JSON that has some of the members which decide.
+fn members() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        Just(json!({})),
+        Just(json!(7)),
+        Just(json!({ "id": 7, "state": "OPEN" })),
+    ];
+    proptest::collection::btree_map(prop::sample::select(NAMES), leaf, 0..6).prop_map(|members| {
+        let mut members: Value = members.into_iter().collect();
+        // One of another repository is never looked at any further.
+        members["repository"] = json!({ "uuid": REPOSITORY });
+        members
+    })
+}
+
 proptest! {
+    #[test]
+    fn what_is_signed_is_understood_or_refused_and_never_guessed(
+        members in members(), event in prop::sample::select(&["repo:push", "pullrequest:created"][..]),
+    ) {
+        if let Ok(event) = read_signed(event, members.to_string().as_bytes()) {
+            let is_push = event.class == Class::Push;
+            prop_assert_eq!(is_push, members.get("push").is_some_and(|it| !it.is_null()));
+            prop_assert_eq!(!is_push, event.pull_request == Some(7));
+        }
+    }
+
     #[test]
     fn no_other_body_and_no_other_signature_is_genuine(
         body in proptest::collection::vec(any::<u8>(), 0..200),
