@@ -155,19 +155,21 @@ impl Bitbucket {
 async fn serve(State(host): State<Arc<Host>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    if let Some(fault) = host.faults.take(parts.method.as_str(), path) {
-        if let Fault::Slow(time) = fault {
-            sleep(time).await;
-        }
-        if let Some(answer) = faults::answer(&fault) {
-            return answer;
-        }
+    let fault = host.faults.take(parts.method.as_str(), path);
+    if let Some(Fault::Slow(time)) = fault {
+        sleep(time).await;
+    }
+    if let Some(answer) = fault.as_ref().and_then(faults::instead) {
+        return answer;
     }
     let Ok(body) = to_bytes(body, MOST_BYTES).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     // Git is waited for, and the state is one.
     let answered = spawn_blocking(move || answer(&host, &parts, &body)).await;
+    if let Some(Fault::Unsaid(status)) = fault {
+        return faults::failed(status);
+    }
     answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 

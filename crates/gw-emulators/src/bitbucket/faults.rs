@@ -16,6 +16,8 @@ pub enum Fault {
     TooMany { retry_after_s: u32 },
     /// This status, with Bitbucket's body for errors.
     Status(u16),
+    /// It is done, and answered with this status as if it were not.
+    Unsaid(u16),
     /// The right answer, later.
     Slow(Duration),
     /// 200, and a body that is no JSON.
@@ -43,8 +45,8 @@ impl Faults {
     }
 }
 
-/// What is answered instead; `None` where only time passes.
-pub(super) fn answer(fault: &Fault) -> Option<Response> {
+/// What is answered instead; `None` where the request is done.
+pub(super) fn instead(fault: &Fault) -> Option<Response> {
     match fault {
         Fault::TooMany { retry_after_s } => {
             let refusal = Refusal::new(429, "Rate limit for this resource has been exceeded");
@@ -56,10 +58,12 @@ pub(super) fn answer(fault: &Fault) -> Option<Response> {
             headers.insert("x-ratelimit-nearlimit", HeaderValue::from_static("true"));
             Some(response)
         }
-        Fault::Status(status) => {
-            Some(Refusal::new(*status, "Something went wrong").into_response())
-        }
+        Fault::Status(status) => Some(failed(*status)),
         Fault::Garbage => Some((StatusCode::OK, "<html>not what was asked for").into_response()),
-        Fault::Slow(_) => None,
+        Fault::Slow(_) | Fault::Unsaid(_) => None,
     }
+}
+
+pub(super) fn failed(status: u16) -> Response {
+    Refusal::new(status, "Something went wrong").into_response()
 }

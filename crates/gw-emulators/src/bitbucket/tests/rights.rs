@@ -222,6 +222,17 @@ async fn faults_come_once_and_in_their_order() {
 }
 
 #[tokio::test]
+async fn what_is_done_may_stay_unsaid() {
+    let stage = Stage::new().await;
+    stage.open(&stage.bob, "orders").await;
+    stage.bitbucket.fail_next("POST", Fault::Unsaid(502));
+    let comment = json!({ "content": { "raw": "waits" } });
+    let reply = stage.post(&stage.ann, "/pullrequests/1/comments", comment).await;
+    assert_eq!((reply.status, message(&reply).as_str()), (502, "Something went wrong"));
+    assert_eq!(stage.get(&stage.eve, "/pullrequests/1/comments").await["size"], 1);
+}
+
+#[tokio::test]
 async fn pages_lead_to_one_another_and_to_nothing_else() {
     let stage = Stage::new().await;
     let work = stage.clone_as(&stage.bob, "bob").await;
