@@ -123,7 +123,7 @@ impl Bitbucket {
         let (source, destination, merge_commit) = tokio::try_join!(
             self.side(&part.source),
             self.side(&part.destination),
-            self.merged(part.merge_commit.as_ref()),
+            self.full(part.merge_commit.as_ref()),
         )?;
         Ok(PullRequest {
             number,
@@ -140,13 +140,11 @@ impl Bitbucket {
     }
 
     async fn side(&self, part: &SidePart) -> Result<Side, HostError> {
-        let ours = |it: &&UuidPart| it.uuid.eq_ignore_ascii_case(&self.declared.repository_uuid);
-        let commit = part.repository.as_ref().filter(ours).and(part.commit.as_ref());
-        let branch = part.branch.name.clone();
-        Ok(Side { branch, commit: self.merged(commit).await? })
+        let commit = part.commit_in(&self.declared.repository_uuid);
+        Ok(Side { branch: part.branch.name.clone(), commit: self.full(commit).await? })
     }
 
-    async fn merged(&self, commit: Option<&CommitPart>) -> Result<Option<String>, HostError> {
+    async fn full(&self, commit: Option<&CommitPart>) -> Result<Option<String>, HostError> {
         match commit {
             Some(commit) => self.full_hash(&commit.hash).await.map(Some),
             None => Ok(None),
@@ -207,6 +205,12 @@ impl CommitPart {
 }
 
 impl SidePart {
+    /// Its commit, unless another repository has it, or one that is gone.
+    fn commit_in(&self, repository: &str) -> Option<&CommitPart> {
+        let found = self.repository.as_ref();
+        found.filter(|it| it.uuid.eq_ignore_ascii_case(repository)).and(self.commit.as_ref())
+    }
+
     fn hash(&self) -> Option<&str> {
         self.commit.as_ref().map(|commit| commit.hash.as_str())
     }

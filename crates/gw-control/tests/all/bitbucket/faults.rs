@@ -169,3 +169,15 @@ async fn what_the_host_still_works_on_is_asked_for_again() {
     assert!(matches!(refused, HostError::Unfinished { .. }), "{refused:?}");
     assert_eq!(refused.class(), Class::Retry { after_ms: 2000 });
 }
+
+#[tokio::test]
+async fn a_part_of_a_hash_is_only_taken_for_what_begins_with_it() {
+    let stage = Stage::new().await;
+    for hash in ["b".repeat(40), "a".repeat(39), "A".repeat(40), format!("{}main", "a".repeat(36))]
+    {
+        let (server, host) = strange(&stage, &json!({ "hash": hash }));
+        let refused = host.pull_requests_of("aaaaaaaaaaaa").await.unwrap_err();
+        assert!(matches!(refused, HostError::Garbled { .. }), "{hash}: {refused:?}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}

@@ -128,6 +128,19 @@ fn an_approval_stands_in_both_places_and_is_as_old_as_the_older() {
 }
 
 #[test]
+fn the_commit_of_a_fork_is_not_ours() {
+    let ours = side("orders", "aaaaaaaaaaaa");
+    let (mut fork, mut gone, mut bare) = (ours.clone(), ours.clone(), ours.clone());
+    fork["repository"]["uuid"] = json!("{f}");
+    gone["repository"] = Value::Null;
+    bare["commit"] = Value::Null;
+    for (part, expected) in [(ours, true), (fork, false), (gone, false), (bare, false)] {
+        let part: SidePart = serde_json::from_value(part).unwrap();
+        assert_eq!(part.commit_in("{R}").is_some(), expected, "{part:?}");
+    }
+}
+
+#[test]
 fn a_pull_request_of_the_real_host_is_understood() {
     let Some(folder) = gw_testkit::shared::folder("contracts/bitbucket/cloud/api-responses") else {
         return;
