@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Gets the programs that only tests need: into .cache/, each pinned by its lock file in tests/, and
-# from Debian those that watch a test, by the package of the same name.
+# from Debian those that watch a test, by the package of the same name. A server of ssh is unpacked
+# into .cache/ and not installed, which would start it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +15,17 @@ if [ ${#missing[@]} -gt 0 ]; then
   [ "$(id -u)" = 0 ] || as_root=(sudo)
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" apt-get install --yes --quiet --no-install-recommends "${missing[@]}"
+fi
+
+server=.cache/openssh-server
+if [ ! -x /usr/sbin/sshd ] && [ ! -x "$server/usr/sbin/sshd" ]; then
+  echo "fetching openssh-server"
+  mkdir -p "$server"
+  (cd "$server" && apt-get download --quiet openssh-server libwrap0)
+  for package in "$server"/*.deb; do
+    dpkg-deb --extract "$package" "$server"
+    rm "$package"
+  done
 fi
 
 for lock in tests/*/package-lock.json; do

@@ -71,7 +71,7 @@ fn text() -> String {
     text.push_str(
         "\n## Codes\n\n`gatewright explain GW1101` tells more of each. GW1xxx are about \
          declarations, GW2xxx about what\ntargets can do, GW3xxx about changes and the state of \
-         targets, GW4xxx about identities, GW7xxx about\nsettings and the store.\n\n\
+         targets, GW4xxx about identities, GW5xxx about\nthe ledger, GW6xxx about sources, GW7xxx about settings and the store.\n\n\
          | code | | title |\n| --- | --- | --- |\n",
     );
     let mut codes = Code::ALL.to_vec();

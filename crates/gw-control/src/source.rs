@@ -1,3 +1,4 @@
 //! Where declarations come from.
 
+pub mod git;
 pub mod local;

@@ -439,6 +439,44 @@ codes! {
 
     // GW6xxx: source and Git host.
 
+    SourceUnreachable = 6001 Error "the source does not answer",
+        "The Git host was not reached, did not answer in time, or said that it cannot serve now. What \
+         was fetched last stays in force, nothing is changed meanwhile, and it is asked again: later \
+         each time, or when the host said.";
+    SourceDenied = 6002 Error "the source does not let us in",
+        "The Git host refuses the credential, knows no such repository, sends us elsewhere, or is not \
+         the one whose key is known. Asking again would change nothing, so a person is asked. Where a \
+         host sends us is never followed: the credential would go to whoever is there.";
+    SourceBroken = 6003 Error "the source is not whole",
+        "What answers is no Git host that can be understood, or what it sent is damaged, cut, or keeps \
+         back a part of the history. A fetch is whole or did not happen, so what was fetched last stays \
+         in force.";
+    SourceTooLarge = 6004 Error "the source is too large",
+        "Repositories are read as untrusted input, so what one fetch brings, the size of an object once \
+         it is unpacked, the number of commits, branches and files and the depth of folders are limited. \
+         A repository of declarations is far from every limit; one that also holds programs may not be. \
+         The limits are settings of the server.";
+    NoSuchCommit = 6005 Error "no such commit",
+        "The repository has no commit of this name on any branch or under any tag, as far as it was \
+         fetched. Commits are named whole: a shortened name may come to mean another one.";
+    SourceCopy = 6006 Error "the copy of the source fails",
+        "A Git source is fetched into a folder of the state. It could not be written or read there: a \
+         full disk, a folder that is not ours, another process that uses it, or no `ssh` where the \
+         address needs one. The copy holds nothing that cannot be fetched again.";
+
+    LinkInSource = 6101 Error "a link or a submodule",
+        "A symbolic link means something else on every machine and can lead out of the repository; a \
+         submodule is another repository, with other reviewers. Neither is ever followed. Because one \
+         in the place of a folder would read like the deletion of everything in it, the whole commit \
+         is refused.";
+    HostileName = 6102 Error "a name that misleads",
+        "The name of a file means something else to a reviewer, to another system or to another \
+         program: it is not UTF-8 text, has signs that cannot be seen or turn the text round, has a \
+         `\\`, or is one that some systems take for `.git`.";
+    NamesAlike = 6103 Error "two names that are one",
+        "Two files of one folder have names that differ in nothing but large and small letters. On some \
+         systems one of them takes the place of the other, so a reviewer may never see it.";
+
     // GW7xxx: settings, state store, the gateway as a process.
 
     NoServer = 7001 Error "no server",

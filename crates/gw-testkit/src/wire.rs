@@ -148,7 +148,7 @@ pub(crate) fn parse_head(head: &str) -> (String, Vec<(String, String)>) {
 }
 
 pub(crate) fn read_body(
-    stream: &mut TcpStream,
+    stream: &mut impl Read,
     unread: &mut Vec<u8>,
     headers: &[(String, String)],
     without_length: WithoutLength,
@@ -167,7 +167,7 @@ pub(crate) fn read_body(
     Ok(std::mem::take(unread))
 }
 
-fn read_chunks(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<Vec<u8>> {
+fn read_chunks(stream: &mut impl Read, unread: &mut Vec<u8>) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let line = read_line(stream, unread)?;
@@ -181,7 +181,7 @@ fn read_chunks(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<Vec<u
     }
 }
 
-fn read_line(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<String> {
+fn read_line(stream: &mut impl Read, unread: &mut Vec<u8>) -> io::Result<String> {
     loop {
         if let Some(end) = find(unread, b"\r\n") {
             let rest = unread.split_off(end + 2);
@@ -194,7 +194,7 @@ fn read_line(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<String>
     }
 }
 
-fn take(stream: &mut TcpStream, unread: &mut Vec<u8>, length: usize) -> io::Result<Vec<u8>> {
+fn take(stream: &mut impl Read, unread: &mut Vec<u8>, length: usize) -> io::Result<Vec<u8>> {
     while unread.len() < length {
         if !read_more(stream, unread)? {
             return Err(io::ErrorKind::UnexpectedEof.into());

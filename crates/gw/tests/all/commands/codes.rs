@@ -23,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 28] = [
+const CASES: [Case; 37] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -53,6 +53,15 @@ const CASES: [Case; 28] = [
     },
     Case { code: "GW5005", prepare: with_a_locked_ledger, ask: &["apply"] },
     Case { code: "GW5006", prepare: nothing, ask: &["audit", "list"] },
+    Case { code: "GW6001", prepare: nothing, ask: &["explain", "GW6001"] },
+    Case { code: "GW6002", prepare: nothing, ask: &["explain", "GW6002"] },
+    Case { code: "GW6003", prepare: nothing, ask: &["explain", "GW6003"] },
+    Case { code: "GW6004", prepare: nothing, ask: &["explain", "GW6004"] },
+    Case { code: "GW6005", prepare: nothing, ask: &["explain", "GW6005"] },
+    Case { code: "GW6006", prepare: nothing, ask: &["explain", "GW6006"] },
+    Case { code: "GW6101", prepare: nothing, ask: &["explain", "GW6101"] },
+    Case { code: "GW6102", prepare: nothing, ask: &["explain", "GW6102"] },
+    Case { code: "GW6103", prepare: nothing, ask: &["explain", "GW6103"] },
     Case {
         code: "GW7001",
         prepare: nothing,

@@ -1,0 +1,339 @@
+//! A Git repository as the source of a workspace. It is fetched into a folder of ours and read from its
+//! objects; nothing is checked out, and no hook, filter, submodule or setting of a repository means
+//! anything here.
+//!
+//! A fetch is whole or did not happen: until everything has arrived and every commit is there, the last
+//! good view stays.
+
+pub mod address;
+pub mod caps;
+mod failure;
+mod history;
+mod id;
+mod link;
+mod name;
+mod objects;
+mod pack;
+mod record;
+pub mod signature;
+mod talk;
+mod tree;
+mod view;
+mod wire;
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, TryLockError},
+    io,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+};
+
+use gw_net::{
+    address::Reach,
+    client::{Client, ClientSettings},
+};
+use parking_lot::RwLock;
+use tokio::{task::spawn_blocking, time::timeout};
+
+use self::{
+    address::{Address, Credential},
+    caps::Caps,
+    link::{Link, Ways},
+    objects::Objects,
+    record::{OBJECTS, Record},
+    talk::{ANNOUNCEMENT_BYTES, Announced},
+    wire::Wire,
+};
+pub use self::{
+    failure::{Excess, Flaw, Found, GitError},
+    id::{Format, NotAnId, ObjectId},
+    name::NameFlaw,
+    objects::{Commit, Signature},
+    tree::Tree,
+    view::{Move, Moved, View},
+};
+
+/// Where a repository is fetched from and kept.
+#[derive(Clone, Debug)]
+pub struct RepositorySettings {
+    pub address: Address,
+    /// A folder of its own, for nothing else.
+    pub folder: PathBuf,
+    pub caps: Caps,
+    /// Which addresses may be reached and whose certificates are believed.
+    pub client: ClientSettings,
+    /// The program for addresses of `ssh`.
+    pub ssh: PathBuf,
+}
+
+/// A repository and our copy of it.
+#[derive(Debug)]
+pub struct Repository {
+    settings: RepositorySettings,
+    client: Client,
+    reach: Reach,
+    last: RwLock<Option<Arc<View>>>,
+    /// What is fetched next is fetched as if nothing were here.
+    spoilt: AtomicBool,
+    fetching: tokio::sync::Mutex<()>,
+    _lock: Lock,
+}
+
+/// What a fetch left.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub view: Arc<View>,
+    /// What is different since the last one.
+    pub moves: Vec<Move>,
+}
+
+/// What is fetched into: the objects that are there, and what they were fetched for.
+struct Ground {
+    former: Option<Arc<View>>,
+    generation: u64,
+    objects: Arc<Objects>,
+}
+
+/// Two processes with one copy would take away what the other reads.
+#[derive(Debug)]
+struct Lock(File);
+
+/// Tells work that nobody waits for any more to end.
+struct StopOnDrop(Arc<AtomicBool>);
+
+/// What is unpacked before it is ours.
+const INCOMING: &str = "incoming-";
+
+impl Repository {
+    /// Opens what the last fetch left in the folder, if there was one. Reads from disk.
+    pub fn open(settings: RepositorySettings) -> Result<Self, GitError> {
+        let folder = &settings.folder;
+        fs::create_dir_all(folder).map_err(GitError::copy)?;
+        let lock = Lock::take(folder)?;
+        let view = View::load(folder, &settings.address.to_string(), &settings.caps);
+        let generation = view.as_ref().map_or(0, |view| view.record.generation);
+        clear(folder, generation..=generation).map_err(GitError::copy)?;
+        let whole = settings.caps.time;
+        let client = ClientSettings { timeout: whole, ..settings.client.clone() };
+        let listed = settings.client.listed.iter().map(String::as_str);
+        Ok(Self {
+            client: Client::new(&client),
+            reach: Reach::new(listed, settings.client.loopback),
+            last: RwLock::new(view.map(Arc::new)),
+            spoilt: AtomicBool::new(false),
+            fetching: tokio::sync::Mutex::default(),
+            _lock: lock,
+            settings,
+        })
+    }
+
+    /// What the last good fetch left.
+    pub fn view(&self) -> Option<Arc<View>> {
+        self.last.read().clone()
+    }
+
+    /// Asks a view something where waiting for the disk stops nobody else.
+    pub async fn look<T: Send + 'static>(
+        view: &Arc<View>,
+        ask: impl FnOnce(&View) -> Result<T, GitError> + Send + 'static,
+    ) -> Result<T, GitError> {
+        let view = Arc::clone(view);
+        aside(move || ask(&view)).await
+    }
+
+    /// Fetches every branch and tag. One at a time; whoever comes second waits.
+    pub async fn fetch(&self, credential: &Credential) -> Result<Fetched, GitError> {
+        let _alone = self.fetching.lock().await;
+        let stop = StopOnDrop(Arc::default());
+        let limit = self.settings.caps.time;
+        let fetched = timeout(limit, self.fetch_in_time(credential, &stop.0)).await;
+        fetched.unwrap_or(Err(GitError::TooSlow { limit }))
+    }
+
+    async fn fetch_in_time(
+        &self,
+        credential: &Credential,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Fetched, GitError> {
+        let RepositorySettings { address, caps, ssh, .. } = &self.settings;
+        let ways = Ways { client: &self.client, reach: &self.reach, ssh };
+        let link = Link::open(&ways, address, credential).await?;
+        let excess = Excess::Announcement { limit: ANNOUNCEMENT_BYTES };
+        let mut wire = Wire::new(link, ANNOUNCEMENT_BYTES, excess);
+        let announced = talk::announced(&mut wire, caps).await?;
+        let (ground, wants) = self.ground(&announced).await?;
+        if !wants.is_empty() {
+            let file = self.settings.folder.join(format!("{INCOMING}{}.pack", ground.generation));
+            let tips = ground.former.as_ref().map(|view| view.tips()).unwrap_or_default();
+            let (wants, haves): (Vec<_>, Vec<_>) = (wants.iter().collect(), tips.iter().collect());
+            announced.fetch(&mut wire, &wants, &haves, caps, &file).await?;
+            self.take_in(&ground, file, stop).await?;
+        }
+        drop(wire);
+        self.settle(ground, announced, stop).await
+    }
+
+    /// What is there already, or a new folder where that is of no use; and what is missing there.
+    async fn ground(
+        &self,
+        announced: &Announced,
+    ) -> Result<(Ground, BTreeSet<ObjectId>), GitError> {
+        let (former, spoilt) = (self.view(), self.spoilt.swap(false, SeqCst));
+        let RepositorySettings { folder, caps, .. } = self.settings.clone();
+        let (format, refs) = (announced.format, announced.refs.clone());
+        aside(move || {
+            let fits = |view: &View| !spoilt && view.objects.format() == format && !view.is_worn();
+            let ground = match former {
+                Some(view) if fits(&view) => Ground {
+                    generation: view.record.generation,
+                    objects: Arc::clone(&view.objects),
+                    former: Some(view),
+                },
+                former => {
+                    let generation = former.map_or(0, |view| view.record.generation) + 1;
+                    Ground::anew(&folder, generation, format, &caps)?
+                }
+            };
+            let missing = refs.into_values().filter(|id| !ground.objects.has(id)).collect();
+            Ok((ground, missing))
+        })
+        .await
+    }
+
+    async fn take_in(
+        &self,
+        ground: &Ground,
+        file: PathBuf,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<(), GitError> {
+        let (objects, stop) = (Arc::clone(&ground.objects), Arc::clone(stop));
+        let caps = self.settings.caps.clone();
+        let taken = aside(move || {
+            let arrived = fs::metadata(&file).map_err(GitError::copy)?.len();
+            let (_, bytes) = objects.weight();
+            if bytes.saturating_add(arrived) > caps.repository_bytes {
+                return Err(Excess::Repository { limit: caps.repository_bytes }.into());
+            }
+            objects.take_in(&file, &caps, &stop)?;
+            fs::remove_file(&file).map_err(GitError::copy)
+        });
+        let taken = taken.await;
+        if matches!(taken, Err(GitError::TooLarge(Excess::Repository { .. }))) {
+            // What was fetched bit by bit may be larger than the whole.
+            self.spoilt.store(true, SeqCst);
+        }
+        taken
+    }
+
+    /// Everything has arrived: sees that it is whole, and puts it in the place of the last view.
+    async fn settle(
+        &self,
+        ground: Ground,
+        announced: Announced,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Fetched, GitError> {
+        let record = Record {
+            address: self.settings.address.to_string(),
+            format: announced.format,
+            generation: ground.generation,
+            refs: announced.refs,
+            left_out: announced.left_out,
+        };
+        let (last, caps) = (self.view(), self.settings.caps.clone());
+        let (folder, stop) = (self.settings.folder.clone(), Arc::clone(stop));
+        let settled = aside(move || {
+            let view = View::new(ground.objects, record, &caps)?;
+            let whole = ground.former.map(|former| former.tips()).unwrap_or_default();
+            let is_stopped = || stop.load(Relaxed);
+            history::check_whole(&view.objects, view.tips(), &whole, &caps, &is_stopped)?;
+            let moves = view.moves_since(last.as_deref())?;
+            view.record.save(&folder)?;
+            // Who still reads the former view finds its objects.
+            let generation = view.record.generation;
+            clear(&folder, generation.saturating_sub(1)..=generation).map_err(GitError::copy)?;
+            Ok(Fetched { view: Arc::new(view), moves })
+        });
+        let settled = settled.await;
+        match &settled {
+            Ok(fetched) => *self.last.write() = Some(Arc::clone(&fetched.view)),
+            Err(_) => self.spoilt.store(true, SeqCst),
+        }
+        settled
+    }
+}
+
+impl Ground {
+    fn anew(folder: &Path, generation: u64, format: Format, caps: &Caps) -> Result<Self, GitError> {
+        let folder = folder.join(Record::objects(generation));
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(GitError::copy(error));
+            }
+            _ => {}
+        }
+        let objects = Arc::new(Objects::open(&folder, format, caps)?);
+        Ok(Self { former: None, generation, objects })
+    }
+}
+
+/// Does what waits for the disk where that stops nobody. What is hostile enough to make a reader of
+/// Git panic is broken.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, GitError> + Send + 'static,
+) -> Result<T, GitError> {
+    let done = spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(GitError::broken("it cannot be read")))
+}
+
+impl Lock {
+    fn take(folder: &Path) -> Result<Self, GitError> {
+        let path = folder.join("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(GitError::copy)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(GitError::copy("another process uses it")),
+            Err(TryLockError::Error(error)) => Err(GitError::copy(error)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A program that is being started may have a copy of the file for a moment, so that closing
+        // ours is not enough. Where this fails, the end of the process does it.
+        drop(self.0.unlock());
+    }
+}
+
+/// Takes away what no fetch in progress and no view needs.
+fn clear(folder: &Path, kept: RangeInclusive<u64>) -> io::Result<()> {
+    let kept: Vec<_> = kept.map(Record::objects).collect();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(OBJECTS) && !kept.contains(&name) {
+            fs::remove_dir_all(entry.path())?;
+        } else if name.starts_with(INCOMING) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What came before what.
+
+use std::collections::HashSet;
+
+use super::{
+    caps::Caps,
+    failure::{Excess, GitError},
+    id::ObjectId,
+    objects::Objects,
+};
+
+/// Walks from commits to their parents, each once.
+struct Walk<'a> {
+    objects: &'a Objects,
+    seen: HashSet<ObjectId>,
+    next: Vec<ObjectId>,
+    limit: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(objects: &'a Objects, caps: &Caps) -> Self {
+        Self { objects, seen: HashSet::new(), next: vec![], limit: caps.commits }
+    }
+
+    fn go_to(&mut self, id: ObjectId) -> Result<(), GitError> {
+        if self.seen.insert(id) {
+            self.next.push(id);
+        }
+        if self.seen.len() > self.limit {
+            return Err(Excess::Commits { limit: self.limit }.into());
+        }
+        Ok(())
+    }
+
+    /// Goes one step on: the commit that was reached and whether it is there.
+    fn step(&mut self) -> Result<Option<(ObjectId, bool)>, GitError> {
+        let Some(id) = self.next.pop() else { return Ok(None) };
+        let Some(parents) = self.objects.parents(&id)? else { return Ok(Some((id, false))) };
+        for parent in parents {
+            self.go_to(parent)?;
+        }
+        Ok(Some((id, true)))
+    }
+}
+
+/// Whether one is the other or comes before it.
+pub(super) fn is_ancestor(
+    objects: &Objects,
+    older: &ObjectId,
+    newer: &ObjectId,
+    caps: &Caps,
+) -> Result<bool, GitError> {
+    let mut walk = Walk::new(objects, caps);
+    walk.go_to(*newer)?;
+    while let Some((id, _)) = walk.step()? {
+        if id == *older {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether every commit before these is there. What was whole before is not looked at again.
+pub(super) fn check_whole(
+    objects: &Objects,
+    tips: impl IntoIterator<Item = ObjectId>,
+    whole: &HashSet<ObjectId>,
+    caps: &Caps,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<(), GitError> {
+    let mut walk = Walk::new(objects, caps);
+    walk.seen.clone_from(whole);
+    for tip in tips {
+        walk.go_to(tip)?;
+    }
+    while let Some((_, is_there)) = walk.step()? {
+        if !is_there {
+            // A host that keeps it back says so, or does not.
+            return Err(GitError::Shallow);
+        }
+        if is_stopped() {
+            return Err(GitError::TooSlow { limit: caps.time });
+        }
+    }
+    Ok(())
+}

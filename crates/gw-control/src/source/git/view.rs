@@ -1,0 +1,170 @@
+//! A repository as the last good fetch left it: branches, tags, commits and files. All of it stands
+//! still; the next fetch makes another view.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{
+    caps::Caps,
+    failure::GitError,
+    history,
+    id::ObjectId,
+    objects::{Commit, MAX_PACKS, Objects},
+    record::Record,
+    tree::Tree,
+};
+
+const BRANCHES: &str = "refs/heads/";
+const TAGS: &str = "refs/tags/";
+
+#[derive(Debug)]
+pub struct View {
+    pub(super) objects: Arc<Objects>,
+    pub(super) record: Record,
+    branches: BTreeMap<String, ObjectId>,
+    tags: BTreeMap<String, ObjectId>,
+    caps: Caps,
+}
+
+/// What a fetch found of one branch or tag, `refs/heads/main`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    pub name: String,
+    pub how: Moved,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    New {
+        to: ObjectId,
+    },
+    /// Everything that was there came before what is there now.
+    Forward {
+        from: ObjectId,
+        to: ObjectId,
+    },
+    /// The former commit is no longer part of the history.
+    Rewritten {
+        from: ObjectId,
+        to: ObjectId,
+    },
+    Gone {
+        from: ObjectId,
+    },
+}
+
+impl View {
+    /// What was left on disk, if it is whole.
+    pub(super) fn load(folder: &Path, address: &str, caps: &Caps) -> Option<Self> {
+        let record = Record::load(folder).filter(|record| record.address == address)?;
+        let objects = folder.join(Record::objects(record.generation));
+        let objects = Objects::open(&objects, record.format, caps).ok()?;
+        let view = Self::new(Arc::new(objects), record, caps).ok()?;
+        let tips = || view.branches.values().chain(view.tags.values());
+        tips().all(|tip| view.objects.has(tip)).then_some(view)
+    }
+
+    /// Branches name commits; a tag counts if it means one in the end.
+    pub(super) fn new(
+        objects: Arc<Objects>,
+        record: Record,
+        caps: &Caps,
+    ) -> Result<Self, GitError> {
+        let (mut branches, mut tags) = (BTreeMap::new(), BTreeMap::new());
+        for (name, id) in &record.refs {
+            let commit = objects.peel(id)?;
+            if let Some(branch) = name.strip_prefix(BRANCHES) {
+                let commit = commit.filter(|commit| commit == id);
+                let commit = commit.ok_or_else(|| {
+                    GitError::broken(format_args!("branch `{branch}` names no commit"))
+                })?;
+                branches.insert(branch.to_owned(), commit);
+            } else if let (Some(tag), Some(commit)) = (name.strip_prefix(TAGS), commit) {
+                tags.insert(tag.to_owned(), commit);
+            }
+        }
+        Ok(Self { objects, record, branches, tags, caps: caps.clone() })
+    }
+
+    /// Every branch with the commit at its head.
+    pub const fn branches(&self) -> &BTreeMap<String, ObjectId> {
+        &self.branches
+    }
+
+    /// Every tag with the commit that it means in the end.
+    pub const fn tags(&self) -> &BTreeMap<String, ObjectId> {
+        &self.tags
+    }
+
+    /// The tags that mean this commit, in the order of their names.
+    pub fn tags_of(&self, commit: &ObjectId) -> Vec<&str> {
+        let meant = self.tags.iter().filter(|(_, meant)| *meant == commit);
+        meant.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Branches and tags whose names nobody should have. They are as if they did not exist.
+    pub fn left_out(&self) -> &[String] {
+        &self.record.left_out
+    }
+
+    pub fn commit(&self, id: &ObjectId) -> Result<Commit, GitError> {
+        self.objects.commit(id)?.ok_or_else(|| GitError::NoCommit { name: id.to_string() })
+    }
+
+    /// Whether one commit is the other or comes before it.
+    pub fn is_ancestor(&self, older: &ObjectId, newer: &ObjectId) -> Result<bool, GitError> {
+        self.commit(newer)?;
+        history::is_ancestor(&self.objects, older, newer, &self.caps)
+    }
+
+    pub fn is_on_branch(&self, commit: &ObjectId, branch: &str) -> Result<bool, GitError> {
+        match self.branches.get(branch) {
+            Some(head) => self.is_ancestor(commit, head),
+            None => Ok(false),
+        }
+    }
+
+    /// The files of a commit, if there is nothing among them that has no place in a workspace.
+    pub fn tree(&self, commit: &ObjectId) -> Result<Tree, GitError> {
+        Tree::open(&self.objects, &self.commit(commit)?, &self.caps)
+    }
+
+    /// Whether so much was fetched since everything was fetched that it is time to do that again.
+    pub(super) fn is_worn(&self) -> bool {
+        let (packs, bytes) = self.objects.weight();
+        packs >= MAX_PACKS || bytes > self.caps.repository_bytes
+    }
+
+    pub(super) fn tips(&self) -> HashSet<ObjectId> {
+        self.branches.values().chain(self.tags.values()).copied().collect()
+    }
+
+    /// What is different from a former view.
+    pub(super) fn moves_since(&self, former: Option<&Self>) -> Result<Vec<Move>, GitError> {
+        let mut moves = vec![];
+        let named = |view: &Self| {
+            let of = |prefix: &'static str, refs: &BTreeMap<String, ObjectId>| {
+                let whole = |(name, id): (&String, &ObjectId)| (format!("{prefix}{name}"), *id);
+                refs.iter().map(whole).collect::<Vec<_>>()
+            };
+            let all = of(BRANCHES, &view.branches).into_iter().chain(of(TAGS, &view.tags));
+            all.collect::<BTreeMap<_, _>>()
+        };
+        let mut then = former.map(named).unwrap_or_default();
+        for (name, to) in named(self) {
+            let how = match then.remove(&name) {
+                None => Moved::New { to },
+                Some(from) if from == to => continue,
+                Some(from) if self.is_ancestor(&from, &to)? => Moved::Forward { from, to },
+                Some(from) => Moved::Rewritten { from, to },
+            };
+            moves.push(Move { name, how });
+        }
+        let gone = then.into_iter().map(|(name, from)| Move { name, how: Moved::Gone { from } });
+        moves.extend(gone);
+        Ok(moves)
+    }
+}
