@@ -71,10 +71,34 @@ async fn a_comment_whose_answer_was_lost_is_not_written_twice() {
         assert!(matches!(refused, HostError::Failing { status: 502, .. }), "{refused:?}");
     }
     assert_eq!(comments(&stage).await, []);
-    // It is written, and the id that was answered never became known.
-    host.comment(1, &comment(" · waits"), None).await.unwrap();
-    host.comment(1, &comment(" · waits"), None).await.unwrap();
+    // It is written, and the id that would have been answered never becomes known.
+    stage.bitbucket.fail_next("POST", Fault::Unsaid(504));
+    assert!(host.comment(1, &comment(" · waits"), None).await.is_err());
+    let written = comments(&stage).await;
+    let id = host.comment(1, &comment(" · waits"), None).await.unwrap();
+    assert_eq!((written.len(), written.first().map(|it| it.0)), (1, Some(id)));
+    // The same where it is written over.
+    stage.bitbucket.fail_next("PUT", Fault::Unsaid(504));
+    assert!(host.comment(1, &comment(" · allowed"), Some(id)).await.is_err());
+    assert_eq!(host.comment(1, &comment(" · allowed"), Some(id)).await, Ok(id));
     assert_eq!(comments(&stage).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_report_whose_answers_were_lost_is_whole_after_all() {
+    let stage = Stage::new().await;
+    let (_, head) = stage.open().await;
+    let host = writer(&stage);
+    let all = format!("/commit/{head}/reports/gatewright-plan/annotations?pagelen=100");
+    host.report(&head, &report(0..3)).await.unwrap();
+    // It is replaced, and after each of its steps nobody hears that it was done.
+    for place in ["DELETE", "PUT", "POST"] {
+        stage.bitbucket.fail_next(place, Fault::Unsaid(502));
+        let refused = host.report(&head, &report(3..5)).await.unwrap_err();
+        assert!(matches!(refused, HostError::Failing { .. }), "{place}: {refused:?}");
+    }
+    host.report(&head, &report(3..5)).await.unwrap();
+    assert_eq!(stage.get(&all).await["size"], 2);
 }
 
 fn finding(number: usize) -> Annotation {
