@@ -1,5 +1,6 @@
-//! Connections to the outside: which addresses, which certificates, which keys.
+//! Connections: to which addresses, with which certificates and keys; and the sockets of this machine.
 
 pub mod address;
 pub mod client;
 pub mod issuer;
+pub mod socket;

@@ -8,11 +8,12 @@ use std::{
     fs, io,
     os::unix::{
         fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
-        net::{UnixListener, UnixStream},
+        net::UnixListener,
     },
     path::{Path, PathBuf},
 };
 
+use gw_net::socket;
 use gw_policy::gateway::SOCKET;
 
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ impl Home {
     /// Listens on the socket. A dead one of a former gateway is replaced, one that answers is not.
     pub(crate) fn bind(&self) -> Result<UnixListener, Unbound> {
         let path = self.socket();
-        if UnixStream::connect(&path).is_ok() {
+        if socket::answers(&path) {
             return Err(Unbound::Answered);
         }
         match fs::remove_file(&path) {
@@ -81,7 +82,7 @@ impl Home {
         }
         let bind = || {
             // Until its mode is set it has that of the process: nobody else gets into the folder.
-            let listener = UnixListener::bind(&path)?;
+            let listener = socket::listen(&path)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
             listener.set_nonblocking(true)?;
             Ok(listener)

@@ -8,6 +8,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gw_model::id::WorkspaceId;
+use gw_net::socket;
 use gw_plan::driver::{Fate, Object, Probe, Probed, TargetError, Token};
 use gw_policy::{
     decision::Reason,
@@ -23,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
     time::{Instant, sleep, timeout},
 };
 
@@ -130,7 +131,7 @@ impl Client {
     }
 
     async fn status(&self) -> Result<Option<Status>, TargetError> {
-        if UnixStream::connect(&self.socket).await.is_err() {
+        if socket::connect(&self.socket).await.is_err() {
             return Ok(None);
         }
         let (code, body) = self.ask(gateway::STATUS).await?;
@@ -140,7 +141,7 @@ impl Client {
     async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), TargetError> {
         let request = Request::get(path).header(HOST, "gateway").body(Empty::new());
         let request = request.map_err(|error| self.place.broken(error.to_string()))?;
-        let stream = within(UnixStream::connect(&self.socket)).await;
+        let stream = within(socket::connect(&self.socket)).await;
         let stream = stream.map_err(|error| self.unreachable(error.to_string()))?;
         let (head, body) = self.send(stream, request).await?.into_parts();
         Ok((head.status, body))

@@ -3,6 +3,7 @@
 use std::{io::ErrorKind, path::Path, time::Duration};
 
 use bytes::Bytes;
+use gw_net::socket;
 use gw_policy::{
     decision::Record,
     gateway::{DECISIONS, SOCKET, STATUS, Status},
@@ -12,7 +13,7 @@ use http::{Request, StatusCode, header::HOST};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::{net::UnixStream, time::timeout};
+use tokio::time::timeout;
 
 use crate::exit::{Exit, Failure};
 
@@ -56,7 +57,7 @@ async fn by_gateway(folder: &Path, id: &str) -> Result<Option<Record>, Failure> 
 }
 
 async fn ask(folder: &Path, path: &str) -> Result<(StatusCode, Bytes), String> {
-    let stream = UnixStream::connect(folder.join(SOCKET)).await;
+    let stream = socket::connect(&folder.join(SOCKET)).await;
     let stream = stream.map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => "it does not run".to_owned(),
         _ => error.to_string(),

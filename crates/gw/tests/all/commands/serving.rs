@@ -98,6 +98,31 @@ fn serve(machine: &Machine, snapshot: &str, arguments: &[&str]) -> Gateway {
     machine.gateway_with("edge", &[&all, arguments].concat())
 }
 
+#[test]
+fn a_state_may_lie_as_deep_as_its_owner_likes() {
+    let machine = Machine::with_shop();
+    let deep = machine.folder.path(&["a-home-of-somebody"; 16].join("/"));
+    assert!(deep.as_os_str().len() > 300);
+    let state = ["--state", deep.to_str().expect("its name is text")];
+    let gateway = machine.gateway_with("shop", &state);
+    let ends = |command: &[&str]| machine.tells(&[command, &state].concat());
+    let (told, code) = ends(&["apply"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("applied and verified"), "{told}");
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+    let (told, code) = ends(&["explain", "--last"]);
+    assert_eq!(code, 0, "{told}");
+    let (told, _) = ends(&["doctor"]);
+    assert!(told.contains("✔ target default"), "{told}");
+    // Another one for the same target is told by the first, and a dead socket by nobody.
+    let (told, code) = ends(&["gateway"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("another gateway serves this target"), "{told}");
+    assert_eq!(gateway.stop("KILL"), None);
+    let gateway = machine.gateway_with("shop", &state);
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+}
+
 /// Every file and folder below, with its mode.
 fn all_below(folder: &Path) -> Vec<(PathBuf, u32)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
