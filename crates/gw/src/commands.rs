@@ -5,6 +5,7 @@ mod audit;
 mod can;
 mod check;
 mod completion;
+mod course;
 mod dev;
 mod doctor;
 mod drift;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use gw_model::{code::Code, id::EnvironmentName, scalar::Period};
 
+use self::course::Course;
 use crate::{
     compose::Stores,
     config::{self, Surroundings},
@@ -111,6 +113,7 @@ pub(crate) struct Context<'a> {
     pub(crate) globals: &'a Globals,
     pub(crate) surroundings: &'a Surroundings,
     pub(crate) stores: &'a Stores,
+    pub(crate) course: &'a Course,
 }
 
 /// Runs one command to its end, to its timeout, or until somebody stops it.
@@ -132,7 +135,8 @@ pub(crate) fn run(
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("no threads to work with: {error}")))?;
     let stores = Stores::default();
-    let context = Context { ui, globals, surroundings, stores: &stores };
+    let course = Course::default();
+    let context = Context { ui, globals, surroundings, stores: &stores, course: &course };
     let ended = runtime.block_on(async {
         let ended = bounded(&arguments.command, context, globals.timeout).await;
         stores.close(ui).await;
@@ -148,15 +152,17 @@ async fn bounded(
     timeout: Option<Period>,
 ) -> Result<Exit, Failure> {
     let work = async {
-        match timeout {
-            None => command.run(context).await,
-            Some(limit) => tokio::time::timeout(limit.as_duration(), command.run(context))
-                .await
-                .unwrap_or_else(|_| {
-                    Err(Failure::new(Exit::Unreachable, format!("not done within {limit}"))
-                        .help("give it longer with `--timeout`, or look with `-v` where it waits"))
-                }),
+        let Some(limit) = timeout else { return command.run(context).await };
+        let run = tokio::time::timeout(limit.as_duration(), command.run(context));
+        if let Ok(ended) = run.await {
+            return ended;
         }
+        let failure = Failure::new(Exit::Unreachable, format!("not done within {limit}"))
+            .help("give it longer with `--timeout`, or look with `-v` where it waits");
+        Err(match command.changes() {
+            true => failure.note(context.course.left().await),
+            false => failure,
+        })
     };
     if command.stops_by_itself() {
         return work.await;
@@ -164,8 +170,8 @@ async fn bounded(
     tokio::select! {
         ended = work => ended,
         stop = config::interrupted() => {
-            if matches!(command, Command::Apply(_) | Command::Rollback(_)) {
-                context.ui.say("interrupted; a change that had begun goes on with `gatewright apply`");
+            if command.changes() {
+                context.ui.say(&format!("interrupted; {}", context.course.left().await));
             }
             Ok(Exit::unfinished(stop))
         }
@@ -181,6 +187,11 @@ impl Command {
             Self::Status(command) => command.serves(),
             _ => false,
         }
+    }
+
+    /// Whether somebody who stops it asks what it left.
+    fn changes(&self) -> bool {
+        matches!(self, Self::Apply(_) | Self::Rollback(_))
     }
 
     async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {

@@ -6,6 +6,7 @@
 use std::{
     io::{self, IsTerminal, Write},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -164,19 +165,43 @@ impl Ui {
     }
 
     /// Asks for a word; `None` where nobody may be asked, or nobody answers.
-    pub(crate) fn ask(&self, question: &str) -> Option<String> {
+    pub(crate) async fn ask(&self, question: &str) -> Option<String> {
         if self.input == Input::Never || !io::stdin().is_terminal() {
             return None;
         }
         self.to_stderr(question);
-        let mut answer = String::new();
-        let read = io::stdin().read_line(&mut answer).ok()?;
-        (read > 0).then(|| answer.trim().to_owned())
+        let (answered, answer) = oneshot::channel();
+        // On a thread of its own, which ends with the program: meanwhile the command can be stopped.
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = io::stdin().read_line(&mut line).unwrap_or_default();
+            // Whoever asked may have been stopped.
+            let _unheard = answered.send((read > 0).then(|| line.trim().to_owned()));
+        });
+        let mut open = OpenLine { ui: *self, ends: true };
+        let answer = answer.await.ok().flatten();
+        open.ends = answer.is_none();
+        answer
     }
 
     fn to_stderr(self, text: &str) {
         let mut err = AutoStream::new(io::stderr(), choice(self.coloured_talk()));
         drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+    }
+}
+
+/// The line of a question. What is said next stands on a line of its own, also where nobody answered.
+#[derive(Debug)]
+struct OpenLine {
+    ui: Ui,
+    ends: bool,
+}
+
+impl Drop for OpenLine {
+    fn drop(&mut self) {
+        if self.ends {
+            self.ui.to_stderr("\n");
+        }
     }
 }
 

@@ -60,14 +60,14 @@ impl Apply {
         let scene = Scene::open(context, Purpose::Change).await?;
         let lock = scene.lock().await?;
         let begun = Instant::now();
-        let steps = Steps { ui: context.ui };
         if self.abandon {
-            return abandon(context, &scene, &steps).await;
+            return abandon(context, &scene).await;
         }
-        if let Some(exit) = self.make_way(context, &scene, &steps, begun).await? {
+        if let Some(exit) = self.make_way(context, &scene, begun).await? {
             return Ok(exit);
         }
         let planned = self.decide(context, &scene).await?;
+        let steps = Steps::begin(context, &scene);
         let outcome = scene.local().apply(&planned, &steps).await;
         drop(lock);
         let outcome = outcome.map_err(|error| refused(context, &planned, &error))?;
@@ -79,7 +79,6 @@ impl Apply {
         &self,
         context: Context<'_>,
         scene: &Scene,
-        steps: &Steps<'_>,
         begun: Instant,
     ) -> Result<Option<Exit>, Failure> {
         let under_way = scene.store.under_way(&scene.environment).await;
@@ -88,7 +87,8 @@ impl Apply {
         }
         let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();
         let planned = make(context, scene, &only).await?;
-        let former = scene.local().make_way(&planned, steps).await;
+        let steps = Steps::begin(context, scene);
+        let former = scene.local().make_way(&planned, &steps).await;
         match former.map_err(|error| refused(context, &planned, &error))? {
             Former::None => Ok(None),
             Former::Resumed(applied) => {
@@ -180,8 +180,9 @@ fn no_plan(name: &str, error: &io::Error) -> Failure {
     Failure::wrong(told).coded(Code::NoSuchPlan).help("make one: `gatewright plan`")
 }
 
-async fn abandon(context: Context<'_>, scene: &Scene, steps: &Steps<'_>) -> Result<Exit, Failure> {
-    let number = scene.local().abandon(steps).await.map_err(|error| Failure::from(&error))?;
+async fn abandon(context: Context<'_>, scene: &Scene) -> Result<Exit, Failure> {
+    let steps = Steps::begin(context, scene);
+    let number = scene.local().abandon(&steps).await.map_err(|error| Failure::from(&error))?;
     let text = match number {
         Some(number) => format!("change {number} is given up; callers never saw it"),
         None => "no change stopped half way: nothing to give up".to_owned(),

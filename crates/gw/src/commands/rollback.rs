@@ -52,14 +52,14 @@ impl Rollback {
                 (Form::Text, Input::Never) => context.ui.say(&render::first_line(&shown.plan)),
                 (Form::Text, _) => context.ui.alarm(&render::for_callers(&shown.plan)),
             }
-            self.confirm(context, &scene)?;
+            self.confirm(context, &scene).await?;
         }
         // Nobody waits for the answer of a person: what others did meanwhile is seen now.
         let lock = scene.lock().await?;
         let planned = local.plan(wish).await.map_err(told)?;
         unmoved(&shown.plan, &planned.plan)?;
         let begun = Instant::now();
-        let steps = Steps { ui: context.ui };
+        let steps = Steps::begin(context, &scene);
         let rolled = local.rollback(&planned, self.to, self.reason.clone(), &steps).await;
         drop(lock);
         let RolledBack { left, result } =
@@ -84,12 +84,12 @@ impl Rollback {
 
     /// Whoever sits at the terminal says once more what is changed. Who cannot be asked has to say
     /// so beforehand.
-    fn confirm(&self, context: Context<'_>, scene: &Scene) -> Result<(), Failure> {
+    async fn confirm(&self, context: Context<'_>, scene: &Scene) -> Result<(), Failure> {
         if context.ui.input == Input::Never {
             return Ok(());
         }
         let question = format!("Type the environment name to go on: {}\n> ", scene.environment);
-        match context.ui.ask(&question) {
+        match context.ui.ask(&question).await {
             Some(answer) if answer == scene.environment.as_str() => Ok(()),
             Some(_) => Err(Failure::new(Exit::Interrupted, "not confirmed; nothing was changed")),
             None => Err(Failure::wrong("nobody is there to confirm it; nothing was changed")

@@ -6,15 +6,16 @@ use gw_control::apply::{Listener, Moment, News};
 use gw_model::terminal::Visible;
 use serde::Serialize;
 
+use super::Context;
 use crate::{
-    compose::SystemClock,
+    compose::{Scene, SystemClock},
     ui::{Form, Mark, Ui},
 };
 
 /// Prints each step when it ends: a line for people, an event for machines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Steps<'a> {
-    pub(crate) ui: &'a Ui,
+    ui: &'a Ui,
 }
 
 #[derive(Serialize)]
@@ -29,6 +30,14 @@ struct Event<'a> {
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ms: Option<u64>,
+}
+
+impl<'a> Steps<'a> {
+    /// From here on the environment may be changed.
+    pub(crate) fn begin(context: Context<'a>, scene: &Scene) -> Self {
+        context.course.begin(scene);
+        Self { ui: context.ui }
+    }
 }
 
 impl Listener for Steps<'_> {

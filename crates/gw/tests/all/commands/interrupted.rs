@@ -51,15 +51,19 @@ fn an_apply_that_is_interrupted_ends_with_130_and_goes_on_when_run_again() {
             }
         }
     });
-    let mut apply = machine
+    let apply = machine
         .program("shop", &["apply"])
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the program can be started");
     let waiting = held.recv_timeout(PATIENCE).expect("it asks after the switch");
     signal("INT", &apply);
-    assert_eq!(apply.wait().expect("it ends").code(), Some(130));
+    let ended = apply.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(130));
+    let told = String::from_utf8(ended.stderr).expect("it is text");
+    let left = "interrupted; change 2 had begun, and goes on with `gatewright apply`\n";
+    assert!(told.ends_with(left), "{told}");
     drop(waiting);
 
     fs::rename(&behind, &socket).expect("it goes back");

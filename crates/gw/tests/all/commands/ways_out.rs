@@ -10,7 +10,7 @@ use std::{
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use super::machine::Machine;
+use super::machine::{Machine, signal};
 
 /// Two targets, each with the API; `edge` is to listen at another port, which is held until then.
 fn with_edge(machine: &Machine) -> (String, TcpListener) {
@@ -133,6 +133,11 @@ impl Asking {
     /// What it says after the answer, and how it ends.
     fn answer(mut self, answer: &str) -> (String, i32) {
         writeln!(self.keyboard, "{answer}").expect("the keyboard is there");
+        self.end()
+    }
+
+    /// What it says after the question, and how it ends. The keyboard stays there.
+    fn end(self) -> (String, i32) {
         let ended = self.process.wait_with_output().expect("it ends");
         let all = String::from_utf8([ended.stdout, ended.stderr].concat()).expect("it is text");
         (all, ended.status.code().expect("it ends by itself"))
@@ -162,6 +167,27 @@ fn a_question_holds_nobody_up_and_its_answer_is_for_what_was_shown() {
     let (told, code) = Asking::begin(&machine, &["rollback", "--to", "1"]).answer("dev");
     assert_eq!(code, 0, "{told}");
     assert!(machine.says(&["history"]).contains("rollback (= 1)"));
+}
+
+/// The question waits for an answer, the command for anybody who stops it.
+#[test]
+fn a_question_that_is_cut_off_ends_at_once_and_changed_nothing() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    for (name, exit) in [("INT", 130), ("TERM", 143)] {
+        let asking = Asking::begin(&machine, &["rollback", "--to", "1"]);
+        signal(name, &asking.process);
+        let (told, code) = asking.end();
+        assert_eq!(code, exit, "{told}");
+        assert_eq!(told, "\ninterrupted; nothing was changed\n");
+    }
+    let asking = Asking::begin(&machine, &["rollback", "--to", "1", "--timeout", "2s"]);
+    let (told, code) = asking.end();
+    assert_eq!(code, 6, "{told}");
+    assert!(told.starts_with("\nerror: not done within 2s\n  = nothing was changed\n"), "{told}");
+    assert_eq!(machine.says(&["history"]).lines().count(), 2);
 }
 
 #[test]
