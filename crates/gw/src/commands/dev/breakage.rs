@@ -1,7 +1,7 @@
 //! `gatewright dev break`.
 
 use clap::Args;
-use gw_model::{clock::Clock, id::ApiName, scalar::Rate};
+use gw_model::{clock::Clock, id::ApiName, scalar::Rate, workspace::Source};
 use gw_plan::{
     digest::Digest,
     driver::{Condition, Object, Order, Stamp, Step, TargetError},
@@ -36,6 +36,12 @@ struct Broken {
 impl Break {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let scene = Scene::in_force(context, Purpose::Change).await?;
+        if !matches!(scene.desired.source, Source::Local {}) {
+            return Err(Failure::wrong(
+                "this workspace is no playground: its source is a Git host",
+            )
+            .help("`dev break` is for workspaces that declare `source: { local: {} }`"));
+        }
         let in_force = scene.store.in_force(&scene.environment).await;
         let in_force = in_force.map_err(|error| store_failure(&error))?;
         let Some(change) = in_force else { return Err(nothing()) };
