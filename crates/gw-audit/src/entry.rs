@@ -124,6 +124,8 @@ words! {
         Ended = "change.ended",
         /// A state that was left by going back: it does not come again by itself.
         Held = "change.held",
+        /// Another state is in force: what was held may come again.
+        Released = "change.released",
         StepIntended = "step.intended",
         StepEnded = "step.ended",
         DriftFound = "drift.found",

@@ -49,11 +49,13 @@ pub(crate) fn names(folder: &dyn Folder, path: &str) -> Result<Vec<String>, Read
     folder.names(path).map_err(unreadable)
 }
 
-/// The hash of one entry of a ledger of `size`; `None` where it has fewer entries.
-pub fn leaf(folder: &dyn Folder, index: u64, size: u64) -> Result<Option<Hash>, ReadError> {
-    let Some(id) = TileId::holding(Kind::Hashes(0), index, size) else { return Ok(None) };
-    let place = usize::try_from(index % WIDTH).unwrap_or(usize::MAX);
-    Ok(hashes(folder, id)?.get(place).copied())
+/// The hashes of the entries of a ledger of `size` that lie in one file with entry `index`, from the
+/// first of that file on; none beyond the end.
+pub fn leaves(folder: &dyn Folder, index: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
+    match TileId::holding(Kind::Hashes(0), index, size) {
+        Some(id) => hashes(folder, id),
+        None => Ok(vec![]),
+    }
 }
 
 /// One entry of a ledger of `size`; `None` where it has fewer.

@@ -66,6 +66,11 @@ impl Growth {
         self.tower.size()
     }
 
+    /// The root of the tree over all entries so far.
+    pub fn root(&self) -> Hash {
+        self.tower.root()
+    }
+
     /// Adds an entry, and says which files are full with it.
     pub fn push(&mut self, entry: Vec<u8>, writes: &mut Vec<Write>) -> Result<(), TooLong> {
         if entry.len() > usize::from(u16::MAX) {

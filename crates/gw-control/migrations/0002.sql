@@ -15,6 +15,13 @@ CREATE TABLE ledger_key (
     verifier TEXT    NOT NULL
 ) STRICT;
 
+-- The newest checkpoint that was signed: files that end before it lost their end.
+CREATE TABLE sealed (
+    only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+    size INTEGER NOT NULL,
+    note TEXT    NOT NULL
+) STRICT;
+
 -- Who did it, with the proof: until now only ever the user of this machine.
 UPDATE change SET actor = json_object('identity', actor, 'proof', 'state');
 

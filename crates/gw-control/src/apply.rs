@@ -141,15 +141,13 @@ pub async fn execute(work: Work<'_>, script: &Script) -> Result<Executed, Halt> 
 /// Proves again what is in force: reads back and probes, and writes nothing to any target.
 pub async fn verify(work: Work<'_>, script: &Script) -> Result<Executed, Halt> {
     let mut hindrances = vec![];
-    for part in &script.targets {
-        let driver = work.driver(part)?;
-        for act in [Act::ReadBack, Act::Probe] {
-            match act.perform(work, part, driver).await {
-                Ok(acted) => hindrances.extend(acted.hindrances),
-                Err(error) => {
-                    work.end(Outcome::Applied, Some(error.to_string()), None).await?;
-                    return Ok(Executed::Unproven(error));
-                }
+    let proofs = (0u32..).zip(act::acts(script));
+    for (position, (part, act)) in proofs.filter(|(_, (_, act))| act.proves()) {
+        match work.perform(position, part, act).await? {
+            Ok(found) => hindrances.extend(found),
+            Err(error) => {
+                work.end(Outcome::Applied, Some(error.to_string()), None).await?;
+                return Ok(Executed::Unproven(error));
             }
         }
     }

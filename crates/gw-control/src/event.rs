@@ -135,6 +135,11 @@ pub fn held(by: Actor, hold: &Hold) -> Event {
     event
 }
 
+/// That a change brought another state, so that nothing is held any more.
+pub fn released(by: Actor, at: &EnvironmentName, number: u64) -> Event {
+    of_change(Act::Released, entry::Outcome::Done, by, at, number)
+}
+
 fn of_change(
     act: Act,
     outcome: entry::Outcome,

@@ -11,8 +11,8 @@ use std::{fmt, path::Path};
 use gw_audit::{
     checkpoint::{Checkpoint, Refusal},
     folder::{self, CHECKPOINT, ReadError},
-    growth::Growth,
-    note::{Signer, Verifier},
+    growth::{Growth, TooLong},
+    note::{Note, Signer, Verifier},
     tree::Hash,
 };
 use gw_model::code::Code;
@@ -22,12 +22,29 @@ use crate::store::{Store, StoreError};
 
 /// So many entries are read from the state at once.
 const PAGE: u32 = 1024;
+/// So many entries have their hashes in one file.
+const FILE: u32 = 256;
 
 /// A ledger in a folder of this machine, and the key that signs it.
 #[derive(Debug)]
 pub struct Ledger {
     files: LedgerFiles,
     signer: Signer,
+}
+
+/// How far the files go now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    pub size: u64,
+    pub lost: Option<Lost>,
+}
+
+/// Somebody took entries away from the files. They are written again; what was signed in between is
+/// gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    pub left: u64,
+    pub signed: u64,
 }
 
 /// Why the files of the ledger are not as they should be.
@@ -47,6 +64,10 @@ pub enum LedgerError {
     Forked {
         index: u64,
     },
+    /// The entries of the state are not those that a checkpoint was signed over.
+    Rewritten {
+        size: u64,
+    },
     /// A file cannot be written.
     Write {
         path: String,
@@ -59,35 +80,61 @@ impl Ledger {
         Self { files: LedgerFiles::new(folder), signer }
     }
 
-    /// Brings the files up to the newest entry, and says how many entries they have.
-    pub async fn publish(&self, store: &Store) -> Result<u64, LedgerError> {
+    /// Brings the files up to the newest entry.
+    pub async fn publish(&self, store: &Store) -> Result<Published, LedgerError> {
         let _one_at_a_time = self.files.lock()?;
         let newest = self.files.agree(self.signer.verifier(), store).await?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
-        let mut entries = store.entries(size, PAGE).await?;
-        if entries.is_empty() {
-            return Ok(size);
-        }
+        let signed = store.sealed().await?;
+        let lost = signed.as_ref().map(|(signed, _)| *signed).filter(|signed| *signed > size);
+        let lost = lost.map(|signed| Lost { left: size, signed });
         let mut growth = match newest {
             Some(Checkpoint { size, root, .. }) => Growth::resume(&self.files, size, root)?,
             None => Growth::default(),
         };
         let mut writes = vec![];
+        let mut entries = store.entries(size, PAGE).await?;
+        if entries.is_empty() {
+            return Ok(Published { size, lost });
+        }
         while !entries.is_empty() {
             for entry in entries {
-                growth
-                    .push(entry, &mut writes)
-                    .map_err(|error| StoreError::Unwritable { reason: error.to_string() })?;
+                growth.push(entry, &mut writes).map_err(unwritable)?;
+                // What was signed once is never signed in another form.
+                if let Some((size, note)) = signed.as_ref().filter(|it| it.0 == growth.size()) {
+                    same_root(*size, note, growth.root())?;
+                }
             }
             entries = store.entries(growth.size(), PAGE).await?;
         }
-        growth.seal(self.signer.verifier().name(), &[&self.signer], &mut writes);
+        let note = growth.seal(self.signer.verifier().name(), &[&self.signer], &mut writes);
         self.files.write(writes)?;
-        Ok(growth.size())
+        let size = growth.size();
+        store.seal(size, &note).await?;
+        Ok(Published { size, lost })
     }
 }
 
+fn same_root(size: u64, note: &Note, root: Hash) -> Result<(), LedgerError> {
+    let signed = Checkpoint::parse(note.text());
+    if signed.is_some_and(|signed| signed.root == root) {
+        Ok(())
+    } else {
+        Err(LedgerError::Rewritten { size })
+    }
+}
+
+fn unwritable(error: TooLong) -> LedgerError {
+    LedgerError::Store(StoreError::Unwritable { reason: error.to_string() })
+}
+
 impl LedgerFiles {
+    /// The newest checkpoint of the files; none where nothing was ever published.
+    pub fn newest(&self, key: &Verifier) -> Result<Option<Checkpoint>, LedgerError> {
+        let Some(bytes) = self.checkpoint()? else { return Ok(None) };
+        Checkpoint::open(&bytes, key).map(Some).map_err(LedgerError::Checkpoint)
+    }
+
     /// The newest checkpoint of the files, where they tell what the state tells, as far as they go.
     pub async fn agree(
         &self,
@@ -95,8 +142,7 @@ impl LedgerFiles {
         store: &Store,
     ) -> Result<Option<Checkpoint>, LedgerError> {
         store.check_key().await?;
-        let Some(bytes) = self.checkpoint()? else { return Ok(None) };
-        let newest = Checkpoint::open(&bytes, key).map_err(LedgerError::Checkpoint)?;
+        let Some(newest) = self.newest(key)? else { return Ok(None) };
         let (files, state) = (newest.size, store.entry_count().await?);
         if files > state {
             return Err(LedgerError::Ahead { files, state });
@@ -104,12 +150,31 @@ impl LedgerFiles {
         let Some(last) = files.checked_sub(1) else { return Ok(Some(newest)) };
         // The last entry alone tells two stories apart: each knows its place and its time.
         let ours = store.entries(last, 1).await?;
-        let theirs = folder::leaf(self, last, files)?;
-        if ours.first().map(|entry| Hash::leaf(entry)) == theirs {
+        let theirs = folder::leaves(self, last, files)?;
+        if ours.first().map(|entry| Hash::leaf(entry)).as_ref() == theirs.last() {
             Ok(Some(newest))
         } else {
             Err(LedgerError::Forked { index: last })
         }
+    }
+
+    /// Whether every entry of the files is the one of the state.
+    pub async fn compare(&self, newest: &Checkpoint, store: &Store) -> Result<(), LedgerError> {
+        let mut index = 0;
+        while index < newest.size {
+            let leaves = folder::leaves(self, index, newest.size)?;
+            let entries = store.entries(index, FILE).await?;
+            for (leaf, entry) in leaves.iter().zip(&entries) {
+                if *leaf != Hash::leaf(entry) {
+                    return Err(LedgerError::Forked { index });
+                }
+                index += 1;
+            }
+            if entries.len() < leaves.len() {
+                return Err(LedgerError::Ahead { files: newest.size, state: index });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -118,7 +183,7 @@ impl LedgerError {
         match self {
             Self::Store(error) => error.code(),
             Self::Read(_) | Self::Checkpoint(_) => Code::LedgerBroken,
-            Self::Ahead { .. } | Self::Forked { .. } => Code::LedgerAhead,
+            Self::Ahead { .. } | Self::Forked { .. } | Self::Rewritten { .. } => Code::LedgerAhead,
             Self::Write { .. } => Code::LedgerFiles,
         }
     }
@@ -140,7 +205,12 @@ impl fmt::Display for LedgerError {
             Self::Forked { index } => write!(
                 f,
                 "entry {index} of the ledger is another one in its files than in the state: the \
-                 state was set back and went on"
+                 state was set back and went on, or somebody changed it"
+            ),
+            Self::Rewritten { size } => write!(
+                f,
+                "the first {size} entries of the state are not those that were signed: somebody \
+                 changed them"
             ),
             Self::Write { path, because } => {
                 write!(f, "of the ledger, `{path}` cannot be written: {because}")

@@ -348,15 +348,8 @@ impl<'a> Local<'a> {
     ) -> Result<Applied, LocalError> {
         let effect = digest(&change.effect_digest)?;
         let work = self.work(number, change.began_at, &effect, listener);
-        let executed = apply::execute(work, script).await;
-        // Another state is in force, proved or not: what was rolled back is held no longer.
-        if change.action == Action::Apply
-            && let Some(ended) = self.store.change(self.environment, number).await?
-            && ended.took_effect()
-        {
-            self.store.release(self.environment).await?;
-        }
-        self.applied(number, executed?).await
+        let executed = apply::execute(work, script).await?;
+        self.applied(number, executed).await
     }
 
     async fn applied(self, number: u64, executed: Executed) -> Result<Applied, LocalError> {

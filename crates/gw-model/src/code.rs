@@ -501,6 +501,11 @@ codes! {
         "The state of a workspace lies in `--state`, else in GATEWRIGHT_STATE, else below \
          XDG_STATE_HOME or the home folder. None of them is known here, so name one.";
 
+    StateForeign = 7105 Error "another workspace's state",
+        "A state folder belongs to one workspace: what was applied, who did it and what may be gone back \
+         to are told of that one. Two workspaces that shared a folder would read and hold one another's \
+         changes. Give each its own, or name none: the default has the id of the workspace in its name.";
+
     SettingsWrong = 7201 Error "wrong settings",
         "The settings of a process, `gatewright.toml`, hold something that is not a setting or has \
          the wrong form. Unknown keys are refused, so that a misspelt one is never ignored. The file is \

@@ -55,6 +55,11 @@ pub(super) fn acts(script: &Script) -> Vec<(&TargetScript, Act<'_>)> {
 }
 
 impl Act<'_> {
+    /// Whether it only looks whether what was written is so.
+    pub(super) const fn proves(self) -> bool {
+        matches!(self, Self::ReadBack | Self::Probe)
+    }
+
     pub(super) const fn name(self) -> ActName {
         match self {
             Self::Recheck => ActName::Recheck,

@@ -314,7 +314,7 @@ impl Scene {
                 let event = Entry::parse(bytes).unwrap().event;
                 told.push((event.act, event.outcome, event.facts.get("position").cloned()));
             });
-        assert_eq!(verified.unwrap().newest.size, published);
+        assert_eq!(verified.unwrap().newest.size, published.size);
         for step in steps {
             let position = Some(Value::from(step.position));
             let done = entry::Outcome::Done;

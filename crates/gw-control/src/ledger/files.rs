@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -35,6 +36,13 @@ impl LedgerFiles {
         self.read(CHECKPOINT).map_err(|because| {
             LedgerError::Read(gw_audit::folder::ReadError::Unreadable { path, because })
         })
+    }
+
+    /// Nobody writes as long as this is held. A copy that cannot be locked has no writer.
+    pub fn hold_still(&self) -> Option<File> {
+        let file = File::open(self.root.join(LOCK)).ok()?;
+        file.lock_shared().ok()?;
+        Some(file)
     }
 
     /// Held until it is dropped.
@@ -73,7 +81,12 @@ impl LedgerFiles {
         let folder = place.parent().unwrap_or(&self.root);
         make_folder(folder)?;
         let draft = place.with_extension("new");
-        let mut file = File::create(&draft)?;
+        // What a former writer left is not written through, wherever it leads.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, &place)?;
@@ -92,15 +105,19 @@ impl Folder for LedgerFiles {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
         use io::Read;
 
-        let opened = match File::open(self.root.join(path)) {
+        // A pipe in the place of a file is no file, and is not waited for.
+        let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let opened = File::options().read(true).custom_flags(nonblock).open(self.root.join(path));
+        let opened = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened,
+            opened => opened.map_err(|error| error.to_string())?,
         };
+        if !opened.metadata().is_ok_and(|found| found.is_file()) {
+            return Err("it is not a file".to_owned());
+        }
         let mut bytes = vec![];
-        opened
-            .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
-            .map(|_| Some(bytes))
-            .map_err(|error| error.to_string())
+        let read = opened.take(MAX_FILE_BYTES).read_to_end(&mut bytes);
+        read.map(|_| Some(bytes)).map_err(|error| error.to_string())
     }
 
     fn names(&self, path: &str) -> Result<Vec<String>, String> {

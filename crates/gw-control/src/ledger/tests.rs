@@ -39,6 +39,11 @@ fn ledger(folder: &Path) -> Ledger {
     Ledger::new(&folder.join("ledger"), signer(1))
 }
 
+/// How many entries the files have after the next command.
+async fn published(folder: &Path, store: &Store) -> u64 {
+    ledger(folder).publish(store).await.unwrap().size
+}
+
 /// Every entry of the files, after they were verified.
 fn entries(folder: &Path) -> Vec<Entry> {
     let mut entries = vec![];
@@ -97,7 +102,7 @@ async fn a_change_is_told_from_its_decision_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let store = opened(folder.path()).await;
     a_change(&store).await;
-    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap(), 7);
+    assert_eq!(published(folder.path(), &store).await, 7);
     let told: Vec<String> = entries(folder.path())
         .iter()
         .map(|entry| String::from_utf8(entry.to_bytes().unwrap()).unwrap())
@@ -139,7 +144,7 @@ async fn the_files_follow_the_state_over_many_pages() {
         for _ in 0..count {
             store.record(told(Act::Read), NOON).await.unwrap();
         }
-        sizes.push(ledger(folder.path()).publish(&store).await.unwrap());
+        sizes.push(published(folder.path(), &store).await);
     }
     assert_eq!(sizes, [2, 2, 302, 2_802]);
     assert_eq!(entries(folder.path()).len(), 2_802);
@@ -194,7 +199,7 @@ async fn a_folder_that_cannot_be_written_loses_nothing() {
     let error = ledger(folder.path()).publish(&store).await.unwrap_err();
     assert_eq!(error.code(), Code::LedgerFiles);
     fs::remove_file(folder.path().join("ledger")).unwrap();
-    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap(), 2);
+    assert_eq!(published(folder.path(), &store).await, 2);
     assert_eq!(entries(folder.path()).len(), 2);
 }
 
@@ -207,4 +212,57 @@ async fn a_checkpoint_of_somebody_else_is_not_continued() {
     let stranger = Ledger::new(&folder.path().join("ledger"), signer(2));
     let error = stranger.publish(&store).await.unwrap_err();
     assert_eq!(error.code(), Code::LedgerBroken);
+}
+
+#[tokio::test]
+async fn an_end_that_was_taken_away_is_noticed_and_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    let files = folder.path().join("ledger");
+    store.record(told(Act::Read), NOON).await.unwrap();
+    published(folder.path(), &store).await;
+    let older = fs::read(files.join("checkpoint")).unwrap();
+    store.record(told(Act::Read), NOON).await.unwrap();
+    published(folder.path(), &store).await;
+
+    fs::write(files.join("checkpoint"), older).unwrap();
+    fs::remove_file(files.join("checkpoints/3")).unwrap();
+    let lost = Some(Lost { left: 2, signed: 3 });
+    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap(), Published { size: 3, lost });
+    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap().lost, None);
+
+    fs::remove_dir_all(&files).unwrap();
+    let lost = Some(Lost { left: 0, signed: 3 });
+    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap(), Published { size: 3, lost });
+    assert_eq!(entries(folder.path()).len(), 3);
+}
+
+/// Who may write into the folder and cannot read the key gets nothing signed in another form.
+#[tokio::test]
+async fn what_was_signed_is_never_signed_in_another_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    a_change(&store).await;
+    let newest = ledger(folder.path()).publish(&store).await.unwrap();
+    assert_eq!(newest.size, 7);
+    store.close().await;
+    let edit =
+        "UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), 'local', 'alice') AS BLOB)
+                WHERE position = 2";
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("state.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query(edit).execute(&pool).await.unwrap();
+    pool.close().await;
+
+    let store = opened(folder.path()).await;
+    let files = LedgerFiles::new(&folder.path().join("ledger"));
+    let kept = files.newest(&key()).unwrap().unwrap();
+    let error = files.compare(&kept, &store).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Forked { index: 2 }), "{error}");
+    // Without its files the ledger would be written anew.
+    fs::remove_dir_all(folder.path().join("ledger")).unwrap();
+    let error = ledger(folder.path()).publish(&store).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Rewritten { size: 7 }), "{error}");
+    assert_eq!(error.code(), Code::LedgerAhead);
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use gw_audit::{
     entry::{Act, Actor, Entry, Event, Outcome, Proof},
-    note::Verifier,
+    note::{Note, Verifier},
 };
 use gw_model::id::IdentityName;
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
@@ -58,6 +58,28 @@ impl Store {
             .fetch_one(&self.pool)
             .await?;
         from_column(row.try_get("size")?)
+    }
+
+    /// Remembers the newest checkpoint that was signed.
+    pub async fn seal(&self, size: u64, note: &Note) -> Result<(), StoreError> {
+        sqlx::query("INSERT OR REPLACE INTO sealed (only, size, note) VALUES (1, ?, ?)")
+            .bind(to_column(size)?)
+            .bind(note.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The newest checkpoint that was signed, and over how many entries.
+    pub async fn sealed(&self) -> Result<Option<(u64, Note)>, StoreError> {
+        let row = sqlx::query("SELECT size, note FROM sealed").fetch_optional(&self.pool).await?;
+        let sealed = |row: sqlx::sqlite::SqliteRow| {
+            let text: String = row.try_get("note")?;
+            let note = Note::parse(text.as_bytes());
+            let note = note.map_err(|why| StoreError::Broken { reason: why.to_string() })?;
+            Ok((from_column(row.try_get("size")?)?, note))
+        };
+        row.map(sealed).transpose()
     }
 
     /// So many entries from a position on.

@@ -367,7 +367,7 @@ impl Store {
         .bind(written_time(step.began_at)?)
         .execute(&mut *writing.transaction)
         .await?;
-        let by = writing.actor(at, number).await?;
+        let (_, by) = writing.begun(at, number).await?;
         writing.record(event::intended(by, at, number, step), step.began_at).await?;
         writing.commit().await
     }
@@ -392,7 +392,7 @@ impl Store {
         .bind(step.position)
         .execute(&mut *writing.transaction)
         .await?;
-        let by = writing.actor(at, number).await?;
+        let (_, by) = writing.begun(at, number).await?;
         let ended_at = step.ended_at.unwrap_or(step.began_at);
         writing.record(event::settled(by, at, number, step), ended_at).await?;
         writing.commit().await
@@ -435,8 +435,12 @@ impl Store {
         for written in ending.written.iter().flatten() {
             write_down(&mut writing.transaction, at, number, written).await?;
         }
-        let by = writing.actor(at, number).await?;
-        writing.record(event::ended(by, at, number, ending), ending.at).await?;
+        let (action, by) = writing.begun(at, number).await?;
+        writing.record(event::ended(by.clone(), at, number, ending), ending.at).await?;
+        let took_effect = matches!(ending.outcome, Outcome::Verified | Outcome::Applied);
+        if action == Action::Apply && took_effect {
+            writing.release(at, number, by, ending.at).await?;
+        }
         writing.commit().await
     }
 
@@ -492,14 +496,20 @@ impl Store {
 }
 
 impl Writing<'_> {
-    /// Who makes a change.
-    async fn actor(&mut self, at: &EnvironmentName, number: u64) -> Result<Actor, StoreError> {
-        let row = sqlx::query("SELECT actor FROM change WHERE environment = ? AND number = ?")
-            .bind(at.as_str())
-            .bind(to_column(number)?)
-            .fetch_one(&mut *self.transaction)
-            .await?;
-        from_json(&row.try_get::<String, _>("actor")?)
+    /// What a change is, and who makes it.
+    async fn begun(
+        &mut self,
+        at: &EnvironmentName,
+        number: u64,
+    ) -> Result<(Action, Actor), StoreError> {
+        let row =
+            sqlx::query("SELECT action, actor FROM change WHERE environment = ? AND number = ?")
+                .bind(at.as_str())
+                .bind(to_column(number)?)
+                .fetch_one(&mut *self.transaction)
+                .await?;
+        let text = |name: &str| row.try_get::<String, _>(name);
+        Ok((text("action")?.parse()?, from_json(&text("actor")?)?))
     }
 }
 

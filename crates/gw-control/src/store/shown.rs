@@ -95,15 +95,6 @@ impl Store {
         let number: Option<i64> = row.map(|row| row.try_get("number")).transpose()?;
         Ok(number.and_then(|number| u64::try_from(number).ok()))
     }
-
-    /// Lets go of every held state: a newer one is in force.
-    pub async fn release(&self, environment: &EnvironmentName) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM hold WHERE environment = ?")
-            .bind(environment.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
 }
 
 impl Writing<'_> {
@@ -126,5 +117,23 @@ impl Writing<'_> {
         .execute(&mut *self.transaction)
         .await?;
         self.record(event::held(by, hold), at).await
+    }
+
+    /// Lets go of every held state, because a change brought another one.
+    pub(super) async fn release(
+        &mut self,
+        environment: &EnvironmentName,
+        number: u64,
+        by: Actor,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let released = sqlx::query("DELETE FROM hold WHERE environment = ?")
+            .bind(environment.as_str())
+            .execute(&mut *self.transaction)
+            .await?;
+        match released.rows_affected() {
+            0 => Ok(()),
+            _ => self.record(event::released(by, environment, number), at).await,
+        }
     }
 }

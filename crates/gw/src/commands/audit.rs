@@ -13,7 +13,7 @@ use gw_audit::{
     note::{Note, Verifier},
     verify::{Broken, Verified},
 };
-use gw_control::ledger::LedgerFiles;
+use gw_control::{ledger::LedgerFiles, store::Store};
 use gw_model::code::Code;
 use time::{Date, OffsetDateTime, Time, format_description::well_known::Rfc3339};
 
@@ -59,7 +59,7 @@ struct Opened {
     files: LedgerFiles,
     key: Verifier,
     /// The state that it belongs to; none of a copy.
-    state: Option<State>,
+    store: Option<Store>,
 }
 
 /// From when to when.
@@ -77,37 +77,39 @@ impl Audit {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         match &self.act {
             Act::Verify(command) => command.run(context).await,
-            Act::List(command) => command.run(context),
-            Act::Prove(command) => command.run(context),
-            Act::Export(command) => command.run(context),
+            Act::List(command) => command.run(context).await,
+            Act::Prove(command) => command.run(context).await,
+            Act::Export(command) => command.run(context).await,
         }
     }
 }
 
 impl Source {
     /// The ledger to read.
-    fn open(&self, context: Context<'_>) -> Result<Opened, Failure> {
-        let (folder, state) = match &self.ledger {
-            Some(folder) => (folder.clone(), None),
-            None => {
-                let state = state(context)?;
-                (state.ledger_folder(), Some(state))
-            }
+    async fn open(&self, context: Context<'_>) -> Result<Opened, Failure> {
+        let Some(folder) = &self.ledger else {
+            return Opened::of_state(state(context)?, self.given_key()?, context).await;
         };
-        let files = LedgerFiles::new(&folder);
-        match files.read(CHECKPOINT) {
-            Ok(None) => Err(no_ledger()),
-            Ok(Some(_)) | Err(_) => Ok(Opened { files, key: self.key(context)?, state }),
-        }
+        let files = LedgerFiles::new(folder);
+        let key = self.given_key()?.ok_or_else(no_ledger)?;
+        if is_missing(&files) { Err(no_ledger()) } else { Ok(Opened { files, key, store: None }) }
     }
 
     /// The key to believe: the one that was given, else the one of this workspace's state.
     fn key(&self, context: Context<'_>) -> Result<Verifier, Failure> {
-        match &self.key {
-            Some(given) => read_key(given),
+        match self.given_key()? {
+            Some(given) => Ok(given),
             None => state(context)?.ledger_key()?.ok_or_else(no_ledger),
         }
     }
+
+    fn given_key(&self) -> Result<Option<Verifier>, Failure> {
+        self.key.as_deref().map(read_key).transpose()
+    }
+}
+
+fn is_missing(files: &LedgerFiles) -> bool {
+    matches!(files.read(CHECKPOINT), Ok(None))
 }
 
 fn state(context: Context<'_>) -> Result<State, Failure> {
@@ -116,12 +118,34 @@ fn state(context: Context<'_>) -> Result<State, Failure> {
 }
 
 impl Opened {
+    async fn of_state(
+        state: State,
+        given: Option<Verifier>,
+        context: Context<'_>,
+    ) -> Result<Self, Failure> {
+        let store = state.open_existing(context).await?;
+        let files = LedgerFiles::new(&state.ledger_folder());
+        if is_missing(&files) {
+            let sealed = match &store {
+                Some(store) => store.sealed().await.map_err(|error| Failure::from(&error))?,
+                None => None,
+            };
+            return Err(sealed.map_or_else(no_ledger, |(signed, _)| lost_files(signed)));
+        }
+        let key = match given {
+            Some(key) => key,
+            None => state.ledger_key()?.ok_or_else(no_ledger)?,
+        };
+        Ok(Self { files, key, store })
+    }
+
     /// Verifies all of it and shows each entry, the oldest first.
     fn walk(
         &self,
         remembered: &[(String, Note)],
         visit: &mut dyn FnMut(Entry),
     ) -> Result<Verified, Failure> {
+        let _still = self.files.hold_still();
         let mut show = |_, bytes: &[u8]| {
             if let Some(entry) = Entry::parse(bytes) {
                 visit(entry);
@@ -140,6 +164,11 @@ impl Period {
 
 impl From<&Broken> for Failure {
     fn from(broken: &Broken) -> Self {
+        if let Broken::UnknownKey = broken {
+            return Self::new(Exit::Unproven, format!("nothing is proved: {broken}"))
+                .coded(Code::LedgerKey)
+                .help("give the key of this ledger; a copy of another ledger has another key");
+        }
         let failure = Self::new(Exit::Unproven, format!("the ledger does not verify: {broken}"));
         failure.coded(Code::LedgerBroken).help("keep this copy, and compare it with another one")
     }
@@ -149,6 +178,16 @@ impl From<&ReadError> for Failure {
     fn from(error: &ReadError) -> Self {
         Self::from(&Broken::File(error.clone()))
     }
+}
+
+fn lost_files(signed: u64) -> Failure {
+    Failure::new(
+        Exit::Unproven,
+        format!("the files of the ledger are gone, and {signed} entries were signed"),
+    )
+    .coded(Code::LedgerBroken)
+    .help("restore the folder from a backup: it has the checkpoints that were signed")
+    .help("or go on: the next change writes the entries again from the state, and says so")
 }
 
 fn no_ledger() -> Failure {

@@ -34,7 +34,8 @@ use crate::{
 
 /// Tests each link of the chain, and says for each broken one how it is repaired.
 ///
-/// Looks at the declarations, the issuers, the state folder, the gateways and the clock. Exits with
+/// Looks at the declarations, the issuers, the state folder and its ledger, the gateways and the
+/// clock. Exits with
 /// 1 where something needs a repair.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
@@ -131,6 +132,7 @@ async fn examine(
     links: &mut Vec<Link>,
 ) -> Result<(), Failure> {
     links.push(Link::good("state", scene.state.folder.display().to_string()));
+    links.push(ledger(scene).await);
     links.push(clock(scene).await);
     let loopback = LoopbackReach::from(&scene.desired.source);
     let listed = scene.desired.spec.egress.iter().map(|pattern| pattern.0.clone()).collect();
@@ -183,6 +185,24 @@ fn taken(scene: &Scene, target: &TargetName) -> Option<SocketAddr> {
     let address = listen_address(builtin.listen.as_deref())?;
     let listening = TcpListener::bind(address);
     listening.is_err_and(|error| error.kind() == ErrorKind::AddrInUse).then_some(address)
+}
+
+/// The files of the ledger must tell what the state tells.
+async fn ledger(scene: &Scene) -> Link {
+    if scene.state.standing().is_none() {
+        return Link::good("ledger", "nothing was recorded yet");
+    }
+    match scene.state.agrees(&scene.store).await {
+        Ok(size) => Link::good("ledger", format!("{} agree with the state", count_entries(size))),
+        Err(failure) => {
+            let repair = failure.help.join("; ");
+            Link::broken("ledger", failure.message, repair)
+        }
+    }
+}
+
+fn count_entries(size: u64) -> String {
+    count(usize::try_from(size).unwrap_or(usize::MAX), "entry")
 }
 
 /// The clock must not be behind what was written down already.

@@ -140,9 +140,17 @@ fn line(change: &Change) -> String {
         (Action::Rollback, None) => "rollback".to_owned(),
         (Action::Apply, _) => "apply".to_owned(),
     };
-    let reason = begun.reason.as_ref().map(|reason| format!("   \"{reason}\"")).unwrap_or_default();
+    let reason = begun.reason.as_ref().map(|reason| format!("   \"{}\"", short(reason)));
+    let reason = reason.unwrap_or_default();
     let outcome = outcome(change.outcome);
     let at = clock_text(begun.began_at);
     let words = format!("{at}  {}{reason}", begun.actor.identity);
     format!("{:>4}  {what:<16} {outcome:<22} {}", change.number, Visible(&words))
+}
+
+/// As much of a text as fits in a line; `--json` has the whole.
+fn short(text: &str) -> String {
+    const MOST: usize = 120;
+    let begin: String = text.chars().take(MOST).collect();
+    if begin.len() == text.len() { begin } else { format!("{begin} …") }
 }

@@ -24,6 +24,7 @@ same.
 | 4 | differences exist (`plan --exit-code`: ones that may be applied; `drift --exit-code`), or a plan would no longer do what it showed |
 | 5 | stopped half way; what happened is recorded; running it again continues |
 | 6 | a target, a store or another party could not be reached |
+| 7 | the ledger, or a proof of it, does not verify |
 | 130 | interrupted at the keyboard |
 | 143 | ended by SIGTERM before it was done |
 

@@ -15,7 +15,11 @@ const GO_BACK: &str = "or go back to a change before it: `gatewright rollback --
 
 impl From<&StoreError> for Failure {
     fn from(error: &StoreError) -> Self {
-        Self::new(Exit::from(error), error.to_string()).coded(error.code())
+        let failure = Self::new(Exit::from(error), error.to_string()).coded(error.code());
+        match error {
+            StoreError::Unwritable { .. } => failure.help("give a shorter `--reason`"),
+            _ => failure,
+        }
     }
 }
 
@@ -26,7 +30,8 @@ impl From<&LedgerError> for Failure {
             LedgerError::Read(_)
             | LedgerError::Checkpoint(_)
             | LedgerError::Ahead { .. }
-            | LedgerError::Forked { .. } => Exit::Unproven,
+            | LedgerError::Forked { .. }
+            | LedgerError::Rewritten { .. } => Exit::Unproven,
         };
         Self::new(exit, error.to_string()).coded(error.code())
     }
@@ -45,9 +50,7 @@ impl From<&LocalError> for Failure {
 fn tell(error: &LocalError) -> Failure {
     let untouched = |exit| Failure::new(exit, error.to_string()).note("nothing was written");
     match error {
-        LocalError::Store(reason) | LocalError::Halt(Halt::Store(reason)) => {
-            Failure::new(Exit::from(reason), error.to_string())
-        }
+        LocalError::Store(reason) | LocalError::Halt(Halt::Store(reason)) => Failure::from(reason),
         LocalError::Target(reason) | LocalError::Halt(Halt::NotBegun(reason)) => {
             untouched(Exit::from(reason)).help(reason.help())
         }

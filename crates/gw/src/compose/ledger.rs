@@ -1,13 +1,13 @@
 //! The ledger of a state on this machine: its folder and its key.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use gw_audit::note::{Malformed, Signer, Verifier};
 use gw_control::{
-    ledger::{Ledger, LedgerFiles},
+    ledger::{Ledger, LedgerError, LedgerFiles, Lost, Published},
     store::Store,
 };
 use gw_model::code::Code;
@@ -37,31 +37,65 @@ impl State {
     pub(crate) fn ledger_key(&self) -> Result<Option<Verifier>, Failure> {
         let path = self.folder.join(PUBLIC_KEY);
         match fs::read_to_string(&path) {
-            Ok(text) => parse(&path, &text, Verifier::parse).map(Some),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Ok(text) => {
+                let key = parse(&path, &text, Verifier::parse)?;
+                self.is_ours(&key).map(|()| Some(key))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unusable(&path, &error)),
         }
     }
 
-    /// The key that signs the ledger; made on first use.
+    /// The key that signs the ledger. It is made once: where it is gone, another one would be of no
+    /// use.
     pub(super) fn ledger_signer(&self) -> Result<Signer, Failure> {
         let path = self.folder.join(KEY);
-        if !path.exists() {
-            let seed = random().ok_or_else(no_random)?;
-            let text = Signer::written(&self.origin(), &seed).map_err(|_| no_random())?;
-            let placed = self.make_folder().and_then(|()| place(&path, text.as_bytes(), PRIVATE));
-            placed.map_err(|error| unusable(&path, &error))?;
+        let known = self.ledger_key()?;
+        match (path.exists(), &known) {
+            (true, _) => {}
+            (false, None) => self.make_ledger_key(&path)?,
+            (false, Some(_)) => {
+                return Err(lost_key(format!("`{}` is missing", path.display())));
+            }
         }
         // Whoever was first made it: two commands that start together use one key.
         let text = fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?;
         let signer = parse(&path, &text, Signer::parse)?;
-        let public = self.folder.join(PUBLIC_KEY);
-        if !public.exists() {
-            let text = format!("{}\n", signer.verifier());
-            let placed = place(&public, text.as_bytes(), PUBLIC);
-            placed.map_err(|error| unusable(&public, &error))?;
+        self.is_ours(signer.verifier())?;
+        match known {
+            Some(known) if known != *signer.verifier() => {
+                let words =
+                    format!("`{}` does not fit to `{PUBLIC_KEY}` beside it", path.display());
+                Err(lost_key(words))
+            }
+            Some(_) => Ok(signer),
+            None => self.tell_ledger_key(&signer).map(|()| signer),
         }
-        Ok(signer)
+    }
+
+    fn make_ledger_key(&self, path: &Path) -> Result<(), Failure> {
+        let seed = random().ok_or_else(no_random)?;
+        let text = Signer::written(&self.origin(), &seed).map_err(|_| no_random())?;
+        let placed = self.make_folder().and_then(|()| place(path, text.as_bytes(), PRIVATE));
+        placed.map_err(|error| unusable(path, &error))
+    }
+
+    fn tell_ledger_key(&self, signer: &Signer) -> Result<(), Failure> {
+        let path = self.folder.join(PUBLIC_KEY);
+        let placed = place(&path, format!("{}\n", signer.verifier()).as_bytes(), PUBLIC);
+        placed.map_err(|error| unusable(&path, &error))
+    }
+
+    /// A state folder is one workspace's, whose id the ledger's name has.
+    fn is_ours(&self, key: &Verifier) -> Result<(), Failure> {
+        if key.name() == self.origin() {
+            return Ok(());
+        }
+        let folder = self.folder.display();
+        Err(Failure::wrong(format!("the state in `{folder}` is another workspace's"))
+            .coded(Code::StateForeign)
+            .note(format!("it is of `{}`, this one is `{}`", key.name(), self.origin()))
+            .help("name another folder: `--state DIR`, or GATEWRIGHT_STATE"))
     }
 
     /// A key for a state that is nowhere on disk.
@@ -71,14 +105,23 @@ impl State {
         Ok(signer.verifier().clone())
     }
 
-    /// Whether the files of the ledger tell what the state tells, as far as they go.
-    pub(super) async fn agrees(&self, store: &Store) -> Result<(), Failure> {
+    /// How many entries the files of the ledger have, where they tell what the state tells.
+    pub(crate) async fn agrees(&self, store: &Store) -> Result<u64, Failure> {
         let files = LedgerFiles::new(&self.ledger_folder());
         let agreed = files.agree(self.ledger_signer()?.verifier(), store).await;
-        agreed.map(drop).map_err(|error| {
-            let way_out = format!("`gatewright explain {}` tells what to do", error.code());
-            Failure::from(&error).note("nothing was changed").help(way_out)
-        })
+        agreed.map(|newest| newest.map_or(0, |newest| newest.size)).map_err(|e| refused(&e))
+    }
+
+    /// That there is no state is true only where no ledger tells of one.
+    pub(super) fn was_never_there(&self) -> Result<(), Failure> {
+        let Some(key) = self.ledger_key()? else { return Ok(()) };
+        let newest = LedgerFiles::new(&self.ledger_folder()).newest(&key);
+        match newest.map_err(|error| refused(&error))? {
+            Some(newest) if newest.size > 0 => {
+                Err(refused(&LedgerError::Ahead { files: newest.size, state: 0 }))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Brings the files of the ledger up to what was recorded. The state is what counts, so a
@@ -91,10 +134,18 @@ impl State {
             let ledger = Ledger::new(&self.ledger_folder(), self.ledger_signer()?);
             ledger.publish(store).await.map_err(|error| Failure::from(&error))
         };
-        if let Err(failure) = published.await {
-            let code = failure.code.map(|code| format!("{code}: ")).unwrap_or_default();
-            ui.alarm(&format!("{} {code}{failure}", Ui::mark(Mark::Warning)));
-        }
+        let warning = match published.await {
+            Ok(Published { lost: None, .. }) => return,
+            Ok(Published { lost: Some(Lost { left, signed }), .. }) => format!(
+                "the files of the ledger had {left} entries although {signed} were signed; they \
+                 were written again, and the checkpoints between are lost"
+            ),
+            Err(failure) => {
+                let code = failure.code.map(|code| format!("{code}: ")).unwrap_or_default();
+                format!("{code}{failure}")
+            }
+        };
+        ui.alarm(&format!("{} {warning}", Ui::mark(Mark::Warning)));
     }
 
     /// The name of the ledger: which workspace's it is.
@@ -103,10 +154,19 @@ impl State {
     }
 }
 
+fn refused(error: &LedgerError) -> Failure {
+    let way_out = format!("`gatewright explain {}` tells what to do", error.code());
+    Failure::from(error).note("nothing was changed").help(way_out)
+}
+
+fn lost_key(words: String) -> Failure {
+    Failure::new(Exit::Failed, words)
+        .coded(Code::LedgerKey)
+        .note("nothing was changed")
+        .help("restore it from a backup; without it nothing more can be recorded")
+}
+
 fn parse<T>(path: &Path, text: &str, read: fn(&str) -> Result<T, Malformed>) -> Result<T, Failure> {
-    read(text.trim()).map_err(|why| {
-        Failure::new(Exit::Failed, format!("`{}` is not a ledger's key: {why}", path.display()))
-            .coded(Code::LedgerKey)
-            .help("restore it from a backup; without it nothing more can be recorded")
-    })
+    read(text.trim())
+        .map_err(|why| lost_key(format!("`{}` is not a ledger's key: {why}", path.display())))
 }

@@ -86,7 +86,7 @@ impl State {
     ) -> Result<Option<Store>, Failure> {
         match Store::exists(&self.folder) {
             true => context.stores.open(self).await.map(Some),
-            false => Ok(None),
+            false => self.was_never_there().map(|()| None),
         }
     }
 
@@ -187,7 +187,8 @@ impl State {
     /// The key for a purpose. Where there is none yet, a look is content with one that nobody keeps:
     /// nothing was signed before, so there is nothing that it would have to fit.
     pub(crate) fn key_for(&self, purpose: Purpose) -> Result<SigningKey, Failure> {
-        if purpose == Purpose::Look && !self.folder.join(KEY).exists() {
+        let is_new = !self.folder.join(KEY).exists() && !self.folder.join(PUBLIC_KEY).exists();
+        if purpose == Purpose::Look && is_new {
             let seed = random().ok_or_else(no_random)?;
             return SigningKey::from_seed(&seed).map_err(|_| no_random());
         }
@@ -199,6 +200,9 @@ impl State {
         let path = self.folder.join(KEY);
         if path.exists() {
             return read_key(&path);
+        }
+        if self.folder.join(PUBLIC_KEY).exists() {
+            return Err(missing_key(&path));
         }
         self.make_key(&path).map_err(|error| unusable(&path, &error))?;
         // Whoever was first made it: a gateway and a command that start together use one key.
@@ -254,7 +258,15 @@ pub(super) fn unusable(path: &Path, error: &io::Error) -> Failure {
 }
 
 fn not_a_key(path: &Path) -> Failure {
-    Failure::new(Exit::Failed, format!("`{}` is not a signing key", path.display()))
+    without_key(format!("`{}` is not a signing key", path.display()))
+}
+
+fn missing_key(path: &Path) -> Failure {
+    without_key(format!("`{}` is missing", path.display()))
+}
+
+fn without_key(words: String) -> Failure {
+    Failure::new(Exit::Failed, words)
         .coded(Code::StateUnreadable)
         .help("restore it from a backup; without it gateways refuse what is applied")
 }

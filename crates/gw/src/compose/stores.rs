@@ -27,7 +27,11 @@ impl Stores {
         if let Some(opened) = self.opened.lock().iter().find(same) {
             return Ok(opened.store.clone());
         }
-        let key = state.ledger_signer()?.verifier().clone();
+        // Whoever only reads needs no key to sign with.
+        let key = match state.ledger_key()? {
+            Some(key) => key,
+            None => state.ledger_signer()?.verifier().clone(),
+        };
         let store = Store::open(&state.folder, key).await;
         let store = store.map_err(|error| store_failure(&error))?;
         let opened =

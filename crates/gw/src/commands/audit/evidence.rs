@@ -18,6 +18,9 @@ use crate::{
     words::count,
 };
 
+/// What a bundle of evidence is about, an entry in each line.
+pub(super) const ENTRIES: &str = "entries.jsonl";
+
 /// Writes the proof that one entry is in the ledger: one small file that anybody can check.
 #[derive(Debug, Args)]
 pub(crate) struct Prove {
@@ -41,22 +44,26 @@ pub(crate) struct Export {
 }
 
 impl Prove {
-    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let opened = self.source.open(context)?;
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let opened = self.source.open(context).await?;
         context.ui.result(&evidence(&opened, self.entry)?.to_string());
         Ok(Exit::Done)
     }
 }
 
 impl Export {
-    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let opened = self.source.open(context)?;
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let opened = self.source.open(context).await?;
         let mut wanted = vec![];
         opened.walk(&[], &mut |entry| {
             if self.period.has(entry.at) {
                 wanted.push(entry.index);
             }
         })?;
+        if wanted.is_empty() {
+            return Err(Failure::wrong("no entry is of that time")
+                .help("`--from` is the begin, `--to` the end that does not count itself"));
+        }
         let cannot = |path: &Path, error: std::io::Error| {
             Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", path.display()))
         };
@@ -73,7 +80,7 @@ impl Export {
             lines.push(b'\n');
             write(proofs.join(format!("{index:08}")), evidence.to_string().as_bytes())?;
         }
-        write(self.out.join("entries.jsonl"), &lines)?;
+        write(self.out.join(ENTRIES), &lines)?;
         write(self.out.join("key"), format!("{}\n", opened.key).as_bytes())?;
         let checkpoint = opened.files.read(CHECKPOINT).ok().flatten().ok_or_else(no_ledger)?;
         write(self.out.join(CHECKPOINT), &checkpoint)?;

@@ -40,8 +40,8 @@ struct Document<'a> {
 }
 
 impl List {
-    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let opened = self.source.open(context)?;
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let opened = self.source.open(context).await?;
         let mut found = vec![];
         opened.walk(&[], &mut |entry| {
             if self.has(context, &entry) {

@@ -1,6 +1,10 @@
 //! `gatewright audit verify`.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use gw_audit::{
@@ -12,7 +16,7 @@ use gw_audit::{
 use gw_model::code::Code;
 use serde::Serialize;
 
-use super::{Opened, Period, Source, list};
+use super::{Opened, Period, Source, evidence::ENTRIES, list};
 use crate::{
     commands::Context,
     exit::{Exit, Failure},
@@ -75,28 +79,30 @@ impl Verify {
         if let Some(path) = &self.proof {
             return check_proofs(context, &self.source.key(context)?, path);
         }
-        let opened = self.source.open(context)?;
-        let remembered = self.checkpoint.iter().map(remembered).collect::<Result<Vec<_>, _>>()?;
+        let opened = self.source.open(context).await?;
+        let mut kept = self.checkpoint.iter().map(remembered).collect::<Result<Vec<_>, _>>()?;
+        let given = kept.len();
+        kept.extend(of_state(&opened).await?);
         let (mut known, mut decided) = (BTreeMap::new(), vec![]);
-        let verified = opened.walk(&remembered, &mut |entry| {
+        let verified = opened.walk(&kept, &mut |entry| {
             if self.period.has(entry.at) {
                 learn(&mut known, &mut decided, &entry);
             }
         })?;
         let changes = changes(&known);
-        let pending = pending(context, &opened, &verified).await?;
+        let pending = pending(&opened, &verified).await?;
         match context.ui.form {
             Form::Json => context.ui.json(&Document {
                 schema: "gatewright.io/ledgerVerified/v1",
                 entries: verified.newest.size,
                 root: verified.newest.root.to_string(),
                 checkpoints: verified.checkpoints,
-                remembered: verified.remembered,
+                remembered: given,
                 keys: verified.keys,
                 changes: &changes,
                 pending,
             }),
-            Form::Text => context.ui.result(&text(&verified, &changes, pending)),
+            Form::Text => context.ui.result(&text(&verified, given, &changes, pending)),
         }
         Ok(Exit::Done)
     }
@@ -142,23 +148,27 @@ fn changes(known: &BTreeMap<(String, u64), Known>) -> Changes {
     changes
 }
 
+/// The checkpoint that the state remembers: files that end before it lost their end.
+async fn of_state(opened: &Opened) -> Result<Option<(String, Note)>, Failure> {
+    let Some(store) = &opened.store else { return Ok(None) };
+    let sealed = store.sealed().await.map_err(|error| Failure::from(&error))?;
+    Ok(sealed.map(|(_, note)| ("the state".to_owned(), note)))
+}
+
 /// How many entries wait to be written to the files. Fewer entries in the state than in the files
 /// mean that the state was set back.
-async fn pending(
-    context: Context<'_>,
-    opened: &Opened,
-    verified: &Verified,
-) -> Result<u64, Failure> {
-    let Some(state) = &opened.state else { return Ok(0) };
-    let Some(store) = state.open_existing(context).await? else { return Ok(0) };
-    let agreed = opened.files.agree(&opened.key, &store).await;
+async fn pending(opened: &Opened, verified: &Verified) -> Result<u64, Failure> {
+    let Some(store) = &opened.store else { return Ok(0) };
+    let agreed = opened.files.agree(&opened.key, store).await;
     agreed.map_err(|error| Failure::from(&error))?;
+    let compared = opened.files.compare(&verified.newest, store).await;
+    compared.map_err(|error| Failure::from(&error))?;
     let size = store.entry_count().await.map_err(|error| Failure::from(&error))?;
     Ok(size.saturating_sub(verified.newest.size))
 }
 
-fn text(verified: &Verified, changes: &Changes, pending: u64) -> String {
-    let Verified { newest, checkpoints, keys, remembered } = verified;
+fn text(verified: &Verified, given: usize, changes: &Changes, pending: u64) -> String {
+    let Verified { newest, checkpoints, keys, remembered: _ } = verified;
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let mut text = format!(
         "  {} · chain unbroken · {}, {}\n",
@@ -166,9 +176,14 @@ fn text(verified: &Verified, changes: &Changes, pending: u64) -> String {
         count(*checkpoints, "signed checkpoint"),
         count(*keys, "key")
     );
-    if *remembered > 0 {
-        let remembered = count(*remembered, "checkpoint");
-        text.push_str(&format!("  {remembered} from elsewhere found in it\n"));
+    match given {
+        0 => text.push_str(
+            "  no checkpoint from elsewhere: whoever holds the key could have written all of it\n",
+        ),
+        given => {
+            let given = count(given, "checkpoint");
+            text.push_str(&format!("  {given} from elsewhere found in it\n"));
+        }
     }
     if changes.count > 0 {
         let (all, verified) = (count(changes.count, "change"), changes.verified);
@@ -185,35 +200,57 @@ fn text(verified: &Verified, changes: &Changes, pending: u64) -> String {
     text
 }
 
-/// Verifies evidence that was handed out.
-fn check_proofs(context: Context<'_>, key: &Verifier, path: &PathBuf) -> Result<Exit, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::wrong(format!("cannot read `{}`: {error}", path.display()))
+/// Verifies evidence that was handed out: a file, or what `export` wrote.
+fn check_proofs(context: Context<'_>, key: &Verifier, path: &Path) -> Result<Exit, Failure> {
+    let bundle = path.join("proofs");
+    let files = match (bundle.is_dir(), path.is_dir()) {
+        (true, _) => listed(&bundle)?,
+        (false, true) => listed(path)?,
+        (false, false) => vec![path.to_owned()],
     };
-    let mut files = match path.is_dir() {
-        true => {
-            let listed = fs::read_dir(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>();
-            listed.map_err(unreadable)?.into_iter().map(|entry| entry.path()).collect()
-        }
-        false => vec![path.clone()],
-    };
-    files.sort();
+    if files.is_empty() {
+        return Err(unproven(path, "no proof is in it"));
+    }
+    let mut told = vec![];
     for file in &files {
-        let bytes = fs::read(file).map_err(unreadable)?;
-        let unproven = |why: gw_audit::proof::Unproven| {
-            Failure::new(Exit::Unproven, format!("`{}` proves nothing: {why}", file.display()))
-                .coded(Code::LedgerBroken)
-        };
-        let evidence = Evidence::parse(&bytes).map_err(unproven)?;
-        let claim = evidence.check(key).map_err(unproven)?;
+        let evidence = Evidence::parse(&read(file)?).map_err(|why| unproven(file, why))?;
+        let claim = evidence.check(key).map_err(|why| unproven(file, why))?;
         if let Some(entry) = Entry::parse(&evidence.entry) {
             list::tell(context, &entry);
         }
         context.ui.detail(&format!("in the ledger of {} entries", claim.size));
+        told.extend_from_slice(&evidence.entry);
+        told.push(b'\n');
+    }
+    // The list that is made for reading says what is proved, and nothing else.
+    let list = path.join(ENTRIES);
+    if bundle.is_dir() && read(&list)? != told {
+        return Err(unproven(&list, "it is not what the proofs are about"));
     }
     let proved = count(files.len(), "entry");
     context.ui.say(&format!("VERIFIED: {proved} of the ledger `{}`", key.name()));
     Ok(Exit::Done)
+}
+
+fn listed(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(|error| unreadable(folder, &error))?;
+    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(file).map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::wrong(format!("cannot read `{}`: {error}", path.display()))
+}
+
+fn unproven(path: &Path, why: impl fmt::Display) -> Failure {
+    Failure::new(Exit::Unproven, format!("`{}` proves nothing: {why}", path.display()))
+        .coded(Code::LedgerBroken)
 }
 
 fn remembered(path: &PathBuf) -> Result<(String, Note), Failure> {

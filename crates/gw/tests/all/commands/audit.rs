@@ -189,16 +189,82 @@ fn a_bundle_of_evidence_stands_for_itself() {
     let lines = machine.folder.read("bundle/entries.jsonl");
     let count = lines.lines().count();
     assert!(told.contains(&format!("wrote {count} entries with their proofs")), "{told}");
-    let proofs = format!("{out}/proofs");
     let key = machine.folder.read("bundle/key");
     let (told, code) =
-        elsewhere(&machine, &["audit", "verify", "--proof", &proofs, "--key", key.trim()]);
+        elsewhere(&machine, &["audit", "verify", "--proof", out, "--key", key.trim()]);
     assert_eq!(code, 0, "{told}");
     assert!(told.contains(&format!("VERIFIED: {count} entries")), "{told}");
     let (told, code) = machine.tells(&export);
     assert_eq!(code, 1, "nothing is overwritten: {told}");
+    let none = ["audit", "export", "--out", "../none", "--to", "2020-01-01"];
+    assert_eq!(machine.tells(&none).1, 2, "no evidence of nothing");
     let (told, code) = machine.tells(&["audit", "list", "--to", "2020-01-01"]);
     assert_eq!((told.as_str(), code), ("no entry is like that", 0));
+}
+
+#[test]
+fn files_that_lost_their_end_or_are_gone_do_not_verify_here() {
+    let machine = with_a_history();
+    let ledger = machine.state().join("ledger");
+    let verify = ["audit", "verify"];
+    fs::rename(&ledger, machine.folder.path("away")).expect("it can be moved");
+    let (told, code) = machine.tells(&verify);
+    assert_eq!(code, 7, "{told}");
+    assert!(told.contains("the files of the ledger are gone"), "{told}");
+    machine.edit("60/1m", "50/1m");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 6, "{told}");
+    assert!(told.contains("the files of the ledger had 0 entries although"), "{told}");
+    assert_eq!(machine.tells(&verify).1, 0);
+
+    let kept = fs::read(machine.folder.path("away/checkpoint")).expect("it can be read");
+    fs::write(ledger.join("checkpoint"), kept).expect("it can be written");
+    for newer in fs::read_dir(ledger.join("checkpoints")).expect("a folder") {
+        fs::remove_file(newer.expect("a file").path()).expect("it can be removed");
+    }
+    let (told, code) = machine.tells(&verify);
+    assert_eq!(code, 7, "{told}");
+    let (told, code) = machine.tells(&["doctor"]);
+    assert_eq!(code, 1, "{told}");
+}
+
+#[test]
+fn a_state_without_its_database_is_not_called_new() {
+    let machine = with_a_history();
+    fs::remove_file(machine.state().join("state.db")).expect("it is there");
+    for (ask, exit) in
+        [(vec!["status"], 7), (vec!["audit", "verify"], 7), (vec!["apply"], 7), (vec!["doctor"], 1)]
+    {
+        let (told, code) = machine.tells(&ask);
+        assert_eq!(code, exit, "{ask:?}: {told}");
+        assert!(told.contains("so the state was set back"), "{told}");
+    }
+}
+
+#[test]
+fn a_key_that_is_gone_is_named_and_not_made_anew() {
+    let machine = with_a_history();
+    let key = machine.state().join("ledger.key");
+    fs::remove_file(&key).expect("it is there");
+    assert_eq!(machine.tells(&["audit", "verify"]).1, 0, "reading needs no private key");
+    machine.edit("60/1m", "50/1m");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("ledger.key` is missing"), "{told}");
+    assert!(!key.exists());
+}
+
+/// What was applied while no gateway ran, and is proved later, is on the record as proved.
+#[test]
+fn a_later_proof_is_on_the_record() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let _gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let (told, code) = machine.tells(&["audit", "verify"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("1 change, 1 of them read back, probed and verified"), "{told}");
+    assert!(!told.contains('⚠'), "{told}");
 }
 
 #[test]

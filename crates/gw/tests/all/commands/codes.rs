@@ -23,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 37] = [
+const CASES: [Case; 38] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -42,7 +42,7 @@ const CASES: [Case; 37] = [
     Case { code: "GW3201", prepare: applied, ask: &["explain", "--last"] },
     Case { code: "GW3203", prepare: half_way, ask: &["apply"] },
     Case { code: "GW3206", prepare: with_broken_target, ask: &["plan"] },
-    Case { code: "GW3301", prepare: of_another, ask: &["plan", "--state", "../state"] },
+    Case { code: "GW3301", prepare: of_another_and_older, ask: &["plan", "--state", "../state"] },
     Case { code: "GW5001", prepare: with_an_edited_entry, ask: &["audit", "verify"] },
     Case { code: "GW5002", prepare: set_back, ask: &["apply"] },
     Case { code: "GW5003", prepare: without_its_key, ask: &["apply"] },
@@ -68,6 +68,7 @@ const CASES: [Case; 37] = [
         ask: &["--server", "https://gatewright.example", "check"],
     },
     Case { code: "GW7102", prepare: locked, ask: &["apply"] },
+    Case { code: "GW7105", prepare: of_another, ask: &["status", "--state", "../state"] },
     Case { code: "GW7201", prepare: with_wrong_settings, ask: &["gateway"] },
 ];
 
@@ -301,6 +302,16 @@ fn of_another(machine: &Machine) -> Kept {
     assert_eq!(machine.ends("shop", &["apply", "--state", "../state"]), 6);
     fs::remove_file(machine.folder.path("shop/.gatewright/id")).expect("it can be removed");
     assert_eq!(machine.ends("shop", &["init", "--id"]), 0);
+    None
+}
+
+/// A state of another workspace, from before there was a ledger that names it.
+fn of_another_and_older(machine: &Machine) -> Kept {
+    of_another(machine);
+    for file in ["state.db", "ledger.key", "ledger.pub"] {
+        fs::remove_file(machine.folder.path("state").join(file)).expect("it can be removed");
+    }
+    fs::remove_dir_all(machine.folder.path("state/ledger")).expect("it can be removed");
     None
 }
 

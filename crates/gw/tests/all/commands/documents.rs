@@ -172,6 +172,7 @@ fn the_doctor_looks_at_every_link() {
     insta::assert_snapshot!(told.replace(id.trim(), "WORKSPACE-ID"), @r"
       ✔ declarations 2 files
       ✔ state ROOT/home/.local/state/gatewright/WORKSPACE-ID
+      ✔ ledger 17 entries agree with the state
       ✔ clock not behind the last change
       ✔ identity demo http://TIME discovery, 1 key
       ✔ target default the gateway at 127.0.0.1:PORT answers
