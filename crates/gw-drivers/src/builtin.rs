@@ -7,7 +7,7 @@ mod client;
 mod mapping;
 mod store;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use gw_model::{
     clock::Clock,
@@ -25,19 +25,22 @@ use gw_policy::{
     gateway::LISTEN,
     generation::{SigningKey, desired_of},
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 
 pub(crate) use self::capabilities::missing;
 use self::{client::Client, store::Store};
 
 /// One builtin target of one environment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Place {
     pub folder: PathBuf,
     pub workspace_id: WorkspaceId,
     pub environment: EnvironmentName,
     pub target: TargetName,
     pub listen: Option<String>,
+    /// Where its gateway listened when it was last asked.
+    pub(crate) seen: Mutex<Option<SocketAddr>>,
 }
 
 /// The driver.
@@ -168,11 +171,12 @@ impl Driver for Builtin {
 }
 
 impl Place {
-    /// The declared address; a running gateway knows the one that it really has.
+    /// By the address that a running gateway has; where none was asked yet, by the declared one.
     fn words(&self) -> String {
-        match &self.listen {
-            Some(declared) => format!("the gateway at {declared}"),
-            None => format!("the gateway at {LISTEN}"),
+        match (*self.seen.lock(), &self.listen) {
+            (Some(seen), _) => format!("the gateway at {seen}"),
+            (None, Some(declared)) => format!("the gateway at {declared}"),
+            (None, None) => format!("the gateway at {LISTEN}"),
         }
     }
 

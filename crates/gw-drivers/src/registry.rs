@@ -12,6 +12,7 @@ use gw_model::{
 };
 use gw_plan::driver::Driver;
 use gw_policy::{check::endless_acceptances, generation::SigningKey};
+use parking_lot::Mutex;
 
 use crate::builtin::{self, Builtin, Place};
 
@@ -41,6 +42,7 @@ impl Registry {
                     environment: environment.clone(),
                     target: name.clone(),
                     listen: settings.listen.clone(),
+                    seen: Mutex::default(),
                 };
                 Ok(Box::new(Builtin::new(place, Arc::clone(&self.key), Arc::clone(&self.clock))))
             }

@@ -46,6 +46,9 @@ pub struct Status {
     pub target: TargetName,
     /// The address that callers use.
     pub listen: SocketAddr,
+    /// Whoever started it chose the address, whatever the target declares.
+    #[serde(default)]
+    pub pinned: bool,
     /// What it serves; none: it denies everything.
     pub serving: Option<Serving>,
     /// The newest generation that it was given and did not take.
@@ -55,6 +58,17 @@ pub struct Status {
     /// APIs whose calls cannot be sent on now, because a secret is missing.
     #[serde(default)]
     pub unready: Vec<Unready>,
+}
+
+impl Status {
+    /// The declared address, where the gateway listens at another one and takes this one when it is
+    /// started again. Port 0 is any port.
+    pub fn awaits(&self, declared: Option<&str>) -> Option<SocketAddr> {
+        let declared = listen_address(declared)?;
+        let ports = [0, self.listen.port()];
+        let same = declared.ip() == self.listen.ip() && ports.contains(&declared.port());
+        (!same && !self.pinned).then_some(declared)
+    }
 }
 
 /// An API that proves itself to its backend with something that is not to be had.
@@ -102,3 +116,6 @@ impl From<&Generation> for Serving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,7 @@ enum Way {
 pub(crate) struct Admin {
     pub(crate) shared: Arc<Shared>,
     pub(crate) listen: SocketAddr,
+    pub(crate) pinned: bool,
     /// Asks the steward to look for a new generation now.
     pub(crate) looks: mpsc::Sender<oneshot::Sender<()>>,
 }
@@ -173,6 +174,7 @@ impl Admin {
             environment: self.shared.environment.clone(),
             target: self.shared.target.clone(),
             listen: self.listen,
+            pinned: self.pinned,
             serving: current.as_ref().map(|serving| ServingNote::from(&serving.generation)),
             refused: self.shared.refused.lock().clone(),
             probe: self.shared.probe.clone(),

@@ -105,6 +105,7 @@ impl Gateway {
         let home = Home::open(&settings.folder).map_err(unusable)?;
         let unix = bind_socket(&home)?;
         let mut opening = Opening::look(&settings, &home)?;
+        let pinned = matches!(settings.listen, Address::At(_));
         let listen = opening.listen(settings.listen)?;
         let sockets = bind(listen, settings.threads.get())?;
         let address = local_address(&sockets, listen);
@@ -129,7 +130,7 @@ impl Gateway {
             scribes,
         };
         let sockets_of_admin = AdminSockets { unix, tcp: admin };
-        let admin = Admin { shared: Arc::clone(&shared), listen: address, looks };
+        let admin = Admin { shared: Arc::clone(&shared), listen: address, pinned, looks };
         gateway.steward = Some(begin(steward, found, admin, sockets_of_admin, &watched)?);
         for (number, socket) in sockets.into_iter().enumerate() {
             let thread = Thread {
@@ -229,7 +230,7 @@ impl Opening {
 
     fn listen(&self, asked: Address) -> Result<SocketAddr, StartError> {
         let otherwise = match asked {
-            Address::At(address) => return Ok(address),
+            Address::At(address) | Address::Declared(address) => return Ok(address),
             Address::AsServed { otherwise } => otherwise,
         };
         let serving = self.found.as_ref().and_then(|found| found.serving.as_ref());

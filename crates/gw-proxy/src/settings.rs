@@ -65,8 +65,10 @@ pub enum Supply {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// Here, whatever was declared.
+    /// Here, whatever is declared.
     At(SocketAddr),
+    /// As is declared, of what is put in force as soon as it runs.
+    Declared(SocketAddr),
     /// As the generation says that is served at the start.
     AsServed {
         /// Where nothing is served yet.

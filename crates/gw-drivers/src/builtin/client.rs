@@ -97,11 +97,8 @@ impl Client {
         let Some(status) = self.status().await? else {
             return Err(self.unreachable("no gateway is running"));
         };
-        if let Some(declared) = elsewhere(self.place.listen.as_deref(), status.listen) {
-            let because = format!(
-                "the gateway listens at {} and takes {declared} when it is started again",
-                status.listen
-            );
+        if let Some(declared) = status.awaits(self.place.listen.as_deref()) {
+            let because = format!("it takes {declared} when it is started again");
             return Err(self.unreachable(because));
         }
         let address = reachable(status.listen);
@@ -135,7 +132,9 @@ impl Client {
             return Ok(None);
         }
         let (code, body) = self.ask(gateway::STATUS).await?;
-        self.read(code, &body).map(Some)
+        let status: Status = self.read(code, &body)?;
+        *self.place.seen.lock() = Some(status.listen);
+        Ok(Some(status))
     }
 
     async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), TargetError> {
@@ -214,13 +213,6 @@ async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// The declared address, where a running gateway listens at another one. Port 0 is any port.
-fn elsewhere(declared: Option<&str>, actual: SocketAddr) -> Option<SocketAddr> {
-    let declared = gateway::listen_address(declared)?;
-    let same = declared.ip() == actual.ip() && [0, actual.port()].contains(&declared.port());
-    (!same).then_some(declared)
-}
-
 /// A gateway that listens on every address is called on this machine's own.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let mut address = listen;
@@ -248,6 +240,3 @@ fn stranger() -> Option<String> {
     let signature = key.sign(&random, signed.as_bytes()).ok()?;
     Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
 }
-
-#[cfg(test)]
-mod tests;

@@ -112,6 +112,7 @@ impl Shared {
         let serving = self.serving();
         match (path, serving) {
             (STATUS, serving) => json(&Status {
+                pinned: false,
                 workspace_id: workspace(self.owner),
                 environment: self.environment.clone(),
                 target: target(),

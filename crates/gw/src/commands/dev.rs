@@ -9,7 +9,7 @@ mod tell;
 mod token;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::{Args, Subcommand};
 use gw_model::{clock::Clock, code::Code, id::TargetName};
@@ -133,10 +133,11 @@ impl Dev {
         }
         let mut gateways = vec![];
         for target in targets {
-            let mut address = compose::declared_address(&scene.desired, target)?;
-            if let Some(port) = self.port {
-                address.set_port(port);
-            }
+            let declared = compose::declared_address(&scene.desired, target)?;
+            let listen = match self.port {
+                Some(port) => Address::At(SocketAddr::new(declared.ip(), port)),
+                None => Address::Declared(declared),
+            };
             let root = scene.workspace.folder.root();
             let folder = scene.state.target_folder(&scene.environment, target);
             let settings = compose::gateway_settings(GatewayStart {
@@ -147,8 +148,7 @@ impl Dev {
                 target: target.clone(),
                 key: scene.state.verifying_key()?,
                 supply: Supply::Folder(folder),
-                // The folder is put in force as soon as it runs.
-                listen: Address::At(address),
+                listen,
                 file: read_settings(context, None, root, &scene.state)?,
                 mode: Mode::Development,
                 access_log: None,

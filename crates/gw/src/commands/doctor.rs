@@ -26,7 +26,7 @@ use serde::Serialize;
 
 use super::{Context, apply::unready};
 use crate::{
-    compose::{Purpose, Scene, SystemClock, Workspace},
+    compose::{Purpose, Scene, SystemClock, Workspace, gateway_status},
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
     words::count,
@@ -149,7 +149,9 @@ async fn examine(
         let name = format!("target {target}");
         links.push(match driver.observe().await {
             Ok(observed) if observed.served == Served::Live => {
-                Link::good(&name, format!("{} answers", driver.place()))
+                let mut link = Link::good(&name, format!("{} answers", driver.place()));
+                link.notes.extend(elsewhere(scene, target).await);
+                link
             }
             Ok(_) => match taken(scene, target) {
                 Some(address) => Link::broken(
@@ -179,10 +181,33 @@ async fn examine(
     Ok(())
 }
 
+/// That a gateway does not listen where its target says.
+async fn elsewhere(scene: &Scene, target: &TargetName) -> Option<String> {
+    let text = declared(scene, target)?;
+    let declared = listen_address(text)?;
+    let status = gateway_status(&scene.state.target_folder(&scene.environment, target)).await?;
+    match status.awaits(text) {
+        Some(_) => {
+            Some(format!("it takes {declared} when that is applied and it is started again"))
+        }
+        None if status.pinned && status.listen != declared => {
+            Some(format!("it was started for this address; the target says {declared}"))
+        }
+        None => None,
+    }
+}
+
+/// What a target says about where to listen.
+fn declared<'a>(scene: &'a Scene, target: &TargetName) -> Option<Option<&'a str>> {
+    match scene.desired.spec.targets.get(target)? {
+        Target::Builtin(builtin) => Some(builtin.listen.as_deref()),
+        Target::Apim(_) | Target::Tyk(_) => None,
+    }
+}
+
 /// The address where the gateway of a target could not listen, because somebody else does.
 fn taken(scene: &Scene, target: &TargetName) -> Option<SocketAddr> {
-    let Target::Builtin(builtin) = scene.desired.spec.targets.get(target)? else { return None };
-    let address = listen_address(builtin.listen.as_deref())?;
+    let address = listen_address(declared(scene, target)?)?;
     let listening = TcpListener::bind(address);
     listening.is_err_and(|error| error.kind() == ErrorKind::AddrInUse).then_some(address)
 }

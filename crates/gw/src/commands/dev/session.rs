@@ -70,7 +70,15 @@ impl Session {
 
     async fn apply(&mut self, context: Context<'_>) {
         if let Err(failure) = self.try_apply(context).await {
-            stays(context, &failure);
+            match self.scene.store.under_way(&self.scene.environment).await {
+                Ok(Some(change)) => {
+                    let number = change.number;
+                    let words =
+                        format!("change {number} stopped half way; save again to go on with it");
+                    refused(context, &failure, &words);
+                }
+                Ok(None) | Err(_) => stays(context, &failure),
+            }
         }
         self.scene.state.publish(context.ui, &self.scene.store).await;
     }

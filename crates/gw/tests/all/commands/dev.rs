@@ -29,8 +29,12 @@ struct Dev {
 
 impl Dev {
     fn start(machine: &Machine) -> Self {
+        Self::with(machine, &[])
+    }
+
+    fn with(machine: &Machine, arguments: &[&str]) -> Self {
         let mut process = machine
-            .program("shop", &["dev", "--json"])
+            .program("shop", &[&["dev", "--json"], arguments].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -101,6 +105,27 @@ fn a_folder_that_is_wrong_at_the_start_waits_for_the_save_that_mends_it() {
     // What a save does not mend is no reason to wait.
     fs::remove_file(machine.folder.path("shop/.gatewright/id")).expect("it is there");
     assert_eq!(machine.ends("shop", &["dev"]), 2);
+}
+
+/// The port belongs to this run: what is declared stays declared, and what is served is proved.
+#[test]
+fn a_port_of_its_own_is_where_changes_are_proved() {
+    let machine = shop();
+    let port = free_port().to_string();
+    let mut dev = Dev::with(&machine, &["--port", &port]);
+    assert!(dev.wait_for("started").ends_with(&format!(":{port}")));
+    assert_eq!(dev.wait_for("applied"), "change 1 applied and verified");
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(dev.wait_for("applied"), "change 2 applied and verified");
+    machine.edit("60/1m", "30/1m");
+    assert_eq!(dev.wait_for("applied"), "change 3 applied and verified");
+    let (told, _) = machine.tells(&["doctor"]);
+    assert!(
+        told.contains(&format!("✔ target default the gateway at 127.0.0.1:{port} answers")),
+        "{told}"
+    );
+    let declared = "it was started for this address; the target says 127.0.0.1:PORT";
+    assert!(told.contains(declared), "{told}");
 }
 
 #[test]
