@@ -80,6 +80,15 @@ pub(crate) fn ui(globals: &Globals, surroundings: &Surroundings) -> Ui {
     Ui::new(talk, form, input, colour)
 }
 
+/// For arguments that are none: of them only the form counts.
+pub(crate) fn ui_of_refusal(surroundings: &Surroundings) -> Ui {
+    let form = match env::args_os().any(|argument| argument == "--json") {
+        true => Form::Json,
+        false => Form::Text,
+    };
+    Ui::new(Talk::Normal, form, Input::Never, surroundings.colour)
+}
+
 /// Every variable, for stores of secrets that are variables. They cannot be printed.
 pub(crate) fn variables() -> BTreeMap<String, Redacted<String>> {
     let text = |(name, value): (OsString, OsString)| {

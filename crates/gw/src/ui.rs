@@ -1,11 +1,11 @@
 //! The only place that prints. Results go to standard output, talk to standard error.
 //!
 //! Colour and motion appear only on a terminal. A reader that hangs up (`gatewright show | head`)
-//! ends the output, never the program.
+//! ends the output, never the program. Any other error is kept, for whoever ends the program.
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +16,10 @@ use gw_model::terminal;
 use serde::Serialize;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::{diagnostics::visible, exit::Failure};
+use crate::{
+    diagnostics::visible,
+    exit::{Exit, Failure},
+};
 
 /// What a sign says; never said by colour alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +58,14 @@ pub(crate) enum Input {
     Never,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ui {
     pub(crate) talk: Talk,
     pub(crate) form: Form,
     pub(crate) input: Input,
     colour: Colour,
+    /// Why a result is not where it was to be written.
+    lost: Arc<OnceLock<io::Error>>,
 }
 
 const BOLD: Style = Style::new().bold();
@@ -72,8 +77,8 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Ui {
-    pub(crate) const fn new(talk: Talk, form: Form, input: Input, colour: Colour) -> Self {
-        Self { talk, form, input, colour }
+    pub(crate) fn new(talk: Talk, form: Form, input: Input, colour: Colour) -> Self {
+        Self { talk, form, input, colour, lost: Arc::default() }
     }
 
     /// Whether standard output takes colour.
@@ -89,8 +94,15 @@ impl Ui {
     /// A result, as it is.
     pub(crate) fn result(&self, text: &str) {
         let mut out = AutoStream::new(io::stdout(), choice(self.coloured()));
-        // Nobody is left to read: that is no failure of ours.
-        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        if let Err(error) = reached(out.write_all(text.as_bytes()).and_then(|()| out.flush())) {
+            // The first one says most.
+            let _later = self.lost.set(error);
+        }
+    }
+
+    /// That a result did not arrive.
+    pub(crate) fn lost(&self) -> Option<Failure> {
+        self.lost.get().map(unwritten)
     }
 
     pub(crate) fn line(&self, text: &str) {
@@ -149,7 +161,7 @@ impl Ui {
             return Progress { ended: None, painter: None };
         }
         let (ended, mut ends) = oneshot::channel::<()>();
-        let (ui, what) = (*self, Arc::<str>::from(what));
+        let (ui, what) = (self.clone(), Arc::<str>::from(what));
         let painter = tokio::spawn(async move {
             let begun = Instant::now();
             let mut patience = PATIENCE;
@@ -178,13 +190,13 @@ impl Ui {
             // Whoever asked may have been stopped.
             let _unheard = answered.send((read > 0).then(|| line.trim().to_owned()));
         });
-        let mut open = OpenLine { ui: *self, ends: true };
+        let mut open = OpenLine { ui: self, ends: true };
         let answer = answer.await.ok().flatten();
         open.ends = answer.is_none();
         answer
     }
 
-    fn to_stderr(self, text: &str) {
+    fn to_stderr(&self, text: &str) {
         let mut err = AutoStream::new(io::stderr(), choice(self.coloured_talk()));
         drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
     }
@@ -192,12 +204,12 @@ impl Ui {
 
 /// The line of a question. What is said next stands on a line of its own, also where nobody answered.
 #[derive(Debug)]
-struct OpenLine {
-    ui: Ui,
+struct OpenLine<'a> {
+    ui: &'a Ui,
     ends: bool,
 }
 
-impl Drop for OpenLine {
+impl Drop for OpenLine<'_> {
     fn drop(&mut self) {
         if self.ends {
             self.ui.to_stderr("\n");
@@ -220,6 +232,18 @@ impl Progress {
             drop(painter.await);
         }
     }
+}
+
+/// What came of writing. Nobody is left to read: that is no failure of ours.
+pub(crate) fn reached(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+pub(crate) fn unwritten(error: &io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("the result cannot be written: {error}"))
 }
 
 fn choice(coloured: bool) -> ColorChoice {

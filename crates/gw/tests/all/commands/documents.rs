@@ -30,6 +30,27 @@ fn documents(machine: &Machine, arguments: &[&str]) -> String {
 }
 
 #[test]
+fn arguments_that_are_none_are_told_in_the_form_that_was_asked_for() {
+    let machine = Machine::with_shop();
+    for wrong in [
+        &["plan", "--nope"] as &[&str],
+        &["plan", "--timeout", "3"],
+        &["chekc"],
+        &["can"],
+        &["audit", "verify", "--from", "xx"],
+    ] {
+        let output = machine.run("shop", &[wrong, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        let told: Value = serde_json::from_slice(&output.stderr).expect("it is JSON");
+        assert_eq!(told["schema"], "gatewright.io/failure/v1");
+        assert_eq!(told["exit"], 2);
+        let message = told["message"].as_str().expect("it has a message");
+        assert!(!message.is_empty() && !message.starts_with("error"), "{message}");
+        assert!(!told["help"].as_array().expect("ways out").is_empty(), "{told}");
+    }
+}
+
+#[test]
 fn documents_of_commands_that_need_no_gateway() {
     let machine = Machine::with_shop();
     insta::assert_snapshot!(documents(&machine, &["check", "--json"]), @r#"{"schema":"gatewright.io/check/v1","diagnostics":[],"counts":{"errors":0,"warnings":0,"notes":0,"files":2,"filesWithDiagnostics":0}}"#);

@@ -1,8 +1,35 @@
 //! Whoever only looks changes nothing.
 
-use std::{net::TcpListener, process::Stdio};
+use std::{fs::File, net::TcpListener, process::Stdio};
 
 use super::machine::{Machine, signal};
+
+/// A disk that is full is not evidence that was written; a reader that had enough is no failure.
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    for command in [
+        &["audit", "list"] as &[&str],
+        &["audit", "prove", "3"],
+        &["show", "api/orders", "--json"],
+        &["explain", "1"],
+        &["plan"],
+        &["--help"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").expect("it is always full");
+        let ended = machine.program("shop", command).stdout(full).output().expect("it starts");
+        let told = String::from_utf8(ended.stderr).expect("it is text");
+        assert_eq!(ended.status.code(), Some(1), "{command:?}: {told}");
+        assert!(told.contains("the result cannot be written: No space left"), "{told}");
+
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = machine.program("shop", command).stdout(writer).output().expect("it starts");
+        let told = String::from_utf8(ended.stderr).expect("it is text");
+        assert_eq!(ended.status.code(), Some(0), "{command:?}: {told}");
+    }
+}
 
 #[test]
 fn a_command_that_only_reads_leaves_no_trace() {
