@@ -22,6 +22,7 @@ const BANNED: &[(&str, &str)] = &[
     ("smol", "a second runtime; choose tokio"),
     ("serde_yaml", "given up by its maker; the parser of `gw-model` reads YAML"),
     ("serde_yml", "unsound; the parser of `gw-model` reads YAML"),
+    ("gix-command", "Git as a source starts no programs; its objects are enough: decision 0024"),
     ("lazy_static", "the standard library has `LazyLock`"),
 ];
 

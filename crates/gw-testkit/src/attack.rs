@@ -6,10 +6,12 @@
 //! good request.
 //!
 //! It works from outside, over the wire and the folder, so the gateway may be in this process or in
-//! another one. What attacks whoever reads declarations instead goes through [`folder`].
+//! another one. What attacks whoever reads declarations instead goes through [`folder`], and whoever
+//! fetches them from a Git host through [`source`].
 
 pub mod folder;
 mod log;
+pub mod source;
 #[cfg(test)]
 mod tests;
 

@@ -1,3 +1,4 @@
+mod attacked;
 mod fault;
 mod hostile;
 mod over_ssh;

@@ -1,0 +1,88 @@
+//! The same for whoever fetches a Git repository to which somebody else writes.
+//!
+//! (a) Nothing of it is taken: what was good before still is what holds. (b) Exactly one thing is said of
+//! it, with the stable code that was expected. (c) Nothing secret stands in what is said or in any file
+//! that is written. (d) The next good state of the repository is taken.
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, fs, path::PathBuf};
+
+use super::files;
+use crate::git::GitRepository;
+
+/// A repository and whoever reads it.
+pub struct Bench<'a> {
+    pub repository: &'a GitRepository,
+    /// Files or folders that the reader writes.
+    pub written: Vec<PathBuf>,
+    /// Fetches and reads what is on `main`.
+    pub read: &'a dyn Fn() -> Said,
+    /// Puts a good state on `main`, another one each time, and takes away what else there is.
+    pub mend: &'a dyn Fn(),
+}
+
+/// What came of reading.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The commit that holds now, whether or not it is the one that was read.
+    pub holds: String,
+    pub accepted: bool,
+    /// The code of each thing that is told.
+    pub codes: Vec<String>,
+    pub words: String,
+}
+
+/// What is done to the repository, and what must come of it.
+pub struct Attack<'a> {
+    pub name: &'a str,
+    pub put: &'a dyn Fn(&GitRepository),
+    /// The stable code of the one thing that is said.
+    pub code: &'a str,
+    /// What the reader knows, and nobody else.
+    pub secrets: &'a [&'a str],
+}
+
+/// Makes the repository hostile and asserts the four.
+pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
+    let Attack { name, put, code, secrets } = attack;
+    (bench.mend)();
+    let before = (bench.read)();
+    assert!(before.accepted, "{name}: a good state fails: {}", before.words);
+    put(bench.repository);
+    let said = (bench.read)();
+    assert!(!said.accepted, "{name}: (a) it was taken");
+    assert_eq!(said.holds, before.holds, "{name}: (a) something else holds");
+    assert_eq!(said.codes, [*code], "{name}: (b) not exactly that: {}", said.words);
+
+    (bench.mend)();
+    let then = (bench.read)();
+    assert!(then.accepted, "{name}: (d) a good state fails: {}", then.words);
+    assert_ne!(then.holds, before.holds, "{name}: (d) the good state does not hold");
+
+    let mut places = vec![("what it says".to_owned(), said.words.clone().into_bytes())];
+    for path in bench.written.iter().flat_map(|root| files(root)) {
+        let bytes = fs::read(&path).unwrap_or_default();
+        places.push((path.display().to_string(), bytes));
+    }
+    for secret in *secrets {
+        for (place, bytes) in &places {
+            let seen = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!seen, "{name}: (c) a secret stands in {place}");
+        }
+    }
+    said
+}
+
+impl fmt::Debug for Bench<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bench").field("repository", self.repository).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Attack<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attack").field("name", &self.name).finish_non_exhaustive()
+    }
+}
