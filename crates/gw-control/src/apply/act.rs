@@ -2,7 +2,7 @@
 //! before one is switched, and nothing is cleared away before all is proved.
 
 use gw_plan::{
-    driver::{Condition, Driver, Order, Step, TargetError, read_back},
+    driver::{Condition, Driver, Order, Served, Step, TargetError, read_back},
     plan::{Script, TargetScript},
 };
 
@@ -87,7 +87,7 @@ impl Act<'_> {
                 let condition = Condition { version: part.version.clone() };
                 let (stamp, wanted) = (work.stamp(), part.wanted.as_slice());
                 driver.step(Order { step, wanted, stamp: &stamp, condition: &condition }).await?;
-                Ok(words(step, part, driver).into())
+                Ok(words(step, part).into())
             }
             Self::ReadBack => {
                 let observed = driver.observe().await?;
@@ -110,7 +110,10 @@ async fn recheck(
     let place = driver.place();
     observed.admit(work.workspace_id, &place)?;
     if observed.version == part.version {
-        Ok(format!("{place} still looks as in the plan"))
+        Ok(match observed.served {
+            Served::Live => format!("{place} still looks as in the plan"),
+            Served::Stored => "what is stored still looks as in the plan".to_owned(),
+        })
     } else {
         Err(TargetError::Moved { place, expected: part.version.clone(), found: observed.version })
     }
@@ -130,12 +133,12 @@ async fn probe(part: &TargetScript, driver: &dyn Driver) -> Result<Acted, Target
     Ok(Acted { words, hindrances })
 }
 
-fn words(step: &Step, part: &TargetScript, driver: &dyn Driver) -> String {
+fn words(step: &Step, part: &TargetScript) -> String {
     match step {
         Step::Stage => format!("{} objects, not served yet", part.wanted.len()),
         Step::Write { key } => format!("`{key}`"),
         Step::Delete { key } => format!("`{key}` is deleted"),
-        Step::Switch => format!("{} has the new state", driver.place()),
+        Step::Switch => "the new state is in force".to_owned(),
         Step::Retire => "what is no longer needed is gone".to_owned(),
         Step::Abandon => "what was staged is gone".to_owned(),
     }

@@ -62,17 +62,18 @@ pub fn first_line(plan: &Plan) -> String {
         .map(String::as_str)
         .filter(|it| !it.is_empty())
         .collect();
-    let (what, more) = (what.join(" "), kinds(rest));
+    let (what, more) = (what.join(" "), kinds(*effect, rest));
     if effect.is_risk() { format!("⚠ {}: {what}{more}", effect.mark()) } else { what + &more }
 }
 
-/// ` (and SENDS A SECRET, 2 × WIDENS ACCESS, 3 more)`.
-fn kinds(lines: &[Line]) -> String {
+/// ` (and SENDS A SECRET, 2 × WIDENS ACCESS, 3 more)`, after one that is told already.
+fn kinds(told: Effect, lines: &[Line]) -> String {
     let mut kinds: Vec<String> = vec![];
     let mut others = 0;
     for of_one in lines.chunk_by(|one, other| one.effect == other.effect) {
         match of_one {
             [first, ..] if !first.effect.is_risk() => others += of_one.len(),
+            [only] if only.effect == told => kinds.push(format!("another {}", told.mark())),
             [only] => kinds.push(only.effect.mark().to_owned()),
             [first, ..] => kinds.push(format!("{} × {}", of_one.len(), first.effect.mark())),
             [] => {}

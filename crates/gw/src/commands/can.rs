@@ -204,8 +204,11 @@ impl Can {
             .and_then(|name| desired.identities.get_key_value(&name));
         let Some((identity, declared)) = known else {
             let names: Vec<_> = desired.identities.keys().map(IdentityName::as_str).collect();
-            return Err(Failure::wrong(format!("there is no identity `{identity}`"))
-                .help(format!("WHO is `anyone`, or one of: {}", names.join(", "))));
+            let help = match names.is_empty() {
+                true => "WHO is `anyone`: no identity is declared".to_owned(),
+                false => format!("WHO is `anyone`, or one of: {}", names.join(", ")),
+            };
+            return Err(Failure::wrong(format!("there is no identity `{identity}`")).help(help));
         };
         let mut principal = Principal {
             identity: identity.clone(),

@@ -75,7 +75,7 @@ impl Rollback {
         if let Some(left) = left {
             context.ui.say(&format!(
                 "the state of change {left} is held in {}: it is not applied again until another \
-                 one was",
+                 one was, unless it only takes away from callers",
                 scene.environment
             ));
         }

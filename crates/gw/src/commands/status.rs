@@ -356,6 +356,10 @@ fn text(document: &Document) -> String {
     for environment in &document.undeclared {
         text.push_str(&format!("{mark} {}\n", undeclared(environment)));
     }
+    // Of all environments alike, so under none of several.
+    if document.environments.len() > 1 {
+        text.push_str(&format!("{workspace}\n"));
+    }
     text.push_str(&format!("  literal secrets  {}\n", document.literal_secrets));
     text
 }

@@ -59,7 +59,7 @@ fn what_was_done_is_told_entry_by_entry() {
     38 DATE TIME step.intended done local step stage · change 3 · dev · target default
     39 DATE TIME step.ended done local step stage · change 3 · dev · target default · detail 3 objects, not served yet
     40 DATE TIME step.intended done local step switch · change 3 · dev · target default
-    41 DATE TIME step.ended done local step switch · change 3 · dev · target default · detail the gateway at 127.0.0.1:PORT has the new state
+    41 DATE TIME step.ended done local step switch · change 3 · dev · target default · detail the new state is in force
     42 DATE TIME step.intended done local step read back · change 3 · dev · target default
     43 DATE TIME step.ended done local step read back · change 3 · dev · target default · detail 3 of 3 objects are what was written
     44 DATE TIME step.intended done local step probe · change 3 · dev · target default

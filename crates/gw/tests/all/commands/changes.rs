@@ -13,10 +13,10 @@ fn a_change_is_applied_and_verified() {
     assert_eq!(code, 0, "{told}");
     insta::assert_snapshot!(told, @r#"
     change 1 is applied and verified, TIME
-    ⚠ WIDENS ACCESS: orders 2 operations + any demo may call (and WIDENS ACCESS, CHANGES THE RULES)
+    ⚠ WIDENS ACCESS: orders 2 operations + any demo may call (and another WIDENS ACCESS, CHANGES THE RULES)
       ✔ recheck the gateway at 127.0.0.1:PORT still looks as in the plan TIME
       ✔ stage 3 objects, not served yet TIME
-      ✔ switch the gateway at 127.0.0.1:PORT has the new state TIME
+      ✔ switch the new state is in force TIME
       ✔ read back 3 of 3 objects are what was written TIME
       ✔ probe no token → 401 · token of another issuer → 401 · unlisted path → 404 TIME
       ✔ retire what is no longer needed is gone TIME
@@ -140,11 +140,11 @@ fn what_was_rolled_back_is_held_and_every_command_says_so() {
     ⚠ LOOSER LIMIT: orders 60/1m → 100/1m per caller
       ✔ recheck the gateway at 127.0.0.1:PORT still looks as in the plan TIME
       ✔ stage 3 objects, not served yet TIME
-      ✔ switch the gateway at 127.0.0.1:PORT has the new state TIME
+      ✔ switch the new state is in force TIME
       ✔ read back 3 of 3 objects are what was written TIME
       ✔ probe no token → 401 · token of another issuer → 401 · unlisted path → 404 TIME
       ✔ retire what is no longer needed is gone TIME
-    the state of change 2 is held in dev: it is not applied again until another one was
+    the state of change 2 is held in dev: it is not applied again until another one was, unless it only takes away from callers
     "#);
     let (told, code) = machine.tells(&["apply"]);
     assert_eq!(code, 3, "{told}");
@@ -162,7 +162,7 @@ fn what_was_rolled_back_is_held_and_every_command_says_so() {
       reason too tight
       ✔ recheck the gateway at 127.0.0.1:PORT still looks as in the plan TIME
       ✔ stage 3 objects, not served yet TIME
-      ✔ switch the gateway at 127.0.0.1:PORT has the new state TIME
+      ✔ switch the new state is in force TIME
       ✔ read back 3 of 3 objects are what was written TIME
       ✔ probe no token → 401 · token of another issuer → 401 · unlisted path → 404 TIME
       ✔ retire what is no longer needed is gone TIME
