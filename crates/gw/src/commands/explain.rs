@@ -3,10 +3,13 @@
 use clap::Args;
 use gw_control::{
     local::plan_of,
-    store::{Action, Change, StepRecord, StepState, StoreError},
+    store::{Action, Change, StepRecord, StepState, Store, StoreError},
 };
 use gw_model::{clock::Clock, code::Code, diagnostic::Severity, terminal::Visible};
-use gw_plan::{plan::from_file, render};
+use gw_plan::{
+    plan::{Plan, from_file},
+    render,
+};
 use gw_policy::{
     can::{Known, Question, SOMEWHERE},
     decision::{DecisionId, Reason, Record},
@@ -208,27 +211,46 @@ pub(super) async fn find_decision(
         (None, None, Wanted::Id(id)) => Err(Failure::wrong(format!(
             "no gateway remembers the decision `{id}`"
         ))
-        .help("of calls that were allowed only some are kept, and the oldest decisions go first")),
+        .help("of calls that were allowed only some are kept, and the oldest decisions go first")
+        .help("the last moments before a gateway was killed are not on the record")),
     }
 }
 
 async fn explain_plan(context: Context<'_>, id: &str) -> Result<Exit, Failure> {
     let root = root(&context.globals.workspace)?;
     let state = State::locate(context, &root)?;
-    let kept = match state.open_existing(context).await? {
-        Some(store) => store.plan(id).await.map_err(|error| store_failure(&error))?,
+    let plan = match state.open_existing(context).await? {
+        Some(store) => find_plan(&store, id).await?,
         None => None,
     };
-    let kept = kept.ok_or_else(|| {
-        Failure::wrong(format!("there is no plan `{id}`")).coded(Code::NoSuchPlan)
+    let plan = plan.ok_or_else(|| {
+        Failure::wrong(format!("there is no plan `{id}`")).coded(Code::NoSuchPlan).help(
+            "make one: `gatewright plan`; a change tells its own: `gatewright explain NUMBER`",
+        )
     })?;
-    let plan = from_file(kept.as_bytes())
-        .map_err(|error| Failure::wrong(error.to_string()).coded(Code::PlanAltered))?;
     match context.ui.form {
         Form::Json => context.ui.json(&render::json(&plan)),
         Form::Text => context.ui.result(&render::text(&plan)),
     }
     Ok(Exit::Done)
+}
+
+/// One that was shown, or one that a change carried out.
+async fn find_plan(store: &Store, id: &str) -> Result<Option<Plan>, Failure> {
+    let told = |error: StoreError| store_failure(&error);
+    if let Some(kept) = store.plan(id).await.map_err(told)? {
+        return from_file(kept.as_bytes())
+            .map(Some)
+            .map_err(|error| Failure::wrong(error.to_string()).coded(Code::PlanAltered));
+    }
+    for environment in store.environments().await.map_err(told)? {
+        let changes = store.changes(&environment).await.map_err(told)?;
+        if let Some(change) = changes.iter().find(|change| change.begun.plan_id == id) {
+            let plan = plan_of(store, &environment, change.number).await;
+            return plan.map(Some).map_err(|error| Failure::from(&error));
+        }
+    }
+    Ok(None)
 }
 
 /// In each environment that has a change of that number.

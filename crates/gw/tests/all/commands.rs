@@ -22,6 +22,8 @@ mod ways_out;
 
 use std::fs;
 
+use serde_json::Value;
+
 use self::machine::Machine;
 
 #[test]
@@ -56,6 +58,12 @@ fn a_state_that_was_rolled_back_is_held_until_another_one_is_applied() {
     machine.edit("[orders-team, sales]", "[orders-team, buyers]");
     assert_eq!(machine.ends("shop", &["apply"]), 6);
     assert!(machine.says(&["history"]).contains("rollback (= 1)"));
+    // Its plan was shown to nobody, and is told all the same.
+    let change: Value = serde_json::from_str(&machine.says(&["explain", "3", "--json"])).unwrap();
+    let plan = change["plan"].as_str().expect("a change has a plan");
+    let (told, code) = machine.tells(&["explain", plan]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("group sales"), "{told}");
 }
 
 #[test]
