@@ -76,7 +76,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Of calls that were allowed, one in so many is kept in the decision log; every refusal is.
 const RECORD_ONE_IN: u32 = 100;
 
-/// How often it is looked whether a generation was refused.
+/// How often it is looked whether another generation is served, or was refused.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Gateway {
@@ -117,13 +117,17 @@ impl Gateway {
         }
         let stop = {
             tokio::pin!(stopped);
-            let mut told = document.refused;
+            let Document { generation, refused, .. } = document;
+            let mut told = Told { generation, refused };
             let mut look = interval(LOOK);
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
-                    stop = &mut stopped => break stop,
-                    _tick = look.tick() => tell_refused(context, &gateway, &mut told),
+                    stop = &mut stopped => {
+                        told.look(context, &gateway);
+                        break stop;
+                    }
+                    _tick = look.tick() => told.look(context, &gateway),
                 }
             }
         };
@@ -147,14 +151,26 @@ pub(crate) fn read_settings(
     GatewayFile::read(named, &state.folder)
 }
 
-/// Says once that a generation is not served, and which one is.
-fn tell_refused(context: Context<'_>, gateway: &Running, told: &mut Option<Refused>) {
-    let now = gateway.refused();
-    if now != *told {
-        if let Some(refused) = &now {
-            context.ui.alarm(&refusal(gateway.generation(), refused));
+/// What was told of what is served.
+struct Told {
+    generation: Option<u64>,
+    refused: Option<Refused>,
+}
+
+impl Told {
+    /// Says once that another generation is served, or that one is not served, and which one is.
+    fn look(&mut self, context: Context<'_>, gateway: &Running) {
+        let now = Self { generation: gateway.generation(), refused: gateway.refused() };
+        match (&now.refused, now.generation) {
+            (Some(refused), serving) if now.refused != self.refused => {
+                context.ui.alarm(&refusal(serving, refused));
+            }
+            (_, Some(number)) if now.generation != self.generation => {
+                context.ui.say(&format!("serving generation {number}"));
+            }
+            _ => {}
         }
-        *told = now;
+        *self = now;
     }
 }
 

@@ -7,12 +7,14 @@ use gw_plan::{
     driver::{Condition, Object, Order, Stamp, Step, TargetError},
 };
 use gw_policy::generation::Part;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     commands::Context,
     compose::{Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
+    ui::Form,
 };
 
 /// Makes a limit of the running gateway ten times looser, behind Gatewright's back.
@@ -24,6 +26,15 @@ pub(crate) struct Break;
 
 /// How much looser the limit becomes.
 const FACTOR: u64 = 10;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    environment: &'a str,
+    api: &'a str,
+    declared: String,
+    served: String,
+}
 
 /// What was done to which API.
 #[derive(Debug)]
@@ -58,7 +69,18 @@ impl Break {
                 driver.step(order).await.map_err(|error| failed(&error))?;
             }
             let Broken { api, before, after } = broken;
-            context.ui.line(&format!("{api} now lets {after} through where {before} is declared"));
+            match context.ui.form {
+                Form::Json => context.ui.json(&Document {
+                    schema: "gatewright.io/broken/v1",
+                    environment: scene.environment.as_str(),
+                    api: api.as_str(),
+                    declared: before.to_string(),
+                    served: after.to_string(),
+                }),
+                Form::Text => context
+                    .ui
+                    .line(&format!("{api} now lets {after} through where {before} is declared")),
+            }
             context.ui.say(
                 "Gatewright was not asked; `gatewright status` tells it, as does `gatewright dev`",
             );

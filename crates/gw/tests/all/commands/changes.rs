@@ -328,7 +328,8 @@ fn drift_that_goes_back_is_a_change_for_callers() {
     let machine = Machine::with_shop();
     let _gateway = machine.gateway();
     assert_eq!(machine.ends("shop", &["apply"]), 0);
-    assert_eq!(machine.ends("shop", &["dev", "break"]), 0);
+    let broken = machine.says(&["dev", "break", "--json"]);
+    insta::assert_snapshot!(broken.trim(), @r#"{"schema":"gatewright.io/broken/v1","environment":"dev","api":"orders","declared":"100/1m","served":"1000/1m"}"#);
     let (told, code) = machine.tells(&["plan"]);
     assert_eq!(code, 0, "{told}");
     let back = "1000/1m → 100/1m per caller · drift goes back";

@@ -23,6 +23,19 @@ fn an_edit_that_was_not_applied_changes_nothing_at_a_restart() {
     assert_eq!(machine.ends("shop", &["drift", "--exit-code"]), 0);
 }
 
+/// What it takes over while it runs is told as what it began with.
+#[test]
+fn a_generation_that_is_taken_over_is_told_once() {
+    let machine = Machine::with_shop();
+    let gateway = machine.gateway();
+    assert_eq!(machine.ends("shop", &["apply"]), 0);
+    let words = gateway.last_words();
+    assert!(words.contains("serving generation 1\n"), "{words}");
+    let gateway = machine.gateway();
+    let words = gateway.last_words();
+    assert_eq!(words.matches("serving generation 1\n").count(), 1, "{words}");
+}
+
 #[test]
 fn a_broken_folder_does_not_stop_a_restart() {
     let machine = Machine::with_shop();
