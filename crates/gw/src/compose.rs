@@ -18,7 +18,7 @@ pub(crate) use self::{
     socket::{decision, gateway_status},
     state::{DEMO, Purpose, State, demo_api, has_id, no_random, store_failure},
     stores::Stores,
-    workspace::{Workspace, root},
+    workspace::{Workspace, openapi_or_refuse, root},
 };
 
 /// The clock of this machine.

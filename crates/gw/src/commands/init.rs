@@ -1,7 +1,7 @@
 //! `gatewright init`.
 
 use std::{
-    fs, io,
+    env, fs, io,
     path::{self, Path, PathBuf},
 };
 
@@ -71,7 +71,7 @@ const SHOP: [(&str, &str); 3] = [
 const GITIGNORE: &str = "# Secrets stay on the machine that needs them.\n/.secrets/\n";
 
 /// Looks at what is about to be committed, whatever else lies in the folder. `FOLDER` is where the
-/// workspace lies in the repository.
+/// workspace lies in the repository, `PROGRAM` what wrote the hook: it need not lie where shells look.
 const HOOK: &str = "\
 #!/bin/sh
 # What does not pass is not committed.
@@ -79,7 +79,8 @@ set -e
 staged=$(mktemp -d)
 trap 'rm -rf \"$staged\"' EXIT
 git checkout-index --all --prefix=\"$staged/\"
-gatewright check --workspace \"$staged\"FOLDER
+gatewright=$(command -v gatewright) || gatewright=PROGRAM
+\"$gatewright\" check --workspace \"$staged\"FOLDER
 ";
 
 impl Init {
@@ -97,7 +98,7 @@ impl Init {
             None => workspace.to_owned(),
         };
         let hook = self.hook.then(|| Hook::of(&folder)).transpose()?;
-        let mut files = self.files()?;
+        let mut files = self.files(context)?;
         if compose::has_id(&folder) {
             if files.is_empty() && hook.is_none() {
                 context.ui.say("nothing to do: .gatewright/id exists");
@@ -127,7 +128,7 @@ impl Init {
     }
 
     /// The files of the workspace, apart from its id.
-    fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    fn files(&self, context: Context<'_>) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         if self.demo.is_some() {
             let owned = |(path, text): (&str, &str)| (path.to_owned(), text.as_bytes().to_vec());
             return Ok(SHOP.map(owned).into());
@@ -138,7 +139,7 @@ impl Init {
                     .coded(Code::TargetKindUnavailable)
                     .help("leave out `--target`"))
             }
-            Some(document) => from_openapi(document),
+            Some(document) => from_openapi(context, document),
             None => Ok(vec![]),
         }
     }
@@ -190,11 +191,14 @@ impl Hook {
                 .help("add the line `gatewright check` to it"));
         }
         let inside = whole.strip_prefix(root).unwrap_or(Path::new("")).display().to_string();
-        let quoted = match inside.as_str() {
+        let below = match inside.as_str() {
             "" => String::new(),
-            inside => format!("'/{}'", inside.replace('\'', r"'\''")),
+            inside => quoted(&format!("/{inside}")),
         };
-        Ok(Self { path, name, text: HOOK.replace("FOLDER", &quoted) })
+        let program = env::current_exe().map(|path| path.display().to_string());
+        let program = quoted(&program.unwrap_or_else(|_| "gatewright".to_owned()));
+        let text = HOOK.replace("FOLDER", &below).replace("PROGRAM", &program);
+        Ok(Self { path, name, text })
     }
 
     fn write(self) -> Result<String, Failure> {
@@ -202,6 +206,11 @@ impl Hook {
         make_executable(&self.path)?;
         Ok(self.name)
     }
+}
+
+/// As a shell reads it as one word.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Where the hooks of a repository lie: a worktree has a file that says where its own part is, which
@@ -220,10 +229,11 @@ fn new_id() -> Result<WorkspaceId, Failure> {
 }
 
 /// A workspace of the usual layout round one OpenAPI document, whose bytes stay as they are.
-fn from_openapi(document: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+fn from_openapi(context: Context<'_>, document: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let bytes = fs::read(document).map_err(|error| {
         Failure::wrong(format!("cannot read `{}`: {error}", document.display()))
     })?;
+    compose::openapi_or_refuse(context, document, &bytes)?;
     let extension = match document.extension().and_then(|extension| extension.to_str()) {
         Some("json") => "json",
         _ => "yaml",

@@ -14,8 +14,9 @@ use gw_model::{
     desired::Desired,
     diagnostic::{Diagnostic, Severity},
     id::EnvironmentName,
-    load::{Declarations, load},
-    source::{Origin, Sources},
+    load::{Declarations, Files, ReadError, load},
+    openapi::Library,
+    source::{Origin, Position, Sources, Span},
 };
 use gw_plan::digest::Digest;
 use gw_policy::check;
@@ -164,19 +165,63 @@ impl Workspace {
 
     /// Tells what is wrong, as `check` does.
     pub(crate) fn refuse(&self, context: Context<'_>, found: &[Diagnostic]) -> Failure {
-        match context.ui.form {
-            // The document of `check`, on a line of its own.
-            Form::Json => {
-                context.ui.alarm(&diagnostics::machine::json(found, &self.sources).to_string());
-            }
-            Form::Text => {
-                let paint = if context.ui.coloured_talk() { Paint::Coloured } else { Paint::Plain };
-                for diagnostic in found {
-                    context.ui.alarm(&diagnostics::one(diagnostic, &self.sources, paint));
-                }
+        tell(context, found, &self.sources);
+        Failure::new(Exit::Wrong, "the declarations are wrong").in_declarations()
+    }
+}
+
+/// Refuses to begin a workspace with what is no OpenAPI document at all.
+pub(crate) fn openapi_or_refuse(
+    context: Context<'_>,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(), Failure> {
+    let (mut sources, mut found) = (Sources::default(), vec![]);
+    let name = path.display().to_string();
+    let nowhere = Position { line: 1, column: 1 };
+    let named = Span { file: sources.add(name.clone(), ""), start: nowhere, end: nowhere };
+    let alone = Alone { path: &name, bytes };
+    let document = Library::default().document(&name, named, &alone, &mut sources, &mut found);
+    if document.is_some() {
+        // Whatever else is wrong with it is for `check`, when it lies in its place.
+        return Ok(());
+    }
+    tell(context, &found, &sources);
+    Err(Failure::wrong(format!("no workspace can begin with `{name}`")).note("nothing was written"))
+}
+
+/// One document before anything lies beside it.
+#[derive(Debug)]
+struct Alone<'a> {
+    path: &'a str,
+    bytes: &'a [u8],
+}
+
+impl Files for Alone<'_> {
+    fn paths(&self) -> Vec<String> {
+        vec![]
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, ReadError> {
+        let is_it = path == self.path;
+        is_it
+            .then(|| self.bytes.to_vec())
+            .ok_or_else(|| ReadError("it is not there yet".to_owned()))
+    }
+}
+
+fn tell(context: Context<'_>, found: &[Diagnostic], sources: &Sources) {
+    match context.ui.form {
+        // The document of `check`, on a line of its own.
+        Form::Json => {
+            context.ui.alarm(&diagnostics::machine::json(found, sources).to_string());
+        }
+        Form::Text => {
+            let paint = if context.ui.coloured_talk() { Paint::Coloured } else { Paint::Plain };
+            for diagnostic in found {
+                context.ui.alarm(&diagnostics::one(diagnostic, sources, paint));
             }
         }
-        Failure::new(Exit::Wrong, "the declarations are wrong").in_declarations()
     }
 }
 

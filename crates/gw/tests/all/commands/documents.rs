@@ -30,6 +30,29 @@ fn documents(machine: &Machine, arguments: &[&str]) -> String {
 }
 
 #[test]
+fn a_workspace_begins_with_an_openapi_document_or_not_at_all() {
+    let machine = Machine::new();
+    for (file, text, code) in [
+        ("passwd", "root:x:0:0:root:/root:/bin/bash\n", "GW1202"),
+        ("old.yaml", "swagger: \"2.0\"\ninfo: { title: Pets }\npaths: {}\n", "GW1202"),
+        ("empty.yaml", "", "GW1202"),
+    ] {
+        machine.folder.write(&format!("mine/{file}"), text);
+        let file = format!("../mine/{file}");
+        let output = machine.run("home", &["init", "--from", &file, "-w", "../new"]);
+        let told = String::from_utf8(output.stderr).expect("it is text");
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(code) && told.contains("nothing was written"), "{told}");
+        assert!(!machine.folder.path("new").exists());
+    }
+    // What it refers to may come later.
+    let part = OPENAPI.replace("description: pets", "$ref: parts.yaml#/pets");
+    machine.folder.write("mine/pets.yaml", &part);
+    let init = ["init", "--from", "../mine/pets.yaml", "-w", "../new"];
+    assert_eq!(machine.ends("home", &init), 0);
+}
+
+#[test]
 fn arguments_that_are_none_are_told_in_the_form_that_was_asked_for() {
     let machine = Machine::with_shop();
     for wrong in [

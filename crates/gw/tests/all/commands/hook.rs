@@ -1,6 +1,6 @@
 //! The hook that Git runs before each commit.
 
-use std::{env, path::Path, process::Command};
+use std::{env, ffi::OsStr, path::Path, process::Command};
 
 use super::machine::Machine;
 
@@ -13,18 +13,19 @@ fn git_refuses_a_commit_that_does_not_pass() {
     let own = binary.parent().expect("the program lies in a folder").to_owned();
     let path = env::join_paths([own].into_iter().chain(env::split_paths(&programs)))
         .expect("folders make a path");
-    let git = |arguments: &[&str]| {
+    let git_with = |path: &OsStr, arguments: &[&str]| {
         let output = Command::new("git")
             .args(["-c", "user.name=Mira", "-c", "user.email=mira@example.com"])
             .args(arguments)
             .current_dir(machine.folder.path("shop"))
             .env_clear()
-            .env("PATH", &path)
+            .env("PATH", path)
             .env("HOME", machine.folder.path("home"))
             .output()
             .expect("git can be started");
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
+    let git = |arguments: &[&str]| git_with(&path, arguments);
     assert!(git(&["init", "-q"]).0);
     assert_eq!(machine.ends("shop", &["init", "--hook"]), 0);
     assert!(git(&["add", "-A"]).0);
@@ -48,6 +49,11 @@ fn git_refuses_a_commit_that_does_not_pass() {
     machine.folder.write("shop/note.txt", "a change");
     assert!(git(&["add", "-A"]).0);
     assert!(git(&["commit", "-qm", "a note"]).0);
+    // Nor need the program lie where a shell looks.
+    machine.folder.write("shop/note.txt", "another change");
+    assert!(git(&["add", "-A"]).0);
+    let (committed, told) = git_with(&programs, &["commit", "-qm", "another note"]);
+    assert!(committed, "{told}");
 }
 
 /// A repository of several things, one of which is the workspace.
@@ -61,6 +67,6 @@ fn the_repository_may_begin_above_the_workspace() {
     let (told, code) = machine.tells(&["init", "--hook"]);
     assert_eq!(code, 0, "{told}");
     let hook = machine.folder.read(".git/hooks/pre-commit");
-    assert!(hook.ends_with("gatewright check --workspace \"$staged\"'/shop'\n"), "{hook}");
+    assert!(hook.ends_with("\"$gatewright\" check --workspace \"$staged\"'/shop'\n"), "{hook}");
     assert_eq!(machine.ends("shop", &["init", "--hook"]), 2);
 }
