@@ -30,7 +30,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool,
+            AtomicBool, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -84,6 +84,8 @@ pub struct Repository {
     /// What is fetched next is fetched as if nothing were here.
     spoilt: AtomicBool,
     fetching: tokio::sync::Mutex<()>,
+    /// How many packs have begun to arrive.
+    arrivals: AtomicU64,
     _lock: Lock,
 }
 
@@ -105,6 +107,10 @@ struct Ground {
 /// Two processes with one copy would take away what the other reads.
 #[derive(Debug)]
 struct Lock(File);
+
+/// A pack on its way; the file is gone when nobody needs it, however that came about. Each has a name of
+/// its own, because work that nobody waits for may still read the last one.
+struct Incoming(PathBuf);
 
 /// Tells work that nobody waits for any more to end.
 struct StopOnDrop(Arc<AtomicBool>);
@@ -130,6 +136,7 @@ impl Repository {
             last: RwLock::new(view.map(Arc::new)),
             spoilt: AtomicBool::new(false),
             fetching: tokio::sync::Mutex::default(),
+            arrivals: AtomicU64::new(0),
             _lock: lock,
             settings,
         })
@@ -171,10 +178,11 @@ impl Repository {
         let announced = talk::announced(&mut wire, caps).await?;
         let (ground, wants) = self.ground(&announced).await?;
         if !wants.is_empty() {
-            let file = self.settings.folder.join(format!("{INCOMING}{}.pack", ground.generation));
+            let number = self.arrivals.fetch_add(1, Relaxed);
+            let file = Incoming(self.settings.folder.join(format!("{INCOMING}{number}.pack")));
             let tips = ground.former.as_ref().map(|view| view.tips()).unwrap_or_default();
             let (wants, haves): (Vec<_>, Vec<_>) = (wants.iter().collect(), tips.iter().collect());
-            announced.fetch(&mut wire, &wants, &haves, caps, &file).await?;
+            announced.fetch(&mut wire, &wants, &haves, caps, &file.0).await?;
             self.take_in(&ground, file, stop).await?;
         }
         drop(wire);
@@ -211,19 +219,18 @@ impl Repository {
     async fn take_in(
         &self,
         ground: &Ground,
-        file: PathBuf,
+        file: Incoming,
         stop: &Arc<AtomicBool>,
     ) -> Result<(), GitError> {
         let (objects, stop) = (Arc::clone(&ground.objects), Arc::clone(stop));
         let caps = self.settings.caps.clone();
         let taken = aside(move || {
-            let arrived = fs::metadata(&file).map_err(GitError::copy)?.len();
+            let arrived = fs::metadata(&file.0).map_err(GitError::copy)?.len();
             let (_, bytes) = objects.weight();
             if bytes.saturating_add(arrived) > caps.repository_bytes {
                 return Err(Excess::Repository { limit: caps.repository_bytes }.into());
             }
-            objects.take_in(&file, &caps, &stop)?;
-            fs::remove_file(&file).map_err(GitError::copy)
+            objects.take_in(&file.0, &caps, &stop)
         });
         let taken = taken.await;
         if matches!(taken, Err(GitError::TooLarge(Excess::Repository { .. }))) {
@@ -327,6 +334,13 @@ fn clear(folder: &Path, kept: RangeInclusive<u64>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // What cannot be taken away now is taken away when the folder is opened again.
+        drop(fs::remove_file(&self.0));
+    }
 }
 
 impl Drop for StopOnDrop {

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use gw_model::{code::Code, diagnostic::Diagnostic, terminal::Visible};
-use gw_net::client::FetchError;
+use gw_net::{address::Unreachable, client::FetchError};
 use gw_plan::driver::Class;
 
 use super::{address::AddressError, name::NameFlaw};
@@ -11,6 +11,10 @@ use super::{address::AddressError, name::NameFlaw};
 #[derive(Debug)]
 pub enum GitError {
     Address(AddressError),
+    /// It lies where connections must not go, or cannot be gone to safely.
+    NotAllowed {
+        why: String,
+    },
     /// No connection, or it broke.
     Unreachable {
         why: String,
@@ -126,6 +130,7 @@ impl GitError {
                 Class::Retry { after_ms: after_ms.unwrap_or(POLITE_MS) }
             }
             Self::Address(_)
+            | Self::NotAllowed { .. }
             | Self::Denied { .. }
             | Self::Missing
             | Self::Moved { .. }
@@ -163,6 +168,7 @@ impl GitError {
             | Self::Busy { .. }
             | Self::TooSlow { .. } => Code::SourceUnreachable,
             Self::Address(_)
+            | Self::NotAllowed { .. }
             | Self::Denied { .. }
             | Self::Missing
             | Self::Moved { .. }
@@ -183,6 +189,10 @@ impl GitError {
         Some(match self {
             Self::Address(AddressError::NotAUrl) => {
                 "write it whole: `https://HOST/PATH.git` or `ssh://git@HOST/PATH.git`"
+            }
+            Self::NotAllowed { .. } => {
+                "list the Git host among the hosts that may be reached, or have it speak TLS with a \
+                 certificate of a known authority"
             }
             Self::Denied { .. } => {
                 "give a token or key that may read this repository, and is not expired"
@@ -255,6 +265,9 @@ impl fmt::Display for GitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => error.fmt(f),
+            Self::NotAllowed { why } => {
+                write!(f, "the Git host is not gone to: {}", Visible(why))
+            }
             Self::Unreachable { why } => {
                 write!(f, "the Git host does not answer: {}", Visible(why))
             }
@@ -374,6 +387,17 @@ impl From<Excess> for GitError {
 
 impl From<FetchError> for GitError {
     fn from(error: FetchError) -> Self {
-        Self::Unreachable { why: error.to_string() }
+        let why = error.to_string();
+        match error {
+            FetchError::NotAUrl
+            | FetchError::Insecure
+            | FetchError::NoClient(_)
+            | FetchError::Unreachable(Unreachable::NotAllowed { .. }) => Self::NotAllowed { why },
+            FetchError::Unreachable(Unreachable::NoAddress { .. })
+            | FetchError::Timeout
+            | FetchError::Connection(_)
+            | FetchError::Status(_)
+            | FetchError::TooLong { .. } => Self::Unreachable { why },
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use gw_net::client::FetchError;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -71,7 +72,7 @@ impl Ssh {
         let (host, port) = place(address)?;
         // The address is judged here and gone to as it is, so no other answer of the name counts.
         let found = ways.reach.resolve(&host, port).await;
-        let found = found.map_err(|error| GitError::Unreachable { why: error.to_string() })?;
+        let found = found.map_err(FetchError::Unreachable)?;
         let first = found.first().ok_or_else(|| unreachable_because("it has no address"))?;
         let known_as = match port {
             PORT => host.to_string(),

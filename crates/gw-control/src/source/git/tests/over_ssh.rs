@@ -63,6 +63,7 @@ async fn nothing_but_judged_addresses_is_gone_to() {
     ] {
         let repository = open(url, copy.path(), Caps::default(), vec![]).unwrap();
         let refused = repository.fetch(&credential).await.unwrap_err();
+        assert!(matches!(refused, GitError::NotAllowed { .. }), "{url}: {refused}");
         assert!(refused.to_string().ends_with("not allowed here"), "{url}: {refused}");
     }
 }
