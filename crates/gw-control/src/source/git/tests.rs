@@ -5,7 +5,7 @@ mod over_ssh;
 
 use std::time::Duration;
 
-use gw_model::{load::Files, secret::Redacted};
+use gw_model::{id::PersonName, load::Files, secret::Redacted, workspace::Person};
 use gw_net::address::LoopbackReach;
 use gw_testkit::{
     authority::{Authority, Flaw as CertificateFlaw},
@@ -13,7 +13,7 @@ use gw_testkit::{
 };
 use tempfile::TempDir;
 
-use super::*;
+use super::{signature::Standing, *};
 
 /// A repository, a host that serves it, and our copy.
 struct Bench {
@@ -298,4 +298,33 @@ fn noise(seed: u32, length: usize) -> String {
         char::from(b' ' + u8::try_from(*state % 95).unwrap())
     };
     (0..length).map(|_| next(&mut state)).collect()
+}
+
+#[tokio::test]
+async fn a_signature_is_read_from_what_was_fetched() {
+    for format in ["sha1", "sha256"] {
+        let bench = Bench::of(GitRepository::of(format));
+        let key = bench.repository.root().join("key");
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "ada", "-f"])
+            .arg(&key)
+            .status();
+        assert!(made.unwrap().success());
+        let (tree, user) =
+            (bench.repository.files(FILES), format!("user.signingKey={}", key.display()));
+        let signed =
+            ["-c", "gpg.format=ssh", "-c", &user, "commit-tree", "-S", "-m", "signed", &tree];
+        let signed = bench.repository.git(&signed);
+        let plain = bench.repository.commit(&tree, &[&signed], "plain");
+        bench.repository.set("refs/heads/main", &plain);
+        let view = fetch(&bench.open(Caps::default())).await.unwrap().view;
+
+        let signing_keys = vec![fs::read_to_string(key.with_extension("pub")).unwrap()];
+        let ada: PersonName = "ada".parse().unwrap();
+        let person = Person { signing_keys, ..Person::default() };
+        let people = [(ada.clone(), person)].into();
+        let standing = |commit: &str| Standing::of(&view.commit(&id(commit)).unwrap(), &people);
+        assert_eq!(standing(&signed), Standing::By(ada.clone()), "{format}");
+        assert_eq!(standing(&plain), Standing::Unsigned);
+    }
 }
