@@ -181,7 +181,7 @@ fn answer(host: &Host, parts: &Parts, body: &Bytes) -> Response {
         return api::answer(host, &asked).unwrap_or_else(IntoResponse::into_response);
     }
     if path.contains(".git/") {
-        return smart::answer(host, &smart::Asked { method, path, query, headers, body });
+        return smart::answer(host, &api::Asked { method, path, query, headers, body });
     }
     if path == "/site/oauth2/access_token" {
         return oauth::answer(host, method, headers, body);

@@ -42,7 +42,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     pub(super) method: &'a str,
-    /// Below `/2.0`.
+    /// Of the API, below `/2.0`; of git, from the root.
     pub(super) path: &'a str,
     pub(super) query: &'a str,
     pub(super) headers: &'a HeaderMap,

@@ -4,29 +4,20 @@ use std::process::Output;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 use super::{
     Host,
     access::{Caller, Door, authenticate},
+    api::Asked,
     contract::decode,
     landing,
     objects::{GitError, feed, git},
     refusal::Refusal,
     state::{Permission, Repository, World},
 };
-
-/// One request of git.
-#[derive(Debug)]
-pub(super) struct Asked<'a> {
-    pub(super) method: &'a str,
-    pub(super) path: &'a str,
-    pub(super) query: &'a str,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
-}
 
 /// What git may ask for below a repository.
 const SERVICES: &[(&str, &str)] =
