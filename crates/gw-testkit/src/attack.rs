@@ -127,7 +127,8 @@ pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Outcome {
     let record = new.into_iter().next().map(|record| record.whole.clone()).unwrap_or_default();
 
     serve_good(bench, &mut connection, &reply, name);
-    assert_unseen(bench, request, &reply, name);
+    let roots = bench.written.iter().map(PathBuf::as_path).chain([bench.folder]);
+    assert_unseen(name, &request.secrets, answer_bytes(&reply), roots);
     Outcome { reply, record }
 }
 
@@ -161,15 +162,19 @@ fn pass(bench: &Bench<'_>, connection: &mut Connection, name: &str) {
     assert_eq!(new, [bench.good.target.as_str()], "{name}: (d) the backend saw something else");
 }
 
-/// (c): neither in the answer nor in any file.
-fn assert_unseen(bench: &Bench<'_>, request: &Request, reply: &Reply, name: &str) {
-    let mut places = vec![("the answer".to_owned(), answer_bytes(reply))];
-    let roots = bench.written.iter().map(PathBuf::as_path).chain([bench.folder]);
+/// (c): neither in what was answered nor in any file below these roots.
+fn assert_unseen<'a>(
+    name: &str,
+    secrets: &[impl AsRef<str>],
+    answered: Vec<u8>,
+    roots: impl Iterator<Item = &'a Path>,
+) {
+    let mut places = vec![("the answer".to_owned(), answered)];
     for path in roots.flat_map(files) {
         let bytes = fs::read(&path).unwrap_or_default();
         places.push((path.display().to_string(), bytes));
     }
-    for secret in &request.secrets {
+    for secret in secrets.iter().map(AsRef::as_ref) {
         for (place, bytes) in &places {
             let seen = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
             assert!(!seen, "{name}: (c) a secret stands in {place}");

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{files, log::served};
+use super::{assert_unseen, files, log::served};
 use crate::workspace::TempWorkspace;
 
 /// A process that reads a folder, and the target that it writes.
@@ -69,17 +69,7 @@ pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
     assert_eq!(served(bench.target), number + 1, "{name}: (d) the good state is not served");
 
     let roots = bench.written.iter().map(PathBuf::as_path).chain([bench.target]);
-    let mut places = vec![("what it says".to_owned(), said.words.clone().into_bytes())];
-    for path in roots.flat_map(files) {
-        let bytes = fs::read(&path).unwrap_or_default();
-        places.push((path.display().to_string(), bytes));
-    }
-    for secret in *secrets {
-        for (place, bytes) in &places {
-            let seen = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!seen, "{name}: (c) a secret stands in {place}");
-        }
-    }
+    assert_unseen(name, secrets, said.words.clone().into_bytes(), roots);
     said
 }
 

@@ -7,9 +7,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, fs, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
-use super::files;
+use super::assert_unseen;
 use crate::git::GitRepository;
 
 /// A repository and whoever reads it.
@@ -61,17 +61,8 @@ pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
     assert!(then.accepted, "{name}: (d) a good state fails: {}", then.words);
     assert_ne!(then.holds, before.holds, "{name}: (d) the good state does not hold");
 
-    let mut places = vec![("what it says".to_owned(), said.words.clone().into_bytes())];
-    for path in bench.written.iter().flat_map(|root| files(root)) {
-        let bytes = fs::read(&path).unwrap_or_default();
-        places.push((path.display().to_string(), bytes));
-    }
-    for secret in *secrets {
-        for (place, bytes) in &places {
-            let seen = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!seen, "{name}: (c) a secret stands in {place}");
-        }
-    }
+    let roots = bench.written.iter().map(PathBuf::as_path);
+    assert_unseen(name, secrets, said.words.clone().into_bytes(), roots);
     said
 }
 

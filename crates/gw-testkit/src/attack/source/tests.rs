@@ -1,5 +1,6 @@
 use std::{
     cell::RefCell,
+    fs,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
