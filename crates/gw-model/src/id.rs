@@ -107,6 +107,14 @@ impl IdentityName {
     pub const LOCAL: &str = "local";
     /// Gatewright acting by itself.
     pub const SERVER: &str = "server";
+
+    pub fn local() -> Self {
+        Self(Self::LOCAL.to_owned())
+    }
+
+    pub fn server() -> Self {
+        Self(Self::SERVER.to_owned())
+    }
 }
 
 /// The random id of a workspace: the owner mark on targets and the name of the local state.
