@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use crate::{
+    checkpoint::Checkpoint,
     entry::{Act, Actor, Entry, Event, Outcome, Proof},
     folder::Folder,
     growth::{Growth, Write},
+    key::hand_over,
     note::{Note, Signer},
 };
 
@@ -21,7 +23,7 @@ pub(crate) struct Memory(pub(crate) BTreeMap<String, Vec<u8>>);
 pub(crate) struct Ledger {
     pub(crate) files: Memory,
     pub(crate) growth: Growth,
-    pub(crate) signers: Vec<Signer>,
+    pub(crate) signer: Signer,
     pub(crate) newest: Option<Note>,
 }
 
@@ -52,9 +54,9 @@ impl Memory {
 impl Ledger {
     pub(crate) fn open() -> Self {
         let signer = key(1);
-        let opened = event(Act::LedgerOpened).fact("key", signer.verifier().to_string());
+        let opened = event(Act::LedgerOpened).naming(signer.verifier(), None);
         let (files, growth) = (Memory::default(), Growth::default());
-        let mut ledger = Self { files, growth, signers: vec![signer], newest: None };
+        let mut ledger = Self { files, growth, signer, newest: None };
         ledger.append(vec![opened]);
         ledger
     }
@@ -75,9 +77,21 @@ impl Ledger {
             let entry = entry(event, self.growth.size());
             self.growth.push(entry, &mut writes).unwrap();
         }
-        let signers: Vec<&Signer> = self.signers.iter().collect();
-        self.newest = Some(self.growth.seal(ORIGIN, &signers, &mut writes));
+        self.newest = Some(self.growth.seal(ORIGIN, &[&self.signer], &mut writes));
         self.files.write(writes);
+    }
+}
+
+impl Ledger {
+    /// Hands over to the key of that seed.
+    pub(crate) fn rotate(&mut self, seed: u8) {
+        let (size, root) = (self.growth.size(), self.growth.root());
+        let before = Checkpoint { origin: ORIGIN.to_owned(), size, root };
+        let next = key(seed);
+        let handover = hand_over(&before, &self.signer, &next);
+        let rotated = event(Act::KeyRotated).naming(next.verifier(), Some(&handover));
+        self.signer = next;
+        self.append(vec![rotated]);
     }
 }
 

@@ -5,16 +5,14 @@
 //! this cannot see is a log that ends early with all its later checkpoints gone: for that somebody
 //! else has to remember a checkpoint.
 
-use std::{collections::BTreeMap, fmt};
-
-use serde::Deserialize;
-use time::OffsetDateTime;
+use std::fmt;
 
 use crate::{
     checkpoint::{Checkpoint, Refusal},
-    entry::{Act, is_canonical},
     folder::{self, CHECKPOINT, CHECKPOINTS, Folder, ReadError},
+    key::Keys,
     note::{Note, Verifier},
+    order::{Fault, Order},
     tile::{self, Kind, TileId, WIDTH},
     tower::{Tile, Tower},
     tree::Hash,
@@ -70,33 +68,6 @@ pub enum Broken {
     },
 }
 
-/// What is wrong with an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The bundle ends before it, or goes on after its last.
-    Torn,
-    /// It is not what was hashed when it was written.
-    Edited,
-    NotCanonical,
-    /// It does not know its place.
-    Misplaced,
-    /// It is older than the entry in front of it.
-    BackInTime,
-    /// It should name the key that signs, and does not.
-    NoKey,
-}
-
-/// What verification needs to know of any entry, of whatever version.
-#[derive(Deserialize)]
-struct Head {
-    index: u64,
-    #[serde(with = "time::serde::rfc3339")]
-    at: OffsetDateTime,
-    act: String,
-    #[serde(default)]
-    facts: BTreeMap<String, serde_json::Value>,
-}
-
 /// Verifies a copy. `anchor` is a key of this ledger that the reader knows, `remembered` are
 /// checkpoints that were kept elsewhere; `visit` sees each entry in order.
 pub fn verify(
@@ -107,7 +78,7 @@ pub fn verify(
 ) -> Result<Verified, Broken> {
     let mut marks = Marks::read(folder, remembered)?;
     let size = marks.newest.size;
-    let mut walk = Walk { folder, tower: Tower::default(), keys: vec![], former: None };
+    let mut walk = Walk { folder, tower: Tower::default(), order: Order::default() };
     marks.meet(&walk.tower)?;
     while walk.tower.size() < size {
         walk.bundle(size, &mut marks, visit)?;
@@ -115,10 +86,10 @@ pub fn verify(
     for tile in walk.tower.edge() {
         compare(folder, &tile)?;
     }
-    check_signatures(&marks, &walk.keys, anchor)?;
+    check_signatures(&marks, walk.order.keys(), anchor)?;
     Ok(Verified {
         checkpoints: marks.found.len(),
-        keys: walk.keys.len(),
+        keys: walk.order.keys().count(),
         remembered: remembered.len(),
         newest: marks.newest,
     })
@@ -209,9 +180,7 @@ impl Mark {
 struct Walk<'a> {
     folder: &'a dyn Folder,
     tower: Tower,
-    /// Each key that signs, and the entry that says so.
-    keys: Vec<(u64, Verifier)>,
-    former: Option<OffsetDateTime>,
+    order: Order,
 }
 
 impl Walk<'_> {
@@ -238,7 +207,8 @@ impl Walk<'_> {
             if Hash::leaf(entry) != hash {
                 return Err(fault(Fault::Edited));
             }
-            self.head(index, entry).map_err(fault)?;
+            let tower = &self.tower;
+            self.order.meet(index, entry, || Some(tower.root())).map_err(fault)?;
             visit(index, entry);
             let (folder, mut compared) = (self.folder, Ok(()));
             self.tower.push(hash, |tile| {
@@ -251,51 +221,16 @@ impl Walk<'_> {
         }
         if whole { Ok(()) } else { Err(Broken::Entry { index: torn, because: Fault::Torn }) }
     }
-
-    /// What every entry says of itself.
-    fn head(&mut self, index: u64, entry: &[u8]) -> Result<(), Fault> {
-        if !is_canonical(entry) {
-            return Err(Fault::NotCanonical);
-        }
-        let head: Head = serde_json::from_slice(entry).map_err(|_| Fault::Misplaced)?;
-        if head.index != index {
-            return Err(Fault::Misplaced);
-        }
-        if self.former.is_some_and(|former| head.at < former) {
-            return Err(Fault::BackInTime);
-        }
-        self.former = Some(head.at);
-        if [Act::LedgerOpened, Act::KeyRotated].iter().any(|act| act.as_str() == head.act) {
-            let key = head.facts.get("key").and_then(|key| key.as_str());
-            let key = key.and_then(|key| Verifier::parse(key).ok()).ok_or(Fault::NoKey)?;
-            self.keys.push((index, key));
-        }
-        Ok(())
-    }
 }
 
-/// Each checkpoint is signed by the newest key that its tree names. The first one that covers a
-/// rotation is also signed by the key before, so trust in one key leads to the next.
-fn check_signatures(
-    marks: &Marks,
-    keys: &[(u64, Verifier)],
-    anchor: &Verifier,
-) -> Result<(), Broken> {
-    if !keys.iter().any(|(_, key)| key == anchor) {
+/// Each checkpoint is signed by the newest key that its tree names: one that handed over extends
+/// nothing.
+fn check_signatures(marks: &Marks, keys: &Keys, anchor: &Verifier) -> Result<(), Broken> {
+    if !keys.has(anchor) {
         return Err(Broken::UnknownKey);
     }
-    let named = |mark: &Mark| keys.iter().take_while(|(at, _)| *at < mark.claim.size).count();
-    let mut covered = 1;
-    for mark in &marks.found {
-        let named = named(mark).max(1);
-        for (_, key) in keys.get(covered - 1..named).unwrap_or_default() {
-            mark.signed_by(key)?;
-        }
-        covered = named;
-    }
-    for mark in &marks.elsewhere {
-        let (_, key) = keys.get(named(mark).max(1) - 1).ok_or(Broken::UnknownKey)?;
-        mark.signed_by(key)?;
+    for mark in marks.found.iter().chain(&marks.elsewhere) {
+        mark.signed_by(keys.in_force(mark.claim.size.max(1)).ok_or(Broken::UnknownKey)?)?;
     }
     Ok(())
 }
@@ -349,19 +284,6 @@ impl fmt::Display for Broken {
                 write!(f, "`{path}` is not signed by the key that was in force")
             }
         }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Torn => "cannot be read from its bundle",
-            Self::Edited => "is not what was hashed when it was written",
-            Self::NotCanonical => "is not canonical JSON",
-            Self::Misplaced => "does not know its place",
-            Self::BackInTime => "is older than the entry in front of it",
-            Self::NoKey => "does not name the key that signs",
-        })
     }
 }
 

@@ -10,12 +10,16 @@ use std::{fmt, path::Path};
 
 use gw_audit::{
     checkpoint::{Checkpoint, Refusal},
+    entry::{Act, Actor, Event, Outcome},
     folder::{self, CHECKPOINT, ReadError},
     growth::{Growth, TooLong},
-    note::{Note, Signer, Verifier},
+    key::{Keys, hand_over},
+    note::{Malformed, Note, Signer, Verifier},
+    order::{Fault, Order},
     tree::Hash,
 };
 use gw_model::code::Code;
+use time::OffsetDateTime;
 
 pub use self::files::LedgerFiles;
 use crate::store::{Store, StoreError};
@@ -24,6 +28,8 @@ use crate::store::{Store, StoreError};
 const PAGE: u32 = 1024;
 /// So many entries have their hashes in one file.
 const FILE: u32 = 256;
+/// So often a handover is tried again because somebody else wrote meanwhile.
+const ATTEMPTS: u32 = 5;
 
 /// A ledger in a folder of this machine, and the key that signs it.
 #[derive(Debug)]
@@ -68,6 +74,15 @@ pub enum LedgerError {
     Rewritten {
         size: u64,
     },
+    /// An entry of the state is none that may be signed.
+    Misfit {
+        index: u64,
+        because: Fault,
+    },
+    /// Nothing was recorded yet, so no key signs.
+    NoKey,
+    /// Others wrote each time that a key was to be handed over.
+    Restless,
     /// A file cannot be written.
     Write {
         path: String,
@@ -84,6 +99,7 @@ impl Ledger {
     pub async fn publish(&self, store: &Store) -> Result<Published, LedgerError> {
         let _one_at_a_time = self.files.lock()?;
         let newest = self.files.agree(self.signer.verifier(), store).await?;
+        let keys = store.keys().await?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
         let signed = store.sealed().await?;
         let lost = signed.as_ref().map(|(signed, _)| *signed).filter(|signed| *signed > size);
@@ -92,6 +108,7 @@ impl Ledger {
             Some(Checkpoint { size, root, .. }) => Growth::resume(&self.files, size, root)?,
             None => Growth::default(),
         };
+        let mut order = Order::resume(keys.up_to(size));
         let mut writes = vec![];
         let mut entries = store.entries(size, PAGE).await?;
         if entries.is_empty() {
@@ -99,6 +116,10 @@ impl Ledger {
         }
         while !entries.is_empty() {
             for entry in entries {
+                let index = growth.size();
+                order
+                    .meet(index, &entry, || Some(growth.root()))
+                    .map_err(|because| LedgerError::Misfit { index, because })?;
                 growth.push(entry, &mut writes).map_err(unwritable)?;
                 // What was signed once is never signed in another form.
                 if let Some((size, note)) = signed.as_ref().filter(|it| it.0 == growth.size()) {
@@ -112,6 +133,29 @@ impl Ledger {
         let size = growth.size();
         store.seal(size, &note).await?;
         Ok(Published { size, lost })
+    }
+
+    /// Hands over to another key, in an entry that both sign, and says which. From there on this key
+    /// signs nothing, and the files go on with the next one.
+    pub async fn hand_over(
+        &self,
+        store: &Store,
+        next: &Signer,
+        by: &Actor,
+        at: OffsetDateTime,
+    ) -> Result<u64, LedgerError> {
+        for _ in 0..ATTEMPTS {
+            self.publish(store).await?;
+            let newest = self.files.agree(self.signer.verifier(), store).await?;
+            let before = newest.ok_or(LedgerError::NoKey)?;
+            let handover = hand_over(&before, &self.signer, next);
+            let rotated = Event::new(Act::KeyRotated, Outcome::Done, by.clone());
+            let rotated = rotated.naming(next.verifier(), Some(&handover));
+            if store.hand_over(before.size, next.verifier(), rotated, at).await? {
+                return Ok(before.size);
+            }
+        }
+        Err(LedgerError::Restless)
     }
 }
 
@@ -135,6 +179,20 @@ impl LedgerFiles {
         Checkpoint::open(&bytes, key).map(Some).map_err(LedgerError::Checkpoint)
     }
 
+    /// The same, signed by the key that was in force when it was written.
+    fn newest_by(
+        &self,
+        keys: &Keys,
+        at_hand: &Verifier,
+    ) -> Result<Option<Checkpoint>, LedgerError> {
+        let Some(bytes) = self.checkpoint()? else { return Ok(None) };
+        let malformed = |why: Malformed| LedgerError::Checkpoint(Refusal::Malformed(why));
+        let note = Note::parse(&bytes).map_err(malformed)?;
+        let size = Checkpoint::parse(note.text()).map_or(0, |claim| claim.size);
+        let key = keys.in_force(size).unwrap_or(at_hand);
+        Checkpoint::of(&note, key).map(Some).map_err(LedgerError::Checkpoint)
+    }
+
     /// The newest checkpoint of the files, where they tell what the state tells, as far as they go.
     pub async fn agree(
         &self,
@@ -142,7 +200,11 @@ impl LedgerFiles {
         store: &Store,
     ) -> Result<Option<Checkpoint>, LedgerError> {
         store.check_key().await?;
-        let Some(newest) = self.newest(key)? else { return Ok(None) };
+        let keys = store.keys().await?;
+        if keys.newest().is_some_and(|newest| newest != key) {
+            return Err(LedgerError::Checkpoint(Refusal::NotSigned));
+        }
+        let Some(newest) = self.newest_by(&keys, key)? else { return Ok(None) };
         let (files, state) = (newest.size, store.entry_count().await?);
         if files > state {
             return Err(LedgerError::Ahead { files, state });
@@ -184,6 +246,12 @@ impl LedgerError {
             Self::Store(error) => error.code(),
             Self::Read(_) | Self::Checkpoint(_) => Code::LedgerBroken,
             Self::Ahead { .. } | Self::Forked { .. } | Self::Rewritten { .. } => Code::LedgerAhead,
+            Self::Misfit { because: Fault::NoHandover | Fault::NoKey | Fault::Opening, .. } => {
+                Code::LedgerKey
+            }
+            Self::Misfit { .. } => Code::LedgerBroken,
+            Self::NoKey => Code::NoLedger,
+            Self::Restless => Code::StateBusy,
             Self::Write { .. } => Code::LedgerFiles,
         }
     }
@@ -212,6 +280,13 @@ impl fmt::Display for LedgerError {
                 "the first {size} entries of the state are not those that were signed: somebody \
                  changed them"
             ),
+            Self::Misfit { index, because } => write!(
+                f,
+                "entry {index} of the state {because}, so it is not signed: somebody changed the \
+                 state"
+            ),
+            Self::NoKey => f.write_str("there is no ledger yet"),
+            Self::Restless => f.write_str("others write to the ledger all the time"),
             Self::Write { path, because } => {
                 write!(f, "of the ledger, `{path}` cannot be written: {because}")
             }

@@ -22,6 +22,7 @@ pub use journal::{
     ActName, Action, Begun, Change, Documents, Ending, Outcome, StepRecord, StepState, Written,
 };
 pub use lock::StateLock;
+use parking_lot::RwLock;
 pub use shown::Hold;
 use sqlx::{
     Row, SqlitePool,
@@ -40,8 +41,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
-    /// The key that signs the ledger: its first entry names it.
-    ledger: Verifier,
+    /// The key that signs the ledger from now on.
+    ledger: Arc<RwLock<Verifier>>,
     recorded: Arc<AtomicBool>,
 }
 
@@ -58,6 +59,8 @@ pub enum StoreError {
     Broken { reason: String },
     /// The key at hand is not the one that signs this ledger.
     OtherKey,
+    /// An entry names a key that nobody handed over to.
+    PlantedKey { index: u64 },
     /// The ledger cannot hold what it should say.
     Unwritable { reason: String },
 }
@@ -86,6 +89,7 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(closed)?;
+        let ledger = Arc::new(RwLock::new(ledger));
         let store = Self { pool, ledger, recorded: Arc::default() };
         store.migrate().await?;
         Ok(store)
@@ -108,6 +112,7 @@ impl Store {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
+        let ledger = Arc::new(RwLock::new(ledger));
         let store = Self { pool, ledger, recorded: Arc::default() };
         store.migrate().await?;
         Ok(store)
@@ -148,7 +153,7 @@ impl StoreError {
             Self::Closed { .. } | Self::Broken { .. } => Code::StateUnreadable,
             Self::Busy { .. } => Code::StateBusy,
             Self::Newer { .. } => Code::StateNewer,
-            Self::OtherKey => Code::LedgerKey,
+            Self::OtherKey | Self::PlantedKey { .. } => Code::LedgerKey,
             Self::Unwritable { .. } => Code::LedgerUnwritable,
         }
     }
@@ -170,6 +175,11 @@ impl fmt::Display for StoreError {
             ),
             Self::Broken { reason } => write!(f, "the state cannot be read: {reason}"),
             Self::OtherKey => f.write_str("the ledger is signed by another key than the one here"),
+            Self::PlantedKey { index } => write!(
+                f,
+                "entry {index} of the state names a key that the one before it did not hand over \
+                 to: somebody changed the state"
+            ),
             Self::Unwritable { reason } => {
                 write!(f, "the ledger cannot record it, so it is not done: {reason}")
             }

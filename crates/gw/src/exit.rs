@@ -69,6 +69,7 @@ impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Busy { .. } => Self::Unreachable,
+            StoreError::PlantedKey { .. } => Self::Unproven,
             StoreError::Closed { .. }
             | StoreError::Newer { .. }
             | StoreError::Broken { .. }

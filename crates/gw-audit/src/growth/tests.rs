@@ -45,8 +45,7 @@ fn narrow_files_are_cleared_when_the_full_one_counts() {
     assert!(ledger.files.0.contains_key("tile/0/000.p/255"));
     let mut writes = vec![];
     ledger.growth.push(entry(event(Act::Planned), 255), &mut writes).unwrap();
-    let signers: Vec<&Signer> = ledger.signers.iter().collect();
-    let _note = ledger.growth.seal(ORIGIN, &signers, &mut writes);
+    let _note = ledger.growth.seal(ORIGIN, &[&ledger.signer], &mut writes);
     let paths = writes.iter().map(|write| match write {
         Write::Put { path, .. } => format!("put {path}"),
         Write::Clear { path } => format!("clear {path}"),
@@ -71,8 +70,7 @@ fn cut_off_after_any_write_it_is_whole_and_goes_on() {
         for index in size..size + 60 {
             ledger.growth.push(entry(event(Act::Planned), index), &mut writes).unwrap();
         }
-        let signers: Vec<&Signer> = ledger.signers.iter().collect();
-        let _note = ledger.growth.seal(ORIGIN, &signers, &mut writes);
+        let _note = ledger.growth.seal(ORIGIN, &[&ledger.signer], &mut writes);
         for cut in 0..=writes.len() {
             let mut files = ledger.files.clone();
             files.write(writes[..cut].to_vec());

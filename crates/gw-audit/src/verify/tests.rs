@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    entry::{Act, Event},
+    key::hand_over,
     note::Signer,
     sample::{Ledger, Memory, ORIGIN, entry, event, key},
 };
@@ -165,44 +167,87 @@ fn a_fork_of_equal_size_is_found_by_whoever_remembers_the_other() {
 }
 
 #[test]
-fn a_key_is_followed_by_one_that_it_signed_for() {
+fn a_key_is_followed_by_one_that_it_handed_over_to() {
     let mut ledger = Ledger::of(10, 5);
-    ledger.signers.push(key(2));
-    let rotated = event(Act::KeyRotated).fact("key", key(2).verifier().to_string());
-    ledger.append(vec![rotated]);
-    ledger.signers.remove(0);
+    ledger.rotate(2);
     ledger.append(vec![event(Act::Planned)]);
-    for anchor in [key(1), key(2)] {
+    ledger.rotate(3);
+    for anchor in [key(1), key(2), key(3)] {
         let verified = verify(&ledger.files, anchor.verifier(), &[], &mut |_, _| ()).unwrap();
-        assert_eq!(verified.keys, 2);
+        assert_eq!(verified.keys, 3);
     }
-    let stranger = verify(&ledger.files, key(3).verifier(), &[], &mut |_, _| ());
+    let stranger = verify(&ledger.files, key(4).verifier(), &[], &mut |_, _| ());
     assert_eq!(stranger, Err(Broken::UnknownKey));
 }
 
 #[test]
-fn an_old_key_extends_nothing_and_a_new_one_does_not_bring_itself() {
-    let rotated = event(Act::KeyRotated).fact("key", key(2).verifier().to_string());
+fn a_key_that_handed_over_extends_nothing() {
     let wrong = |path: &str| Err(Broken::WrongKey { path: path.to_owned() });
+    let mut ledger = Ledger::of(10, 5);
+    ledger.rotate(2);
+    ledger.signer = key(1);
+    ledger.append(vec![event(Act::Planned)]);
+    assert_eq!(check(&ledger.files), wrong("checkpoint"));
+    // Nor may it sign again what it signed last.
+    let mut early = Ledger::of(10, 5);
+    early.signer = key(2);
+    early.append(vec![event(Act::Planned)]);
+    assert_eq!(check(&early.files), wrong("checkpoint"));
+}
 
-    let mut old = Ledger::of(10, 5);
-    old.append(vec![rotated.clone()]);
-    assert_eq!(check(&old.files), wrong("checkpoint"), "the old key alone");
-
-    let mut new = Ledger::of(10, 5);
-    new.signers = vec![key(2)];
-    new.append(vec![rotated]);
-    assert_eq!(check(&new.files), wrong("checkpoint"), "the new key alone");
+/// Whoever writes entries and has no key brings none.
+#[test]
+fn a_key_that_nobody_handed_over_to_is_not_believed() {
+    let (former, next) = (key(1), key(2));
+    let before = |ledger: &Ledger, size: u64| Checkpoint {
+        origin: ORIGIN.to_owned(),
+        size,
+        root: ledger.growth.root(),
+    };
+    let rotated = |note: Option<&Note>| event(Act::KeyRotated).naming(next.verifier(), note);
+    let start = Ledger::of(10, 5);
+    let elsewhere = Checkpoint { root: Hash::empty(), ..before(&start, 10) };
+    let other_name = Signer::new("other", &[2; 32]).unwrap();
+    let half = |signer: &Signer| {
+        let text = hand_over(&before(&start, 10), &former, &next).text().to_owned();
+        Note::sign(text, &[signer])
+    };
+    let cases: [(Event, Fault); 9] = [
+        (rotated(None), Fault::NoHandover),
+        (rotated(Some(&half(&former))), Fault::NoHandover),
+        (rotated(Some(&half(&next))), Fault::NoHandover),
+        (rotated(Some(&hand_over(&before(&start, 9), &former, &next))), Fault::NoHandover),
+        (rotated(Some(&hand_over(&elsewhere, &former, &next))), Fault::NoHandover),
+        (rotated(Some(&hand_over(&before(&start, 10), &key(3), &next))), Fault::NoHandover),
+        (rotated(Some(&hand_over(&before(&start, 10), &former, &key(3)))), Fault::NoHandover),
+        (
+            event(Act::KeyRotated).naming(
+                other_name.verifier(),
+                Some(&hand_over(&before(&start, 10), &former, &other_name)),
+            ),
+            Fault::NoHandover,
+        ),
+        (event(Act::LedgerOpened).naming(next.verifier(), None), Fault::Opening),
+    ];
+    for (planted, because) in cases {
+        for signer in [key(1), key(2)] {
+            let mut ledger = Ledger::of(10, 5);
+            ledger.signer = signer;
+            ledger.append(vec![planted.clone()]);
+            assert_eq!(check(&ledger.files), Err(Broken::Entry { index: 10, because }));
+        }
+    }
 }
 
 #[test]
 fn an_entry_in_the_wrong_place_or_form_is_found_though_it_is_hashed() {
     let planned = || event(Act::Planned);
-    let cases: [(Vec<u8>, Fault); 5] = [
+    let cases: [(Vec<u8>, Fault); 6] = [
         (entry(planned(), 7), Fault::Misplaced),
         (b"{}".to_vec(), Fault::Misplaced),
         (b"{ }".to_vec(), Fault::NotCanonical),
         (entry(event(Act::KeyRotated), 2), Fault::NoKey),
+        (entry(event(Act::LedgerOpened), 2), Fault::Opening),
         (
             String::from_utf8(entry(planned(), 2)).unwrap().replace("1970", "1969").into_bytes(),
             Fault::BackInTime,
@@ -212,8 +257,7 @@ fn an_entry_in_the_wrong_place_or_form_is_found_though_it_is_hashed() {
         let mut ledger = Ledger::of(2, 1);
         let mut writes = vec![];
         ledger.growth.push(bytes, &mut writes).unwrap();
-        let signers: Vec<&Signer> = ledger.signers.iter().collect();
-        let _note = ledger.growth.seal(ORIGIN, &signers, &mut writes);
+        let _note = ledger.growth.seal(ORIGIN, &[&ledger.signer], &mut writes);
         ledger.files.write(writes);
         assert_eq!(check(&ledger.files), Err(Broken::Entry { index: 2, because }));
     }

@@ -1,11 +1,11 @@
 use std::fs;
 
 use gw_audit::{
-    entry::{self, Act, Entry, Event},
+    entry::{self, Entry},
     verify::verify,
 };
 use gw_model::id::{EnvironmentName, TargetName};
-use time::{Duration, OffsetDateTime, macros::datetime};
+use time::{Duration, macros::datetime};
 
 use super::*;
 use crate::{
@@ -265,4 +265,108 @@ async fn what_was_signed_is_never_signed_in_another_form() {
     let error = ledger(folder.path()).publish(&store).await.unwrap_err();
     assert!(matches!(error, LedgerError::Rewritten { size: 7 }), "{error}");
     assert_eq!(error.code(), Code::LedgerAhead);
+}
+
+async fn reopened(folder: &Path, seed: u8) -> Store {
+    Store::open(folder, signer(seed).verifier().clone()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_key_hands_over_and_the_former_one_extends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    let former = ledger(folder.path());
+    let error = former.hand_over(&store, &signer(2), &local_user(), NOON).await.unwrap_err();
+    assert_eq!(error.code(), Code::NoLedger);
+    store.record(told(Act::Read), NOON).await.unwrap();
+    let elsewhere = opened(folder.path()).await;
+
+    let at = former.hand_over(&store, &signer(2), &local_user(), NOON).await.unwrap();
+    assert_eq!(at, 2);
+    // Whoever has only the former key records nothing and signs nothing.
+    let error = elsewhere.record(told(Act::Read), NOON).await.unwrap_err();
+    assert_eq!(error.code(), Code::LedgerKey);
+    assert_eq!(former.publish(&store).await.unwrap_err().code(), Code::LedgerBroken);
+
+    let next = Ledger::new(&folder.path().join("ledger"), signer(2));
+    store.record(told(Act::Read), NOON).await.unwrap();
+    assert_eq!(next.publish(&store).await.unwrap().size, 4);
+    let again = next.hand_over(&store, &signer(3), &local_user(), NOON).await.unwrap();
+    assert_eq!(again, 4);
+    store.close().await;
+    let store = reopened(folder.path(), 3).await;
+    let newest = Ledger::new(&folder.path().join("ledger"), signer(3));
+    newest.publish(&store).await.unwrap();
+    // The files and the first key alone.
+    assert_eq!(entries(folder.path()).len(), 5);
+    let files = LedgerFiles::new(&folder.path().join("ledger"));
+    for seed in 1..=3 {
+        let anchor = signer(seed).verifier().clone();
+        assert_eq!(verify(&files, &anchor, &[], &mut |_, _| ()).unwrap().keys, 3);
+    }
+    // Lost files are signed again as they were, by the keys of then and now.
+    fs::remove_dir_all(folder.path().join("ledger")).unwrap();
+    newest.publish(&store).await.unwrap();
+    assert_eq!(entries(folder.path()).len(), 5);
+}
+
+/// Somebody else may write between the checkpoint that a handover is about and the handover.
+#[tokio::test]
+async fn a_handover_is_about_everything_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    store.record(told(Act::Read), NOON).await.unwrap();
+    let next = signer(2).verifier().clone();
+    let rotated = told(Act::KeyRotated);
+    assert!(!store.hand_over(1, &next, rotated.clone(), NOON).await.unwrap());
+    assert!(!store.hand_over(3, &next, rotated, NOON).await.unwrap());
+    assert_eq!(store.entry_count().await.unwrap(), 2);
+    assert_eq!(published(folder.path(), &store).await, 2);
+}
+
+async fn run(folder: &Path, statements: &str) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("state.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&pool).await.unwrap();
+    pool.close().await;
+}
+
+/// Who writes into the state and holds no key: nothing is ever signed that would make him believed.
+#[tokio::test]
+async fn a_planted_key_is_neither_signed_nor_believed() {
+    let stranger = signer(9);
+    let before = Checkpoint { origin: "gatewright/test".to_owned(), size: 2, root: Hash::empty() };
+    let own = hand_over(&before, &stranger, &stranger);
+    let entries_of = |note: Option<&Note>| {
+        let event = told(Act::KeyRotated).naming(stranger.verifier(), note);
+        let bytes = Entry::place(event, 2, NOON, None).to_bytes().unwrap();
+        format!(
+            "INSERT INTO entry (position, at, bytes) VALUES
+                 (2, '2026-03-01T12:00:00Z', CAST('{}' AS BLOB));",
+            String::from_utf8(bytes).unwrap().replace('\'', "''")
+        )
+    };
+    let row = format!("INSERT INTO ledger_key VALUES (2, '{}');", stranger.verifier());
+    for (planted, seed) in [
+        (entries_of(None), 1),
+        (entries_of(Some(&own)), 1),
+        (entries_of(Some(&own)) + &row, 1),
+        (entries_of(Some(&own)) + &row, 9),
+        (format!("UPDATE ledger_key SET verifier = '{}';", stranger.verifier()), 9),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = opened(folder.path()).await;
+        store.record(told(Act::Read), NOON).await.unwrap();
+        published(folder.path(), &store).await;
+        store.close().await;
+        run(folder.path(), &planted).await;
+
+        let store = reopened(folder.path(), seed).await;
+        // It may be recorded behind it, and is not signed.
+        let _refused_or_not = store.record(told(Act::Read), NOON).await;
+        let ledger = Ledger::new(&folder.path().join("ledger"), signer(seed));
+        let error = ledger.publish(&store).await.unwrap_err();
+        assert!(matches!(error.code(), Code::LedgerKey | Code::LedgerBroken), "{planted}: {error}");
+        assert_eq!(entries(folder.path()).len(), 2, "{planted}");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use gw_audit::{
     entry::{Act, Actor, Entry, Event, Outcome, Proof},
+    key::Keys,
     note::{Note, Verifier},
 };
 use gw_model::id::IdentityName;
@@ -49,7 +50,53 @@ impl Store {
 
     /// Whether the key at hand is the one that signs the ledger, where there is one yet.
     pub async fn check_key(&self) -> Result<(), StoreError> {
-        same_key(&mut *self.pool.acquire().await?, &self.ledger).await
+        same_key(&mut *self.pool.acquire().await?, &self.at_hand()).await
+    }
+
+    /// The key that the state says is in force; none where nothing was recorded yet.
+    pub async fn key_in_force(&self) -> Result<Option<String>, StoreError> {
+        in_force(&mut *self.pool.acquire().await?).await
+    }
+
+    /// Every key that signs, each handed over to by the one before it.
+    pub async fn keys(&self) -> Result<Keys, StoreError> {
+        let rows = sqlx::query(
+            "SELECT position, bytes FROM entry WHERE position IN (SELECT position FROM ledger_key)
+             ORDER BY position",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut entries: Vec<(u64, Vec<u8>)> = vec![];
+        for row in rows {
+            entries.push((from_column(row.try_get("position")?)?, row.try_get("bytes")?));
+        }
+        let named = entries.iter().map(|(index, bytes)| (*index, bytes.as_slice()));
+        Keys::of(named).map_err(|(index, _)| StoreError::PlantedKey { index })
+    }
+
+    /// Makes another key the one that signs, where `size` is still all that there is. Says whether
+    /// it was. From then on this store goes with the next key.
+    pub async fn hand_over(
+        &self,
+        size: u64,
+        next: &Verifier,
+        rotated: Event,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut writing = self.write().await?;
+        let newest = writing.newest().await?;
+        if newest.is_none_or(|newest| newest.position + 1 != size) {
+            return Ok(false);
+        }
+        writing.record(rotated, at).await?;
+        writing.name_key(size, next).await?;
+        writing.commit().await?;
+        *self.ledger.write() = next.clone();
+        Ok(true)
+    }
+
+    fn at_hand(&self) -> Verifier {
+        self.ledger.read().clone()
     }
 
     /// How many entries the ledger has.
@@ -103,7 +150,7 @@ impl Writing<'_> {
     ) -> Result<(), StoreError> {
         let newest = match self.newest().await? {
             Some(newest) => {
-                same_key(&mut self.transaction, &self.store.ledger).await?;
+                same_key(&mut self.transaction, &self.store.at_hand()).await?;
                 newest
             }
             None => self.open(at).await?,
@@ -120,7 +167,7 @@ impl Writing<'_> {
 
     /// The first entry names the key that signs.
     async fn open(&mut self, at: OffsetDateTime) -> Result<Newest, StoreError> {
-        let verifier = self.store.ledger.to_string();
+        let key = self.store.at_hand();
         let by = Actor {
             identity: IdentityName::SERVER.to_owned(),
             issuer: None,
@@ -129,14 +176,20 @@ impl Writing<'_> {
             via: vec![],
         };
         let opened = Event::new(Act::LedgerOpened, Outcome::Done, by);
-        let entry = Entry::place(opened.fact("key", verifier.as_str()), 0, at, None);
+        let entry = Entry::place(opened.naming(&key, None), 0, at, None);
         let newest = Newest { position: 0, at: entry.at };
         self.place(entry).await?;
-        sqlx::query("INSERT INTO ledger_key (position, verifier) VALUES (0, ?)")
-            .bind(verifier)
+        self.name_key(0, &key).await?;
+        Ok(newest)
+    }
+
+    async fn name_key(&mut self, position: u64, key: &Verifier) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO ledger_key (position, verifier) VALUES (?, ?)")
+            .bind(to_column(position)?)
+            .bind(key.to_string())
             .execute(&mut *self.transaction)
             .await?;
-        Ok(newest)
+        Ok(())
     }
 
     async fn newest(&mut self) -> Result<Option<Newest>, StoreError> {
@@ -167,13 +220,17 @@ impl Writing<'_> {
 
 /// What nobody could sign is not begun: the key at hand must be the one in force.
 async fn same_key(connection: &mut SqliteConnection, at_hand: &Verifier) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT verifier FROM ledger_key ORDER BY position DESC LIMIT 1")
-        .fetch_optional(connection)
-        .await?;
-    let in_force: Option<String> = row.map(|row| row.try_get("verifier")).transpose()?;
+    let in_force = in_force(connection).await?;
     if in_force.is_none_or(|in_force| in_force == at_hand.to_string()) {
         Ok(())
     } else {
         Err(StoreError::OtherKey)
     }
+}
+
+async fn in_force(connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT verifier FROM ledger_key ORDER BY position DESC LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.try_get("verifier")).transpose()?)
 }

@@ -2,6 +2,7 @@
 
 mod evidence;
 mod list;
+mod rotate_key;
 mod verify;
 
 use std::{fs, path::PathBuf};
@@ -40,6 +41,7 @@ enum Act {
     List(list::List),
     Prove(evidence::Prove),
     Export(evidence::Export),
+    RotateKey(rotate_key::RotateKey),
 }
 
 /// Which ledger, and whose key is believed.
@@ -80,6 +82,7 @@ impl Audit {
             Act::List(command) => command.run(context).await,
             Act::Prove(command) => command.run(context).await,
             Act::Export(command) => command.run(context).await,
+            Act::RotateKey(command) => command.run(context).await,
         }
     }
 }

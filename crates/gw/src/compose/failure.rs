@@ -26,12 +26,16 @@ impl From<&StoreError> for Failure {
 impl From<&LedgerError> for Failure {
     fn from(error: &LedgerError) -> Self {
         let exit = match error {
-            LedgerError::Store(_) | LedgerError::Write { .. } => Exit::Failed,
+            LedgerError::Store(error) => Exit::from(error),
+            LedgerError::Write { .. } => Exit::Failed,
+            LedgerError::NoKey => Exit::Wrong,
+            LedgerError::Restless => Exit::Unreachable,
             LedgerError::Read(_)
             | LedgerError::Checkpoint(_)
             | LedgerError::Ahead { .. }
             | LedgerError::Forked { .. }
-            | LedgerError::Rewritten { .. } => Exit::Unproven,
+            | LedgerError::Rewritten { .. }
+            | LedgerError::Misfit { .. } => Exit::Unproven,
         };
         Self::new(exit, error.to_string()).coded(error.code())
     }

@@ -1,20 +1,23 @@
 //! The ledger of a state on this machine: its folder and its key.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
 use gw_audit::note::{Malformed, Signer, Verifier};
 use gw_control::{
+    event::local_user,
     ledger::{Ledger, LedgerError, LedgerFiles, Lost, Published},
     store::Store,
 };
 use gw_model::code::Code;
+use time::OffsetDateTime;
 
 use super::{
     random,
-    state::{PRIVATE, PUBLIC, State, no_random, place, unusable},
+    state::{PRIVATE, PUBLIC, State, no_random, place, replace, unusable},
 };
 use crate::{
     exit::{Exit, Failure},
@@ -25,6 +28,8 @@ use crate::{
 const FOLDER: &str = "ledger";
 /// The private key that signs it.
 const KEY: &str = "ledger.key";
+/// The private key that is handed over to, until the files are signed by it.
+const NEXT_KEY: &str = "ledger.key.next";
 /// The public key that it is verified with.
 const PUBLIC_KEY: &str = "ledger.pub";
 
@@ -64,12 +69,88 @@ impl State {
         self.is_ours(signer.verifier())?;
         match known {
             Some(known) if known != *signer.verifier() => {
+                // A handover that is being finished.
+                let next = self.next_ledger_signer()?;
+                if let Some(next) = next.filter(|next| *next.verifier() == known) {
+                    return Ok(next);
+                }
                 let words =
                     format!("`{}` does not fit to `{PUBLIC_KEY}` beside it", path.display());
                 Err(lost_key(words))
             }
             Some(_) => Ok(signer),
             None => self.tell_ledger_key(&signer).map(|()| signer),
+        }
+    }
+
+    /// Makes a key and hands over to it: an entry that both sign. Says which entry, and the key.
+    pub(crate) async fn rotate_ledger_key(
+        &self,
+        store: &Store,
+    ) -> Result<(u64, Verifier), Failure> {
+        let ledger = Ledger::new(&self.ledger_folder(), self.ledger_signer()?);
+        let path = self.folder.join(NEXT_KEY);
+        // One that was made for a handover that never began.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unusable(&path, &error));
+            }
+            _ => {}
+        }
+        self.make_ledger_key(&path)?;
+        let next = self.next_ledger_signer()?.ok_or_else(no_random)?;
+        let at = OffsetDateTime::now_utc();
+        let handed = ledger.hand_over(store, &next, &local_user(), at).await;
+        let entry = handed.map_err(|error| refused(&error))?;
+        let key = next.verifier().clone();
+        self.take_over(store, next).await?;
+        Ok((entry, key))
+    }
+
+    /// Finishes a handover that was cut off: the state says that the next key signs, and the files
+    /// do not know of it yet.
+    pub(super) async fn finish_rotation(&self, store: Store) -> Result<Store, Failure> {
+        let Some(next) = self.next_ledger_signer()? else { return Ok(store) };
+        let in_force = store.key_in_force().await.map_err(|error| Failure::from(&error))?;
+        if in_force != Some(next.verifier().to_string()) {
+            return Ok(store);
+        }
+        store.close().await;
+        let opened = Store::open(&self.folder, next.verifier().clone()).await;
+        let store = opened.map_err(|error| Failure::from(&error))?;
+        self.take_over(&store, next).await?;
+        Ok(store)
+    }
+
+    /// Signs the files by the next key, and puts it in the place of the former one. Whatever is cut
+    /// off here, the next command does it again.
+    async fn take_over(&self, store: &Store, next: Signer) -> Result<(), Failure> {
+        let known = self.ledger_key()?;
+        let keys = store.keys().await.map_err(|error| Failure::from(&error))?;
+        if known.is_some_and(|known| !keys.has(&known)) {
+            let words = format!("`{PUBLIC_KEY}` is not a key that handed over to this one");
+            return Err(lost_key(words));
+        }
+        let public = format!("{}\n", next.verifier());
+        let published = Ledger::new(&self.ledger_folder(), next).publish(store).await;
+        published.map_err(|error| refused(&error))?;
+        let path = self.folder.join(PUBLIC_KEY);
+        let replaced = replace(&path, public.as_bytes(), PUBLIC)
+            .and_then(|()| match fs::rename(self.folder.join(NEXT_KEY), self.folder.join(KEY)) {
+                // Another command finished it at the same time.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                renamed => renamed,
+            })
+            .and_then(|()| File::open(&self.folder)?.sync_all());
+        replaced.map_err(|error| unusable(&path, &error))
+    }
+
+    fn next_ledger_signer(&self) -> Result<Option<Signer>, Failure> {
+        let path = self.folder.join(NEXT_KEY);
+        match fs::read_to_string(&path) {
+            Ok(text) => parse(&path, &text, Signer::parse).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unusable(&path, &error)),
         }
     }
 

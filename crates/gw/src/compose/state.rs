@@ -298,6 +298,14 @@ fn read_id(root: &Path) -> Result<WorkspaceId, Failure> {
 pub(super) const PRIVATE: u32 = 0o600;
 pub(super) const PUBLIC: u32 = 0o644;
 
+/// Puts a file in the place of another: whole or not at all.
+pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(&draft)?;
+    let replaced = file.write_all(bytes).and_then(|()| file.sync_all());
+    replaced.and_then(|()| fs::rename(&draft, path))
+}
+
 /// Puts a file where none is: whole or not at all, and never over another. One that stands there is
 /// somebody else's of the same moment, and stays.
 pub(super) fn place(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

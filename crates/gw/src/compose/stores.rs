@@ -34,6 +34,7 @@ impl Stores {
         };
         let store = Store::open(&state.folder, key).await;
         let store = store.map_err(|error| store_failure(&error))?;
+        let store = state.finish_rotation(store).await?;
         let opened =
             Opened { state: state.clone(), standing: state.standing(), store: store.clone() };
         self.opened.lock().push(opened);

@@ -254,6 +254,95 @@ fn a_key_that_is_gone_is_named_and_not_made_anew() {
     assert!(!key.exists());
 }
 
+/// A copy of the folder and the first public key are enough, however many keys came after it.
+#[test]
+fn a_key_is_rotated_and_the_first_one_still_verifies() {
+    let machine = with_a_history();
+    let first = key(&machine);
+    let (told, code) = machine.tells(&["audit", "rotate-key"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("hands over to a new key, signed by both"), "{told}");
+    let second = key(&machine);
+    assert_ne!(first, second);
+    assert!(machine.says(&["audit", "rotate-key", "--json"]).contains("ledgerKey/v1"));
+    machine.edit("60/1m", "50/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    assert_eq!(machine.tells(&["audit", "verify"]).1, 0);
+    assert!(!machine.state().join("ledger.key.next").exists());
+
+    let copy = copied(&machine);
+    let copy = copy.to_str().expect("a path of text");
+    for key in [&first, &second, &key(&machine)] {
+        let (told, code) =
+            elsewhere(&machine, &["audit", "verify", "--ledger", copy, "--key", key]);
+        assert_eq!(code, 0, "{told}");
+        assert!(told.contains(", 3 keys"), "{told}");
+    }
+    let rotated = machine.says(&["audit", "list", "--act", "ledger.keyRotated"]);
+    assert_eq!(rotated.lines().count(), 2, "{rotated}");
+    let nothing = Machine::with_shop();
+    assert_eq!(nothing.tells(&["audit", "rotate-key"]).1, 2);
+    assert!(!nothing.has_state());
+}
+
+/// Wherever a handover is cut off, the next command finishes it.
+#[test]
+fn a_handover_that_was_cut_off_is_finished() {
+    let machine = with_a_history();
+    let state = machine.state();
+    let copy = |from: &Path, to: &Path| {
+        let done = Command::new("cp").arg("-rT").args([from, to]).status();
+        assert!(done.expect("cp runs").success());
+    };
+    let before = machine.folder.path("before");
+    copy(&state, &before);
+    assert_eq!(machine.ends("shop", &["audit", "rotate-key"]), 0);
+    let after = machine.folder.path("after");
+    copy(&state, &after);
+    let next = || fs::copy(after.join("ledger.key"), state.join("ledger.key.next")).expect("it");
+
+    type Cut<'a> = &'a dyn Fn();
+    let in_state: Cut<'_> = &|| {
+        copy(&before.join("ledger"), &state.join("ledger"));
+        for file in ["ledger.key", "ledger.pub"] {
+            fs::copy(before.join(file), state.join(file)).expect("it is there");
+        }
+        next();
+    };
+    let in_files: Cut<'_> = &|| {
+        for file in ["ledger.key", "ledger.pub"] {
+            fs::copy(before.join(file), state.join(file)).expect("it is there");
+        }
+        next();
+    };
+    let in_public: Cut<'_> = &|| {
+        fs::copy(before.join("ledger.key"), state.join("ledger.key")).expect("it is there");
+        next();
+    };
+    for cut in [in_state, in_files, in_public] {
+        fs::remove_dir_all(&state).expect("it is ours");
+        copy(&after, &state);
+        cut();
+        let (told, code) = machine.tells(&["audit", "verify"]);
+        assert_eq!(code, 0, "{told}");
+        assert!(told.contains(", 2 keys"), "{told}");
+        for file in ["ledger.key", "ledger.pub"] {
+            let read = |folder: &Path| fs::read(folder.join(file)).expect("it is there");
+            assert_eq!(read(&state), read(&after), "{file}");
+        }
+        assert!(!state.join("ledger.key.next").exists());
+    }
+    // A key that was made for a handover that never began counts for nothing.
+    fs::remove_dir_all(&state).expect("it is ours");
+    copy(&before, &state);
+    next();
+    let (told, code) = machine.tells(&["audit", "verify"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains(", 1 key"), "{told}");
+    assert_eq!(machine.ends("shop", &["audit", "rotate-key"]), 0);
+    assert_eq!(machine.tells(&["audit", "verify"]).1, 0);
+}
+
 /// What was applied while no gateway ran, and is proved later, is on the record as proved.
 #[test]
 fn a_later_proof_is_on_the_record() {
