@@ -251,7 +251,7 @@ impl<'a> Work<'a> {
         };
         self.store.intend(self.environment, self.number, &record).await?;
         self.tell(part, act, Moment::Intended).await;
-        let acted = self.insist(part, act, driver).await;
+        let acted = self.insist(part, act, driver).await?;
         self.tell(part, act, Moment::Acted).await;
         let ended_at = self.clock.now();
         let (state, words) = match &acted {
@@ -295,18 +295,20 @@ impl<'a> Work<'a> {
         part: &TargetScript,
         act: Act<'_>,
         driver: &dyn Driver,
-    ) -> Result<Acted, TargetError> {
+    ) -> Result<Result<Acted, TargetError>, StoreError> {
         let mut attempt = 1;
         loop {
+            // A target asks nobody whether we still may: we do, each time.
+            self.store.renew().await?;
             let acted = act.perform(self, part, driver).await;
-            let Err(error) = &acted else { return acted };
+            let Err(error) = &acted else { return Ok(acted) };
             match error.class() {
                 Class::Retry { after_ms } if attempt < ATTEMPTS => {
                     let wait_ms = after_ms.min(MAX_WAIT_MS);
                     tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
                     attempt += 1;
                 }
-                Class::Retry { .. } | Class::Wait | Class::Human => return acted,
+                Class::Retry { .. } | Class::Wait | Class::Human => return Ok(acted),
             }
         }
     }

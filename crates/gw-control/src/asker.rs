@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use gw_audit::entry::{Actor, Proof};
 use gw_model::id::IdentityName;
 use gw_policy::principal::{Caller, Principal};
+use serde::{Deserialize, Serialize};
 
 use crate::event;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Asker {
     /// What the rules judge.
     pub caller: Caller,

@@ -2,9 +2,11 @@
 
 pub mod apply;
 pub mod asker;
+pub mod engine;
 pub mod event;
 pub mod host;
 pub mod ledger;
-pub mod local;
+pub mod request;
 pub mod source;
 pub mod store;
+pub mod task;

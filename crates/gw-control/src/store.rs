@@ -6,7 +6,9 @@
 mod column;
 mod entries;
 mod journal;
+mod lease;
 mod lock;
+mod queue;
 mod shown;
 
 use std::{
@@ -21,8 +23,10 @@ use gw_model::code::Code;
 pub use journal::{
     ActName, Action, Begun, Change, Documents, Ending, Outcome, StepRecord, StepState, Written,
 };
+pub use lease::Lease;
 pub use lock::StateLock;
 use parking_lot::RwLock;
+pub use queue::{Delivered, Delivery, NewTask, Queued, TaskState};
 pub use shown::Hold;
 use sqlx::{
     Row, SqlitePool,
@@ -30,8 +34,11 @@ use sqlx::{
 };
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
+];
 
 /// The file in the folder of the state.
 const FILE: &str = "state.db";
@@ -44,6 +51,9 @@ pub struct Store {
     /// The key that signs the ledger from now on.
     ledger: Arc<RwLock<Verifier>>,
     recorded: Arc<AtomicBool>,
+    /// What every write through this copy is subject to.
+    lease: Option<Arc<Lease>>,
+    terms: lease::Terms,
 }
 
 /// Why the state cannot be used.
@@ -63,6 +73,8 @@ pub enum StoreError {
     PlantedKey { index: u64 },
     /// The ledger cannot hold what it should say.
     Unwritable { reason: String },
+    /// Somebody else has taken over, because this one was not heard of for too long.
+    Fenced { lease: String },
 }
 
 impl Store {
@@ -89,10 +101,7 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(closed)?;
-        let ledger = Arc::new(RwLock::new(ledger));
-        let store = Self { pool, ledger, recorded: Arc::default() };
-        store.migrate().await?;
-        Ok(store)
+        Self::over(pool, ledger).await
     }
 
     /// Whether a folder has a state.
@@ -112,8 +121,12 @@ impl Store {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        let ledger = Arc::new(RwLock::new(ledger));
-        let store = Self { pool, ledger, recorded: Arc::default() };
+        Self::over(pool, ledger).await
+    }
+
+    async fn over(pool: SqlitePool, ledger: Verifier) -> Result<Self, StoreError> {
+        let (ledger, terms) = (Arc::new(RwLock::new(ledger)), lease::Terms::default());
+        let store = Self { pool, ledger, recorded: Arc::default(), lease: None, terms };
         store.migrate().await?;
         Ok(store)
     }
@@ -151,7 +164,7 @@ impl StoreError {
     pub fn code(&self) -> Code {
         match self {
             Self::Closed { .. } | Self::Broken { .. } => Code::StateUnreadable,
-            Self::Busy { .. } => Code::StateBusy,
+            Self::Busy { .. } | Self::Fenced { .. } => Code::StateBusy,
             Self::Newer { .. } => Code::StateNewer,
             Self::OtherKey | Self::PlantedKey { .. } => Code::LedgerKey,
             Self::Unwritable { .. } => Code::LedgerUnwritable,
@@ -182,6 +195,9 @@ impl fmt::Display for StoreError {
             ),
             Self::Unwritable { reason } => {
                 write!(f, "the ledger cannot record it, so it is not done: {reason}")
+            }
+            Self::Fenced { lease } => {
+                write!(f, "somebody else has taken over `{lease}`; nothing more is written here")
             }
         }
     }

@@ -154,11 +154,12 @@ pub(crate) fn planned_only(
 ) -> Planned {
     let target = TargetName::parse("default").unwrap();
     let written = before.map(|before| memory.lower(before).objects).unwrap_or_default();
+    let before = before.cloned().map(Arc::new);
     plan(Inputs {
         workspace_id: &WorkspaceId::from_random([7; 16]),
         source: Digest::of_bytes(b"files"),
         declared: &Arc::new(after.clone()),
-        in_force: before.map(|desired| InForce {
+        in_force: before.as_ref().map(|desired| InForce {
             change: 41,
             at: NOW - time::Duration::days(4),
             desired,
@@ -171,6 +172,7 @@ pub(crate) fn planned_only(
         }],
         only: &only.iter().map(|name| ApiName::parse(name).unwrap()).collect(),
         asked: &asked(),
+        owners: None,
         subject: Some("Let sales create orders".to_owned()),
     })
 }

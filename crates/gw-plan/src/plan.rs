@@ -16,7 +16,7 @@ use gw_model::{
     source::Origin,
 };
 use gw_policy::{
-    change::{self, Asked, ChangeDenial, ChangePermit, PlanFacts, RuleOutcome},
+    change::{self, Asked, ChangeDenial, ChangePermit, Owner, PlanFacts, RuleOutcome},
     check::endless_acceptances,
     decision::DecisionId,
     generation::Part,
@@ -26,7 +26,7 @@ use serde_json::json;
 use time::{Date, OffsetDateTime};
 
 pub use self::{
-    effect::Effects,
+    effect::{Changed, Effects},
     file::{FileRefusal, from_file, to_file},
 };
 use crate::{
@@ -50,6 +50,8 @@ pub struct Inputs<'a> {
     pub only: &'a BTreeSet<ApiName>,
     /// Who asks for what; with facts about the commit where there is one.
     pub asked: &'a Asked,
+    /// Who judges the first change; none: the declarations' own rules.
+    pub owners: Option<&'a Arc<[Owner]>>,
     /// The first line of the commit's message.
     pub subject: Option<String>,
 }
@@ -59,7 +61,7 @@ pub struct Inputs<'a> {
 pub struct InForce<'a> {
     pub change: u64,
     pub at: OffsetDateTime,
-    pub desired: &'a Desired,
+    pub desired: &'a Arc<Desired>,
 }
 
 /// One target of the environment, and what is known about it.
@@ -195,13 +197,28 @@ pub struct Planned {
     pub script: Script,
     /// What must hold afterwards: with `only`, the former state with these APIs in their new form.
     pub desired: Arc<Desired>,
+    /// The entries of the effect digest that become others; without a digest: they go away. Counted
+    /// only where there is a commit, whose approvals are for entries.
+    pub changed: Changed,
+    pub rules: Rules,
     pub permit: Result<ChangePermit, Box<ChangeDenial>>,
+}
+
+/// What judges a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rules {
+    /// The rules in force; of a first change, where nobody else says who may, its own.
+    Declared(Arc<Desired>),
+    /// Nothing is in force yet.
+    Owners(Arc<[Owner]>, EnvironmentName),
 }
 
 /// Makes the plan. Reads nothing, writes nothing.
 pub fn plan(inputs: Inputs<'_>) -> Planned {
-    let Inputs { workspace_id, source, declared, in_force, targets, only, asked, subject } = inputs;
-    let before = in_force.as_ref().map(|in_force| in_force.desired);
+    let Inputs { workspace_id, source, declared, in_force, targets, only, asked, owners, subject } =
+        inputs;
+    let ruling = in_force.as_ref().map(|in_force| in_force.desired);
+    let before = ruling.map(Arc::as_ref);
     let desired = narrow(declared, before, only);
     let today = asked.at.date();
     let mut noticed = Noticed::compare(before, &desired, today);
@@ -211,9 +228,23 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         targets.into_iter().map(|it| it.plan(workspace_id, &desired, today, &mut noticed)).unzip();
     noticed.sort();
     noticed.count(&planned);
-    let rules = before.unwrap_or(&desired);
-    let effect = Effects::of(&desired, rules, parts.iter().zip(drivers));
-    let permit = change::judge(rules, asked, &noticed.facts);
+    let rules = match (ruling, owners) {
+        (Some(ruling), _) => Rules::Declared(Arc::clone(ruling)),
+        (None, Some(owners)) => Rules::Owners(Arc::clone(owners), desired.environment.clone()),
+        (None, None) => Rules::Declared(Arc::clone(&desired)),
+    };
+    let judging = before.unwrap_or(&desired);
+    let wanted = parts.iter().map(|part| (&part.target, part.wanted.as_slice()));
+    let effect = Effects::of(&desired, judging, wanted.zip(drivers.iter().copied()));
+    let changed = match (&asked.commit, before) {
+        (None, _) => Changed::default(),
+        (Some(_), None) => effect.since(&Effects::default()),
+        (Some(_), Some(before)) => {
+            let names = parts.iter().map(|part| &part.target);
+            effect.since(&Effects::lowered(before, names.zip(drivers)))
+        }
+    };
+    let permit = rules.judge(asked, &noticed.facts);
     let commit = asked.commit.as_ref().map(|facts| Commit {
         sha: facts.sha.clone(),
         subject,
@@ -243,7 +274,28 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         facts: noticed.facts,
         digests: Digests { source, effect, plan: ground },
     };
-    Planned { plan, script: Script { targets: parts }, desired, permit }
+    Planned { plan, script: Script { targets: parts }, desired, changed, rules, permit }
+}
+
+impl Planned {
+    /// Judges the same plan again, by facts that only became known because of it: who approved what
+    /// it changes.
+    #[must_use]
+    pub fn judged(mut self, asked: &Asked) -> Self {
+        self.permit = self.rules.judge(asked, &self.plan.facts);
+        let id = self.plan.decision.id.clone();
+        self.plan.decision = Decision::of(id, &self.permit, &self.plan.notes);
+        self
+    }
+}
+
+impl Rules {
+    fn judge(&self, asked: &Asked, facts: &PlanFacts) -> Result<ChangePermit, Box<ChangeDenial>> {
+        match self {
+            Self::Declared(rules) => change::judge(rules, asked, facts),
+            Self::Owners(owners, environment) => change::judge_first(owners, environment, asked),
+        }
+    }
 }
 
 /// The former state, with some APIs in their new form and everything else as it was.

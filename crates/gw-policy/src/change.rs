@@ -6,6 +6,7 @@
 
 mod asked;
 mod forbid;
+mod owner;
 mod rule;
 
 use std::fmt;
@@ -20,7 +21,10 @@ use gw_model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::asked::{Asked, CommitFacts, PlanFacts};
+pub use self::{
+    asked::{Asked, CommitFacts, PlanFacts},
+    owner::{Owner, OwnerIs, judge_first},
+};
 use crate::{
     cedar::{
         NotEvaluated, Vocabulary,

@@ -68,7 +68,7 @@ impl From<&TargetError> for Exit {
 impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Busy { .. } => Self::Unreachable,
+            StoreError::Busy { .. } | StoreError::Fenced { .. } => Self::Unreachable,
             StoreError::PlantedKey { .. } => Self::Unproven,
             StoreError::Closed { .. }
             | StoreError::Newer { .. }

@@ -2,7 +2,6 @@ use gw_audit::entry::Proof;
 use gw_model::id::IdentityName;
 
 use super::Asker;
-use crate::local::Local;
 
 #[test]
 fn both_halves_name_the_reserved_identity() {
@@ -18,9 +17,4 @@ fn both_halves_name_the_reserved_identity() {
         assert_eq!((asker.actor.identity.as_str(), asker.actor.proof), (name, proof));
         assert!(IdentityName::parse(name).is_ok_and(|parsed| parsed == principal.identity));
     }
-}
-
-#[test]
-fn the_local_user_is_the_one_that_the_local_rules_know() {
-    assert_eq!(Some(Asker::local().caller), Local::caller());
 }

@@ -7,6 +7,29 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::StoreError;
 
+/// Ties an enum to the text that stands in a column.
+macro_rules! column {
+    ($($name:ident { $($variant:ident = $text:literal),+ })+) => {$(
+        impl $name {
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::store::StoreError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err($crate::store::StoreError::Broken { reason: format!("unknown word `{text}`") }),
+                }
+            }
+        }
+    )+};
+}
+
+pub(super) use column;
+
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Broken { reason: error.to_string() })
 }

@@ -30,9 +30,13 @@ struct Newest {
 }
 
 impl Store {
-    /// Begins to write. Nobody else writes until it ends.
+    /// Begins to write. Nobody else writes until it ends, and nobody whose lease has gone over to
+    /// somebody else.
     pub(super) async fn write(&self) -> Result<Writing<'_>, StoreError> {
-        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        if let Some(lease) = &self.lease {
+            lease.check(&mut transaction).await?;
+        }
         Ok(Writing { transaction, store: self })
     }
 

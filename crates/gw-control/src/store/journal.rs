@@ -1,6 +1,6 @@
 //! Changes and their steps: written down before they are done, and again after.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt};
 
 use gw_audit::entry::{Actor, Event};
 use gw_model::id::{EnvironmentName, TargetName};
@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::{
     Hold, Store, StoreError,
-    column::{from_column, from_json, named, read_time, to_column, to_json, written_time},
+    column::{column, from_column, from_json, named, read_time, to_column, to_json, written_time},
     entries::Writing,
 };
 use crate::event;
@@ -62,27 +62,6 @@ pub enum StepState {
     Intended,
     Done,
     Failed,
-}
-
-/// Ties an enum to the text that stands in a column.
-macro_rules! column {
-    ($($name:ident { $($variant:ident = $text:literal),+ })+) => {$(
-        impl $name {
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = StoreError;
-            fn from_str(text: &str) -> Result<Self, StoreError> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err(StoreError::Broken { reason: format!("unknown word `{text}`") }),
-                }
-            }
-        }
-    )+};
 }
 
 column! {

@@ -191,6 +191,7 @@ impl Bench {
             }],
             only: &BTreeSet::new(),
             asked: &asked(),
+            owners: None,
             subject: None,
         })
     }

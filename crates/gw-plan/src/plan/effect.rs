@@ -14,13 +14,20 @@ use gw_policy::generation::Part;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::TargetScript;
-use crate::{difference::without_origins, digest::Digest, driver::Driver, notice};
+use crate::{
+    difference::without_origins,
+    digest::Digest,
+    driver::{Driver, Object},
+    notice,
+};
 
 /// Digests by entry: `api/NAME` for each API, and `environment`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Effects(BTreeMap<String, Digest>);
+
+/// Entries that become others, each with what it becomes; none: it goes away.
+pub type Changed = BTreeMap<String, Option<Digest>>;
 
 const ENVIRONMENT: &str = "environment";
 
@@ -30,7 +37,7 @@ impl Effects {
     pub(super) fn of<'a>(
         desired: &Desired,
         in_force: &Desired,
-        targets: impl Iterator<Item = (&'a TargetScript, &'a dyn Driver)>,
+        targets: impl Iterator<Item = ((&'a TargetName, &'a [Object]), &'a dyn Driver)>,
     ) -> Self {
         let rules = Digest::of_json(&json!(notice::parts(in_force)));
         let identities: BTreeMap<&IdentityName, Digest> = desired
@@ -40,7 +47,7 @@ impl Effects {
             .collect();
         let mut of_apis: BTreeMap<&str, Vec<(&TargetName, Digest)>> = BTreeMap::new();
         let mut others = vec![];
-        for (TargetScript { target, wanted, .. }, driver) in targets {
+        for ((target, wanted), driver) in targets {
             for object in wanted {
                 if object.kind == Part::API {
                     let digest = Digest::of_json(&driver.canonical(object));
@@ -71,6 +78,23 @@ impl Effects {
         });
         entries.insert(ENVIRONMENT.to_owned(), Digest::of_json(&entry));
         Self(entries)
+    }
+
+    /// What a state in force would be by its own rules, so that only what differs from it differs.
+    pub(super) fn lowered<'a>(
+        in_force: &Desired,
+        targets: impl Iterator<Item = (&'a TargetName, &'a dyn Driver)>,
+    ) -> Self {
+        let lowered: Vec<_> =
+            targets.map(|(name, driver)| (name, driver.lower(in_force).objects, driver)).collect();
+        let wanted = lowered.iter().map(|(name, objects, driver)| ((*name, &**objects), *driver));
+        Self::of(in_force, in_force, wanted)
+    }
+
+    /// What becomes another than it was.
+    pub(super) fn since(&self, former: &Self) -> Changed {
+        let names = self.differing(former).into_iter();
+        names.map(|name| (name.clone(), self.0.get(&name).cloned())).collect()
     }
 
     /// One digest over all entries.

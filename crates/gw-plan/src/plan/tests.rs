@@ -74,6 +74,7 @@ fn a_target_of_another_workspace_is_an_error() {
         targets: vec![TargetInput { target: &target, driver: &memory, written: vec![], observed }],
         only: &BTreeSet::new(),
         asked: &asked,
+        owners: None,
         subject: None,
     })
     .plan;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, io, path::Path, time::Instant};
 use clap::Args;
 use gw_control::{
     apply::Executed,
-    local::{Applied, ApplyResult, Former},
+    engine::{Applied, ApplyResult, Former},
 };
 use gw_model::{code::Code, environment::ChangeAction, id::ApiName};
 use gw_plan::{
@@ -68,7 +68,7 @@ impl Apply {
         }
         let planned = self.decide(context, &scene).await?;
         let steps = Steps::begin(context, &scene);
-        let outcome = scene.local().apply(&planned, &steps).await;
+        let outcome = scene.engine().apply(&planned, &steps).await;
         drop(lock);
         let outcome = outcome.map_err(|error| refused(context, &planned, &error))?;
         Ok(conclude(context, &scene, outcome, begun).await)
@@ -88,7 +88,7 @@ impl Apply {
         let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();
         let planned = make(context, scene, &only).await?;
         let steps = Steps::begin(context, scene);
-        let former = scene.local().make_way(&planned, &steps).await;
+        let former = scene.engine().make_way(&planned, &steps).await;
         match former.map_err(|error| refused(context, &planned, &error))? {
             Former::None => Ok(None),
             Former::Resumed(applied) => {
@@ -182,7 +182,7 @@ fn no_plan(name: &str, error: &io::Error) -> Failure {
 
 async fn abandon(context: Context<'_>, scene: &Scene) -> Result<Exit, Failure> {
     let steps = Steps::begin(context, scene);
-    let number = scene.local().abandon(&steps).await.map_err(|error| Failure::from(&error))?;
+    let number = scene.engine().abandon(&steps).await.map_err(|error| Failure::from(&error))?;
     let text = match number {
         Some(number) => format!("change {number} is given up; callers never saw it"),
         None => "no change stopped half way: nothing to give up".to_owned(),
@@ -201,11 +201,12 @@ pub(crate) fn superseded(number: u64) -> String {
 pub(crate) fn refused(
     context: Context<'_>,
     planned: &Planned,
-    error: &gw_control::local::LocalError,
+    error: &gw_control::engine::EngineError,
 ) -> Failure {
-    use gw_control::local::LocalError;
+    use gw_control::engine::EngineError;
 
-    if matches!(error, LocalError::Denied(_) | LocalError::Errors) && context.ui.form == Form::Text
+    if matches!(error, EngineError::Denied(_) | EngineError::Errors)
+        && context.ui.form == Form::Text
     {
         context.ui.alarm(&render::text(&planned.plan));
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use gw_control::{
-    local::plan_of,
+    engine::plan_of,
     store::{Action, Change, StepRecord, StepState, Store, StoreError},
 };
 use gw_model::{clock::Clock, code::Code, diagnostic::Severity, terminal::Visible};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use clap::Args;
-use gw_control::local::{ApplyResult, RolledBack, Wish};
+use gw_control::engine::{ApplyResult, Facts, RolledBack, Wish};
 use gw_model::environment::ChangeAction;
 use gw_plan::{
     plan::{Baseline, EffectMoved, Plan},
@@ -39,13 +39,13 @@ impl Rollback {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let mut scene = Scene::in_force(context, Purpose::Change).await?;
         let told = |error| Failure::from(&error);
-        let (declared, source) = scene.local().state_of(self.to).await.map_err(told)?;
+        let (declared, source) = scene.engine().state_of(self.to).await.map_err(told)?;
         scene.reach(context, &declared)?;
-        let local = scene.local();
-        let only = BTreeSet::new();
+        let engine = scene.engine();
+        let (only, facts) = (BTreeSet::new(), Facts::default());
         let action = ChangeAction::Rollback;
-        let wish = Wish { declared: &declared, source, only: &only, action };
-        let shown = local.plan(wish.clone()).await.map_err(told)?;
+        let wish = Wish { declared: &declared, source, only: &only, action, facts: &facts };
+        let shown = engine.plan(wish.clone()).await.map_err(told)?;
         if shown.plan.allowed() && !shown.plan.is_empty() {
             match (context.ui.form, context.ui.input) {
                 (Form::Json, _) => {}
@@ -56,11 +56,11 @@ impl Rollback {
         }
         // Nobody waits for the answer of a person: what others did meanwhile is seen now.
         let lock = scene.lock().await?;
-        let planned = local.plan(wish).await.map_err(told)?;
+        let planned = engine.plan(wish).await.map_err(told)?;
         unmoved(&shown.plan, &planned.plan)?;
         let begun = Instant::now();
         let steps = Steps::begin(context, &scene);
-        let rolled = local.rollback(&planned, self.to, self.reason.clone(), &steps).await;
+        let rolled = engine.rollback(&planned, self.to, self.reason.clone(), &steps).await;
         drop(lock);
         let RolledBack { left, result } =
             rolled.map_err(|error| refused(context, &planned, &error))?;

@@ -2,8 +2,8 @@
 
 use gw_control::{
     apply::{Halt, Reach},
+    engine::EngineError,
     ledger::LedgerError,
-    local::LocalError,
     store::{ActName, StoreError},
 };
 use gw_plan::driver::{Class, TargetError};
@@ -41,8 +41,8 @@ impl From<&LedgerError> for Failure {
     }
 }
 
-impl From<&LocalError> for Failure {
-    fn from(error: &LocalError) -> Self {
+impl From<&EngineError> for Failure {
+    fn from(error: &EngineError) -> Self {
         let told = tell(error);
         match error.code() {
             Some(code) => told.coded(code),
@@ -51,30 +51,32 @@ impl From<&LocalError> for Failure {
     }
 }
 
-fn tell(error: &LocalError) -> Failure {
+fn tell(error: &EngineError) -> Failure {
     let untouched = |exit| Failure::new(exit, error.to_string()).note("nothing was written");
     match error {
-        LocalError::Store(reason) | LocalError::Halt(Halt::Store(reason)) => Failure::from(reason),
-        LocalError::Target(reason) | LocalError::Halt(Halt::NotBegun(reason)) => {
+        EngineError::Store(reason) | EngineError::Halt(Halt::Store(reason)) => {
+            Failure::from(reason)
+        }
+        EngineError::Target(reason) | EngineError::Halt(Halt::NotBegun(reason)) => {
             untouched(Exit::from(reason)).help(reason.help())
         }
-        LocalError::OnlyBuiltin { .. }
-        | LocalError::Errors
-        | LocalError::Halt(Halt::NoDriver(_)) => untouched(Exit::Wrong),
-        LocalError::Denied(denial) => untouched(Exit::Denied).help(denial.cure.clone()),
-        LocalError::Held { .. } => {
+        EngineError::OnlyBuiltin { .. }
+        | EngineError::Errors
+        | EngineError::Halt(Halt::NoDriver(_)) => untouched(Exit::Wrong),
+        EngineError::Denied(denial) => untouched(Exit::Denied).help(denial.cure.clone()),
+        EngineError::Held { .. } => {
             untouched(Exit::Denied).help("change the declarations, then apply")
         }
-        LocalError::HalfWay { .. } => {
+        EngineError::HalfWay { .. } => {
             Failure::new(Exit::Half, error.to_string()).help("`gatewright apply` continues it")
         }
-        LocalError::NoChange { .. } => {
+        EngineError::NoChange { .. } => {
             Failure::wrong(error.to_string()).help("`gatewright history` lists them")
         }
-        LocalError::Halt(Halt::HalfWay { step, reach, error: reason, .. }) => {
+        EngineError::Halt(Halt::HalfWay { step, reach, error: reason, .. }) => {
             half_way(Failure::new(Exit::Half, error.to_string()), *step, *reach, reason)
         }
-        LocalError::Halt(Halt::TooLate) => Failure::new(Exit::Half, error.to_string())
+        EngineError::Halt(Halt::TooLate) => Failure::new(Exit::Half, error.to_string())
             .help("`gatewright apply` continues it, or puts what you declare now in its place")
             .help(GO_BACK),
     }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use gw_control::{
-    local::{Drivers, Local, LocalError, Wish, known_targets, state_of},
+    asker::Asker,
+    engine::{Drivers, Engine, EngineError, Facts, Wish, known_targets, state_of},
     store::{StateLock, Store, StoreError},
 };
 use gw_drivers::registry::Registry;
@@ -42,6 +43,8 @@ pub(crate) struct Scene {
     pub(crate) state: State,
     pub(crate) store: Store,
     pub(crate) drivers: Drivers,
+    /// Without a server it is always the user of this machine.
+    asker: Asker,
 }
 
 /// Where it is known from what is to hold.
@@ -134,8 +137,10 @@ impl Scene {
         Ok(())
     }
 
-    pub(crate) fn local(&self) -> Local<'_> {
-        Local {
+    pub(crate) fn engine(&self) -> Engine<'_> {
+        Engine {
+            asker: &self.asker,
+            owners: None,
             store: &self.store,
             clock: &SystemClock,
             drivers: &self.drivers,
@@ -149,14 +154,15 @@ impl Scene {
         &self,
         only: &BTreeSet<ApiName>,
         action: ChangeAction,
-    ) -> Result<Planned, LocalError> {
+    ) -> Result<Planned, EngineError> {
         let source = self.source.clone();
-        self.local().plan(Wish { declared: &self.desired, source, only, action }).await
+        let facts = &Facts::default();
+        self.engine().plan(Wish { declared: &self.desired, source, only, action, facts }).await
     }
 
     /// The change that was rolled back, where a plan would bring its state again.
     pub(crate) async fn held(&self, plan: &Plan) -> Result<Option<u64>, Failure> {
-        self.local().held(plan).await.map_err(|error| Failure::from(&error))
+        self.engine().held(plan).await.map_err(|error| Failure::from(&error))
     }
 
     /// Where no gateway runs, so that what is compared is what one would serve.
@@ -283,6 +289,7 @@ impl Opening {
             state: state.clone(),
             store: store.clone(),
             drivers,
+            asker: Asker::local(),
         })
     }
 }

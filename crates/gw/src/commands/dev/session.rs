@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, pin::Pin};
 
 use gw_control::{
     apply::{Executed, Listener, News},
-    local::{Applied, ApplyResult, Former},
+    engine::{Applied, ApplyResult, Former},
 };
 use gw_model::environment::ChangeAction;
 use gw_plan::{plan::Planned, render};
@@ -90,9 +90,9 @@ impl Session {
 
     async fn try_apply(&mut self, context: Context<'_>) -> Result<(), Failure> {
         let _lock = self.scene.lock().await?;
-        let local = self.scene.local();
+        let engine = self.scene.engine();
         let mut planned = self.plan().await?;
-        let former = local.make_way(&planned, &Silent).await;
+        let former = engine.make_way(&planned, &Silent).await;
         match former.map_err(|error| not_done(context, &planned, &error))? {
             Former::None => {}
             Former::Resumed(applied) => {
@@ -107,7 +107,7 @@ impl Session {
         if !planned.plan.is_empty() && planned.plan.compared_with.is_some() {
             Told(context.ui).tell(What::Planned, None, &render::first_line(&planned.plan));
         }
-        let outcome = local.apply(&planned, &Silent).await;
+        let outcome = engine.apply(&planned, &Silent).await;
         match outcome.map_err(|error| not_done(context, &planned, &error))? {
             ApplyResult::Nothing => {
                 let words = "nothing changes: this is in force and verified";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use gw_control::{
     apply::{Halt, Reach},
-    local::LocalError,
+    engine::EngineError,
     store::ActName,
 };
 use gw_model::id::TargetName;
@@ -18,8 +18,8 @@ fn target() -> TargetName {
     TargetName::parse("edge").unwrap()
 }
 
-fn stopped(step: ActName, error: TargetError) -> LocalError {
-    LocalError::Halt(Halt::HalfWay { step, target: target(), reach: Reach::Former, error })
+fn stopped(step: ActName, error: TargetError) -> EngineError {
+    EngineError::Halt(Halt::HalfWay { step, target: target(), reach: Reach::Former, error })
 }
 
 /// Beside the cases that the binary can be brought to, in `tests/all/codes`.
@@ -43,8 +43,8 @@ fn what_only_a_foreign_target_does_has_its_golden_text() {
         probed: Probed { status: 200, fate: Fate::Refused },
     };
     let cases = [
-        ("GW3101", LocalError::OnlyBuiltin { target: target() }),
-        ("GW3104", LocalError::Halt(Halt::NotBegun(moved))),
+        ("GW3101", EngineError::OnlyBuiltin { target: target() }),
+        ("GW3104", EngineError::Halt(Halt::NotBegun(moved))),
         ("GW3202", stopped(ActName::Write, busy)),
         ("GW3204", stopped(ActName::ReadBack, differs)),
         ("GW3205", stopped(ActName::Probe, misbehaves)),

@@ -1,4 +1,4 @@
-//! Why the local user did not get what he wanted.
+//! Why somebody did not get what he wanted of an environment.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use gw_policy::change::ChangeDenial;
 use crate::{apply::Halt, store::StoreError};
 
 #[derive(Debug)]
-pub enum LocalError {
+pub enum EngineError {
     Store(StoreError),
     /// A target did not say how it is.
     Target(TargetError),
@@ -34,7 +34,7 @@ pub enum LocalError {
     Halt(Halt),
 }
 
-impl LocalError {
+impl EngineError {
     pub(super) fn broken(error: &impl fmt::Display) -> Self {
         Self::Store(StoreError::Broken { reason: error.to_string() })
     }
@@ -55,7 +55,7 @@ impl LocalError {
     }
 }
 
-impl fmt::Display for LocalError {
+impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => write!(f, "{error}"),
@@ -82,15 +82,15 @@ impl fmt::Display for LocalError {
     }
 }
 
-impl std::error::Error for LocalError {}
+impl std::error::Error for EngineError {}
 
-impl From<StoreError> for LocalError {
+impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<Halt> for LocalError {
+impl From<Halt> for EngineError {
     fn from(halt: Halt) -> Self {
         Self::Halt(halt)
     }

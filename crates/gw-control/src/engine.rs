@@ -1,7 +1,7 @@
-//! What the user of this machine can do to the built-in targets of a workspace.
+//! What can be done to one environment: planned, applied, gone back from, given up.
 //!
-//! Without a server the reserved identity `local` asks, the rules last applied judge, and the state
-//! folder remembers. The first apply is judged by the folder's own rules.
+//! Whoever asks, the rules last applied judge, and the store remembers. The first apply is judged by
+//! the declarations' own rules.
 
 mod failure;
 
@@ -14,22 +14,20 @@ use gw_model::{
     clock::Clock,
     desired::Desired,
     environment::{ChangeAction, Target},
-    id::{ApiName, EnvironmentName, IdentityName, TargetName, WorkspaceId},
+    id::{ApiName, EnvironmentName, TargetName, WorkspaceId},
 };
 use gw_plan::{
     digest::Digest,
     driver::{Class, Driver, Object},
     plan::{InForce, Inputs, Plan, Planned, Script, TargetInput, plan},
 };
-use gw_policy::{
-    change::Asked,
-    principal::{Caller, Principal},
-};
+use gw_policy::change::{Asked, CommitFacts, Owner};
 use time::OffsetDateTime;
 
-pub use self::failure::LocalError;
+pub use self::failure::EngineError;
 use crate::{
     apply::{self, Executed, Halt, Listener, Work},
+    asker::Asker,
     event,
     store::{Action, Begun, Change, Documents, Hold, Outcome, Store, Written},
 };
@@ -37,9 +35,12 @@ use crate::{
 /// The drivers of an environment's targets.
 pub type Drivers = BTreeMap<TargetName, Box<dyn Driver>>;
 
-/// One environment of one workspace, as its local user reaches it.
+/// One environment of one workspace, in the hands of somebody.
 #[derive(Clone, Copy, Debug)]
-pub struct Local<'a> {
+pub struct Engine<'a> {
+    pub asker: &'a Asker,
+    /// Who may bring the first state, where its own rules do not say that.
+    pub owners: Option<&'a Arc<[Owner]>>,
     pub store: &'a Store,
     pub clock: &'a dyn Clock,
     pub drivers: &'a Drivers,
@@ -56,6 +57,18 @@ pub struct Wish<'a> {
     /// Only these APIs; empty: everything.
     pub only: &'a BTreeSet<ApiName>,
     pub action: ChangeAction,
+    pub facts: &'a Facts,
+}
+
+/// What is known beside the files. It comes from the source and its host, never from whoever asks.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// None: the files are not those of a commit.
+    pub commit: Option<CommitFacts>,
+    /// The first line of the commit's message.
+    pub subject: Option<String>,
+    /// Where the same files were verified.
+    pub verified_in: BTreeSet<EnvironmentName>,
 }
 
 /// A change that came to its end.
@@ -96,23 +109,9 @@ pub struct RolledBack {
     pub result: ApplyResult,
 }
 
-impl<'a> Local<'a> {
-    /// The reserved identity: whoever owns the state folder.
-    pub fn caller() -> Option<Caller> {
-        let identity = IdentityName::parse(IdentityName::LOCAL).ok()?;
-        Some(Caller {
-            principals: vec![Principal {
-                identity,
-                issuer: IdentityName::LOCAL.to_owned(),
-                subject: IdentityName::LOCAL.to_owned(),
-                claims: BTreeMap::new(),
-                expires_at: None,
-            }],
-        })
-    }
-
+impl<'a> Engine<'a> {
     /// What would have to be done now, and whether it may.
-    pub async fn plan(self, wish: Wish<'_>) -> Result<Planned, LocalError> {
+    pub async fn plan(self, wish: Wish<'_>) -> Result<Planned, EngineError> {
         let in_force = match self.store.in_force(self.environment).await? {
             Some(change) => Some((self.in_force(&change, wish.declared).await?, change)),
             None => None,
@@ -130,7 +129,7 @@ impl<'a> Local<'a> {
         let mut targets = vec![];
         for target in &names {
             let driver = self.driver(target)?;
-            let observed = driver.observe().await.map_err(LocalError::Target)?;
+            let observed = driver.observe().await.map_err(EngineError::Target)?;
             let mut written = self.store.written(self.environment, target).await?;
             let part = half_way.iter().flat_map(|script| &script.targets);
             if let Some(part) = part.into_iter().find(|part| part.target == *target) {
@@ -140,17 +139,7 @@ impl<'a> Local<'a> {
             let written = objects(&written)?;
             targets.push(TargetInput { target, driver, written, observed });
         }
-        let asked = Asked {
-            action: wish.action,
-            actor: Self::caller().unwrap_or_default(),
-            commit: None,
-            approvers: BTreeSet::new(),
-            approver_teams: BTreeSet::new(),
-            authors: BTreeSet::new(),
-            approvals: 0,
-            verified_in: BTreeSet::new(),
-            at: self.clock.now(),
-        };
+        let asked = self.asked(wish.action, wish.facts);
         Ok(plan(Inputs {
             workspace_id: self.workspace_id,
             source: wish.source,
@@ -159,8 +148,24 @@ impl<'a> Local<'a> {
             targets,
             only: wish.only,
             asked: &asked,
-            subject: None,
+            owners: self.owners,
+            subject: wish.facts.subject.clone(),
         }))
+    }
+
+    /// What the rules are asked, before anybody's approval is counted.
+    pub fn asked(self, action: ChangeAction, facts: &Facts) -> Asked {
+        Asked {
+            action,
+            actor: self.asker.caller.clone(),
+            commit: facts.commit.clone(),
+            approvers: BTreeSet::new(),
+            approver_teams: BTreeSet::new(),
+            authors: BTreeSet::new(),
+            approvals: 0,
+            verified_in: facts.verified_in.clone(),
+            at: self.clock.now(),
+        }
     }
 
     /// Does what a plan made just now says, as far as it may be done.
@@ -168,7 +173,7 @@ impl<'a> Local<'a> {
         self,
         planned: &Planned,
         listener: &dyn Listener,
-    ) -> Result<ApplyResult, LocalError> {
+    ) -> Result<ApplyResult, EngineError> {
         let Planned { plan, .. } = planned;
         self.admit(planned).await?;
         let in_force = self.store.in_force(self.environment).await?;
@@ -181,7 +186,7 @@ impl<'a> Local<'a> {
             };
         }
         if let Some(number) = self.held(plan).await? {
-            return Err(LocalError::Held { number });
+            return Err(EngineError::Held { number });
         }
         let new = self.new_change(planned, Action::Apply);
         let applied = self.begin(&new, planned, None, listener).await?;
@@ -190,7 +195,7 @@ impl<'a> Local<'a> {
 
     /// The change that was rolled back, where a plan would bring its state again. What only takes
     /// access away is never kept waiting.
-    pub async fn held(self, plan: &Plan) -> Result<Option<u64>, LocalError> {
+    pub async fn held(self, plan: &Plan) -> Result<Option<u64>, EngineError> {
         if plan.is_empty() || plan.only_narrows() {
             return Ok(None);
         }
@@ -206,7 +211,7 @@ impl<'a> Local<'a> {
         to: u64,
         reason: Option<String>,
         listener: &dyn Listener,
-    ) -> Result<RolledBack, LocalError> {
+    ) -> Result<RolledBack, EngineError> {
         self.permitted(planned).await?;
         let left = match self.store.under_way(self.environment).await? {
             Some(change) => {
@@ -229,7 +234,7 @@ impl<'a> Local<'a> {
         let number = left.as_ref().map(|left| left.number);
         if planned.plan.is_empty() {
             if let Some(left) = &left {
-                self.store.hold(left, event::local_user(), self.clock.now()).await?;
+                self.store.hold(left, self.asker.actor.clone(), self.clock.now()).await?;
             }
             return Ok(RolledBack { left: number, result: ApplyResult::Nothing });
         }
@@ -240,9 +245,9 @@ impl<'a> Local<'a> {
     }
 
     /// The state that a change left, to go back to.
-    pub async fn state_of(self, number: u64) -> Result<(Arc<Desired>, Digest), LocalError> {
+    pub async fn state_of(self, number: u64) -> Result<(Arc<Desired>, Digest), EngineError> {
         let change = self.store.change(self.environment, number).await?;
-        change.filter(Change::took_effect).ok_or(LocalError::NoChange { number })?;
+        change.filter(Change::took_effect).ok_or(EngineError::NoChange { number })?;
         state_of(self.store, self.environment, number).await
     }
 
@@ -253,7 +258,7 @@ impl<'a> Local<'a> {
         self,
         planned: &Planned,
         listener: &dyn Listener,
-    ) -> Result<Former, LocalError> {
+    ) -> Result<Former, EngineError> {
         let Some(change) = self.store.under_way(self.environment).await? else {
             return Ok(Former::None);
         };
@@ -261,14 +266,14 @@ impl<'a> Local<'a> {
         let journal = self.store.steps(self.environment, change.number).await?;
         if !(other && apply::is_refused(&journal)) {
             let halt = match self.resume(&change, listener).await {
-                Err(LocalError::Halt(halt @ Halt::HalfWay { .. })) => halt,
+                Err(EngineError::Halt(halt @ Halt::HalfWay { .. })) => halt,
                 resumed => return resumed.map(Former::Resumed),
             };
             let is_for_people =
                 matches!(&halt, Halt::HalfWay { error, .. } if error.class() == Class::Human);
             let goes_on = self.store.under_way(self.environment).await?.is_some();
             if !(other && is_for_people && goes_on) {
-                return Err(LocalError::Halt(halt));
+                return Err(EngineError::Halt(halt));
             }
         }
         self.permitted(planned).await?;
@@ -276,19 +281,23 @@ impl<'a> Local<'a> {
         Ok(Former::Superseded(change.number))
     }
 
-    async fn resume(self, change: &Change, listener: &dyn Listener) -> Result<Applied, LocalError> {
+    async fn resume(
+        self,
+        change: &Change,
+        listener: &dyn Listener,
+    ) -> Result<Applied, EngineError> {
         let script = self.script_of(change.number).await?;
         self.execute(&change.begun, change.number, &script, listener).await
     }
 
-    async fn supersede(self, change: &Change, listener: &dyn Listener) -> Result<(), LocalError> {
+    async fn supersede(self, change: &Change, listener: &dyn Listener) -> Result<(), EngineError> {
         let effect = digest(&change.begun.effect_digest)?;
         let work = self.work(change.number, change.begun.began_at, &effect, listener);
         Ok(apply::supersede(work, &self.script_of(change.number).await?).await?)
     }
 
     /// Gives up the change that stopped half way, where there is one.
-    pub async fn abandon(self, listener: &dyn Listener) -> Result<Option<u64>, LocalError> {
+    pub async fn abandon(self, listener: &dyn Listener) -> Result<Option<u64>, EngineError> {
         let Some(change) = self.store.under_way(self.environment).await? else { return Ok(None) };
         let effect = digest(&change.begun.effect_digest)?;
         let work = self.work(change.number, change.begun.began_at, &effect, listener);
@@ -297,25 +306,25 @@ impl<'a> Local<'a> {
     }
 
     /// Whether a plan may be executed now.
-    async fn admit(self, planned: &Planned) -> Result<(), LocalError> {
+    async fn admit(self, planned: &Planned) -> Result<(), EngineError> {
         if let Some(change) = self.store.under_way(self.environment).await? {
-            return Err(LocalError::HalfWay { number: change.number });
+            return Err(EngineError::HalfWay { number: change.number });
         }
         self.permitted(planned).await
     }
 
     /// A refusal is on the record as well; a permission is with the change that begins by it.
-    async fn permitted(self, planned: &Planned) -> Result<(), LocalError> {
+    async fn permitted(self, planned: &Planned) -> Result<(), EngineError> {
         if planned.plan.has_errors() {
-            return Err(LocalError::Errors);
+            return Err(EngineError::Errors);
         }
         let Err(denial) = &planned.permit else { return Ok(()) };
-        let refused = event::decided(event::local_user(), &planned.plan);
+        let refused = event::decided(self.asker.actor.clone(), &planned.plan);
         self.store.record(refused, self.clock.now()).await?;
-        Err(LocalError::Denied(denial.clone()))
+        Err(EngineError::Denied(denial.clone()))
     }
 
-    async fn prove(self, change: &Change, listener: &dyn Listener) -> Result<Applied, LocalError> {
+    async fn prove(self, change: &Change, listener: &dyn Listener) -> Result<Applied, EngineError> {
         let effect = digest(&change.begun.effect_digest)?;
         let work = self.work(change.number, change.begun.began_at, &effect, listener);
         let executed = apply::verify(work, &self.script_of(change.number).await?).await?;
@@ -328,13 +337,13 @@ impl<'a> Local<'a> {
         planned: &Planned,
         left: Option<&Hold>,
         listener: &dyn Listener,
-    ) -> Result<Applied, LocalError> {
+    ) -> Result<Applied, EngineError> {
         let documents = Documents {
             plan: to_text(&planned.plan)?,
             script: to_text(&planned.script)?,
             desired: to_text(&*planned.desired)?,
         };
-        let decided = event::decided(event::local_user(), &planned.plan);
+        let decided = event::decided(self.asker.actor.clone(), &planned.plan);
         let number = self.store.begin(change, &documents, decided, left).await?;
         self.execute(change, number, &planned.script, listener).await
     }
@@ -345,14 +354,14 @@ impl<'a> Local<'a> {
         number: u64,
         script: &Script,
         listener: &dyn Listener,
-    ) -> Result<Applied, LocalError> {
+    ) -> Result<Applied, EngineError> {
         let effect = digest(&change.effect_digest)?;
         let work = self.work(number, change.began_at, &effect, listener);
         let executed = apply::execute(work, script).await?;
         self.applied(number, executed).await
     }
 
-    async fn applied(self, number: u64, executed: Executed) -> Result<Applied, LocalError> {
+    async fn applied(self, number: u64, executed: Executed) -> Result<Applied, EngineError> {
         let before = self.store.in_force_before(self.environment, number).await?;
         Ok(Applied { number, executed, before })
     }
@@ -385,7 +394,7 @@ impl<'a> Local<'a> {
         Begun {
             environment: self.environment.clone(),
             action,
-            actor: event::local_user(),
+            actor: self.asker.actor.clone(),
             reason: None,
             restores: None,
             source_digest: plan.digests.source.to_string(),
@@ -400,7 +409,7 @@ impl<'a> Local<'a> {
         self,
         change: &Change,
         declared: &Arc<Desired>,
-    ) -> Result<Arc<Desired>, LocalError> {
+    ) -> Result<Arc<Desired>, EngineError> {
         let text = self.store.desired(self.environment, change.number).await?;
         if text == to_text(&**declared)? {
             return Ok(Arc::clone(declared));
@@ -408,17 +417,17 @@ impl<'a> Local<'a> {
         from_text(&text).map(Arc::new)
     }
 
-    async fn script_of(self, number: u64) -> Result<Script, LocalError> {
+    async fn script_of(self, number: u64) -> Result<Script, EngineError> {
         from_text(&self.store.script(self.environment, number).await?)
     }
 
-    fn driver(self, target: &TargetName) -> Result<&'a dyn Driver, LocalError> {
+    fn driver(self, target: &TargetName) -> Result<&'a dyn Driver, EngineError> {
         let driver = self.drivers.get(target).map(AsRef::as_ref);
-        driver.ok_or_else(|| LocalError::OnlyBuiltin { target: target.clone() })
+        driver.ok_or_else(|| EngineError::OnlyBuiltin { target: target.clone() })
     }
 
     /// The targets that are declared, and those that hold something of ours and are not any more.
-    async fn targets(self, declared: &Desired) -> Result<BTreeSet<TargetName>, LocalError> {
+    async fn targets(self, declared: &Desired) -> Result<BTreeSet<TargetName>, EngineError> {
         let mut targets: BTreeSet<_> = declared.spec.targets.keys().cloned().collect();
         targets.extend(self.store.written_targets(self.environment).await?);
         Ok(targets)
@@ -430,9 +439,9 @@ pub async fn state_of(
     store: &Store,
     environment: &EnvironmentName,
     number: u64,
-) -> Result<(Arc<Desired>, Digest), LocalError> {
+) -> Result<(Arc<Desired>, Digest), EngineError> {
     let change = store.change(environment, number).await?;
-    let change = change.ok_or(LocalError::NoChange { number })?;
+    let change = change.ok_or(EngineError::NoChange { number })?;
     let desired = from_text(&store.desired(environment, number).await?)?;
     Ok((Arc::new(desired), digest(&change.begun.source_digest)?))
 }
@@ -442,7 +451,7 @@ pub async fn plan_of(
     store: &Store,
     environment: &EnvironmentName,
     number: u64,
-) -> Result<Plan, LocalError> {
+) -> Result<Plan, EngineError> {
     from_text(&store.planned(environment, number).await?)
 }
 
@@ -452,7 +461,7 @@ pub async fn known_targets(
     store: &Store,
     environment: &EnvironmentName,
     declared: &Desired,
-) -> Result<BTreeMap<TargetName, Target>, LocalError> {
+) -> Result<BTreeMap<TargetName, Target>, EngineError> {
     let mut known = declared.spec.targets.clone();
     let under_way = store.under_way(environment).await?;
     let written = store.written_targets(environment).await?;
@@ -469,18 +478,18 @@ pub async fn known_targets(
     Ok(known)
 }
 
-fn objects(written: &Written) -> Result<Vec<Object>, LocalError> {
+fn objects(written: &Written) -> Result<Vec<Object>, EngineError> {
     written.objects.values().map(|document| from_text(document)).collect()
 }
 
-fn digest(text: &str) -> Result<Digest, LocalError> {
-    text.parse().map_err(|error| LocalError::broken(&error))
+fn digest(text: &str) -> Result<Digest, EngineError> {
+    text.parse().map_err(|error| EngineError::broken(&error))
 }
 
-fn to_text<T: serde::Serialize>(value: &T) -> Result<String, LocalError> {
-    serde_json::to_string(value).map_err(|error| LocalError::broken(&error))
+fn to_text<T: serde::Serialize>(value: &T) -> Result<String, EngineError> {
+    serde_json::to_string(value).map_err(|error| EngineError::broken(&error))
 }
 
-fn from_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, LocalError> {
-    serde_json::from_str(text).map_err(|error| LocalError::broken(&error))
+fn from_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, EngineError> {
+    serde_json::from_str(text).map_err(|error| EngineError::broken(&error))
 }

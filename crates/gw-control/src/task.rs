@@ -1,0 +1,76 @@
+//! Something that a server is to do. It says where to look, never what is so: facts are read when it
+//! is done, so one that waited is as good as a new one.
+
+use gw_model::id::EnvironmentName;
+use serde::{Deserialize, Serialize};
+
+use crate::request::Request;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Task {
+    /// The repository may have moved.
+    Look,
+    /// A pull request may have changed: what it would do is planned and told.
+    PullRequest { number: u64 },
+    /// Somebody wrote below a pull request, perhaps to us.
+    Remark { pull_request: u64, id: u64 },
+    /// A branch or tag moved that an environment follows: it is planned or applied.
+    Release { environment: EnvironmentName, reference: String, cause: Cause },
+    /// Whether an environment's targets still hold what was written.
+    Drift { environment: EnvironmentName },
+    /// Somebody asked.
+    Request { id: String, request: Box<Request> },
+}
+
+/// What happened in the Git host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cause {
+    Push,
+    Tag,
+    Merge,
+    Decline,
+}
+
+impl Task {
+    /// Tasks of one key wait as one. A request is like no other.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Look => "look".to_owned(),
+            Self::PullRequest { number } => format!("pull-request/{number}"),
+            Self::Remark { pull_request, id } => format!("remark/{pull_request}/{id}"),
+            Self::Release { environment, reference, cause } => {
+                format!("release/{environment}/{}/{reference}", cause.as_str())
+            }
+            Self::Drift { environment } => format!("drift/{environment}"),
+            Self::Request { id, .. } => format!("request/{id}"),
+        }
+    }
+
+    /// Tasks of one lane are done one after the other: those that write to one environment, and
+    /// those that speak below one pull request.
+    pub fn lane(&self) -> String {
+        match self {
+            Self::Look => "look".to_owned(),
+            Self::PullRequest { number: pull_request } | Self::Remark { pull_request, .. } => {
+                format!("pull-request/{pull_request}")
+            }
+            Self::Release { environment, .. } | Self::Drift { environment } => {
+                format!("environment/{environment}")
+            }
+            Self::Request { request, .. } => format!("environment/{}", request.environment),
+        }
+    }
+}
+
+impl Cause {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Tag => "tag",
+            Self::Merge => "merge",
+            Self::Decline => "decline",
+        }
+    }
+}
