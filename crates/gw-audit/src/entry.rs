@@ -118,6 +118,8 @@ words! {
         KeyRotated = "ledger.keyRotated",
         Erased = "ledger.erased",
         Planned = "change.planned",
+        /// A plan was put below a pull request: whoever approves there approves what it says.
+        Shown = "change.shown",
         Approved = "change.approved",
         Decided = "change.decided",
         Began = "change.began",

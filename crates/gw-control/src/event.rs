@@ -2,8 +2,12 @@
 
 use gw_audit::entry::{self, Act, Actor, Event, Proof};
 use gw_model::id::{EnvironmentName, IdentityName};
-use gw_plan::plan::Plan;
+use gw_plan::{
+    digest::Digest,
+    plan::{Changed, Plan, Planned},
+};
 use gw_policy::change::{RuleEffect, RuleOutcome};
+use serde_json::json;
 
 use crate::store::{Begun, Ending, Hold, Outcome, StepRecord, StepState};
 
@@ -11,6 +15,8 @@ use crate::store::{Begun, Ending, Hold, Outcome, StepRecord, StepState};
 const MAX_TEXT: usize = 2_000;
 /// More rules than this are counted only.
 const MAX_RULES: usize = 200;
+/// More entries of an effect than this are counted only.
+const MAX_ENTRIES: usize = 100;
 
 /// The user of this machine, proved by owning the state folder.
 pub fn local_user() -> Actor {
@@ -27,6 +33,29 @@ pub fn local_user() -> Actor {
 pub fn planned(by: Actor, plan: &Plan) -> Event {
     let event = of_plan(Act::Planned, entry::Outcome::Done, by, plan);
     event.fact("allowed", plan.decision.allowed).fact("planDigest", plan.digests.plan.as_str())
+}
+
+/// That a plan can be read below a pull request.
+pub fn shown(by: Actor, planned: &Planned, pull_request: u64) -> Event {
+    let event = of_plan(Act::Shown, entry::Outcome::Done, by, &planned.plan);
+    with_changed(event, &planned.changed).fact("pullRequest", pull_request)
+}
+
+/// That somebody approves what a plan changes.
+pub fn approved(by: Actor, planned: &Planned) -> Event {
+    let event = of_plan(Act::Approved, entry::Outcome::Done, by, &planned.plan);
+    with_changed(event, &planned.changed)
+}
+
+/// The entries of the effect that become others, and one digest over what becomes of them.
+fn with_changed(event: Event, changed: &Changed) -> Event {
+    let names: Vec<&str> = changed.keys().map(String::as_str).take(MAX_ENTRIES).collect();
+    let event = match changed.len() {
+        all if all > names.len() => event.fact("entriesInAll", all),
+        _ => event,
+    };
+    let digest = Digest::of_json(&json!(changed));
+    event.fact("entries", names).fact("changed", digest.as_str())
 }
 
 /// Whether a plan may be executed, and which rules said so.

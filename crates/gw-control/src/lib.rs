@@ -1,6 +1,7 @@
 //! Makes changes: reads sources, executes plans, keeps journal and ledger. It never names a driver.
 
 pub mod apply;
+pub mod approve;
 pub mod asker;
 pub mod engine;
 pub mod event;

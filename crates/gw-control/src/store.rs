@@ -3,6 +3,7 @@
 //! What is written survives a power cut: each statement is on disk before the next step is taken.
 //! Documents (plans, what must hold) are kept as the JSON that their owners wrote.
 
+mod approvals;
 mod column;
 mod entries;
 mod journal;
@@ -34,10 +35,11 @@ use sqlx::{
 };
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
+    include_str!("../migrations/0004.sql"),
 ];
 
 /// The file in the folder of the state.

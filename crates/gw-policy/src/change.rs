@@ -198,6 +198,11 @@ impl<'d> ChangeRules<'d> {
         }
     }
 
+    /// Whether a policy may take an action away.
+    pub fn forbids(&self, action: ChangeAction) -> bool {
+        self.forbids.iter().any(|forbid| forbid.judges(action.as_str()))
+    }
+
     pub fn judge(
         &self,
         asked: &Asked,

@@ -22,7 +22,8 @@ pub struct Asked {
     pub approvers: BTreeSet<PersonName>,
     pub approver_teams: BTreeSet<TeamName>,
     pub authors: BTreeSet<PersonName>,
-    /// The smallest count over all that the change touches.
+    /// The smallest count over all that the change touches; of a change that touches nothing, the
+    /// largest number there is.
     pub approvals: u32,
     /// Where the same source was verified.
     pub verified_in: BTreeSet<EnvironmentName>,

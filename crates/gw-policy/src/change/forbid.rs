@@ -102,12 +102,14 @@ impl ChangeRules<'_> {
             edit(&mut other);
             tries.push((Missing::new(fact, needs), other));
         };
-        with("approvals", "one approval more".to_owned(), &|it| it.approvals += 1);
+        with("approvals", "one approval more".to_owned(), &|it| {
+            it.approvals = it.approvals.saturating_add(1);
+        });
         for team in self.desired.teams.keys().filter(|it| !asked.approver_teams.contains(*it)) {
             let needs = format!("approval by team {team}");
             with("approverTeams", needs, &|it| {
                 it.approver_teams.insert(team.clone());
-                it.approvals += 1;
+                it.approvals = it.approvals.saturating_add(1);
             });
         }
         for environment in &self.known_environments() {
@@ -119,7 +121,7 @@ impl ChangeRules<'_> {
         for person in self.desired.people.keys().filter(|it| !asked.approvers.contains(*it)) {
             with("approvers", format!("approval by {person}"), &|it| {
                 it.approvers.insert(person.clone());
-                it.approvals += 1;
+                it.approvals = it.approvals.saturating_add(1);
             });
         }
         with("commit.signed", "a signed commit".to_owned(), &|it| {

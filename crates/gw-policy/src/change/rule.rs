@@ -228,7 +228,10 @@ fn look_at_approvals(wanted: u32, more: u32, asked: &Asked, found: &mut Findings
     let by: Vec<_> = asked.approvers.iter().map(ToString::to_string).collect();
     let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
     let has = asked.approvals;
-    let met = format!("{}{by}", count_of(u64::from(has), "approval"));
+    let met = match has {
+        u32::MAX => "nothing to approve".to_owned(),
+        _ => format!("{}{by}", count_of(u64::from(has), "approval")),
+    };
     let wants = count_of(u64::from(wanted), "approval");
     let why = if more > 0 { ", one of them because it deletes so many objects" } else { "" };
     found.say(has >= wanted, "approvals", met, format!("{wants}{why} (it has {has})"));

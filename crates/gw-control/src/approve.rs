@@ -1,0 +1,306 @@
+//! Which approvals cover what a change does. Pure: plans, pull requests and permissions were read
+//! before.
+//!
+//! An approval is for the entries of the effect that its giver was shown, never for a commit: what is
+//! merged has another commit, and another team's merge in between changes nothing of it. Whether the
+//! right people approved, and enough of them, the rules of the environment say. What is not known
+//! approves nothing.
+
+mod voice;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use gw_model::{
+    desired::Desired,
+    id::{PersonName, TeamName},
+};
+use gw_plan::{digest::Digest, plan::Changed};
+use gw_policy::{
+    change::{Asked, CommitFacts, PlanFacts},
+    principal::Caller,
+};
+use time::OffsetDateTime;
+
+use self::voice::{Known, Voice};
+use crate::host::{Account, Permission, PullRequest, PullRequestState, approvals::Discounted};
+
+/// What has to be approved, and by which rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The entries that the change moves: `Planned::changed`.
+    pub changed: &'a Changed,
+    /// In force.
+    pub rules: &'a Desired,
+    pub facts: &'a PlanFacts,
+    pub commit: Option<&'a CommitFacts>,
+    /// The commits after the one that was last applied, up to the one that is planned, in the order
+    /// in which the branch got them.
+    pub history: &'a [String],
+}
+
+/// A pull request that may have brought something of the change, and the plans that were shown on it
+/// for this environment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub pull_request: PullRequest,
+    pub shown: Vec<Shown>,
+}
+
+/// A plan as it stood below a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The commit that it was made for.
+    pub head: String,
+    /// From when on it could be read.
+    pub at: OffsetDateTime,
+    /// What it changes.
+    pub entries: Changed,
+}
+
+/// An approval that was given to Gatewright itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// As they proved it then.
+    pub by: Caller,
+    pub at: OffsetDateTime,
+    /// The commit that they were shown a plan of: theirs is an approval of this change, not of every
+    /// later one with the same effect.
+    pub commit: String,
+    /// What that plan changes.
+    pub entries: Changed,
+}
+
+/// What holds for each entry of a change, and why an approval does not count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Approved {
+    /// They approved every entry.
+    pub approvers: BTreeSet<PersonName>,
+    /// Somebody of theirs approved each entry.
+    pub teams: BTreeSet<TeamName>,
+    /// They made some entry.
+    pub authors: BTreeSet<PersonName>,
+    /// Of the entry with the fewest; the largest number where nothing is changed.
+    pub count: u32,
+    /// No pull request showed that this would become of them, so nobody can approve them.
+    pub unshown: BTreeSet<String>,
+    pub refused: Vec<Refused>,
+}
+
+/// An approval that covers nothing of the change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// A name as its owner writes it.
+    pub who: String,
+    pub why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// By what the Git host says.
+    Host(Discounted),
+    /// They made what they approve.
+    Author,
+    /// `people` is declared, and they are not in it; or two in it are.
+    Unlisted,
+    /// No rule lets them approve.
+    NotAdmitted { because: String },
+    /// There was no plan on this head yet.
+    NothingShown,
+    /// What they were shown is not what would be done.
+    OtherEffect,
+    /// No pull request brought it, so nobody can tell who made it.
+    NoPullRequest,
+}
+
+/// Says which approvals cover each entry that is changed. `permission` tells what an account may do
+/// in the repository now.
+pub fn judge(
+    question: Question<'_>,
+    candidates: &[Candidate],
+    given: &[Given],
+    permission: impl Fn(&Account) -> Option<Permission>,
+) -> Approved {
+    let mut approved = Approved { count: u32::MAX, ..Approved::default() };
+    if question.changed.is_empty() {
+        return approved;
+    }
+    let brought = in_order(question.history, candidates);
+    let runs: BTreeMap<&str, Vec<usize>> = question
+        .changed
+        .iter()
+        .map(|(name, digest)| (name.as_str(), run(&brought, |it| it.says(name, digest.as_ref()))))
+        .collect();
+    let known = Known::of(question.rules);
+    for first in runs.values().filter_map(|run| run.first()).filter_map(|at| brought.get(*at)) {
+        approved.authors.extend(known.authors(&first.pull_request).into_iter().cloned());
+    }
+    let hearing = voice::Hearing::open(question, known, &approved.authors);
+    let (voices, refused) = hearing.hear(&brought, given, permission);
+    approved.refused = refused;
+    let mut reasons: Vec<Option<Why>> = voices.iter().map(|_| Some(Why::OtherEffect)).collect();
+    let mut all: Option<Entry> = None;
+    for (name, digest) in question.changed {
+        let run = runs.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        let first = run.first().and_then(|at| brought.get(*at));
+        if first.is_none() {
+            approved.unshown.insert(name.clone());
+        }
+        let mut entry = Entry::default();
+        for (voice, reason) in voices.iter().zip(&mut reasons) {
+            let seen = voice.entries.get(name) == Some(digest);
+            let covers = seen && voice.is_in(run, &brought, question.history);
+            let Some(first) = first.filter(|_| covers) else {
+                if seen && first.is_none() && reason.is_some() {
+                    *reason = Some(Why::NoPullRequest);
+                }
+                continue;
+            };
+            if voice.made(first, &hearing.known) {
+                *reason = reason.take().map(|_| Why::Author);
+                continue;
+            }
+            *reason = None;
+            entry.add(voice, &hearing.known);
+        }
+        approved.count = approved.count.min(entry.count());
+        all = Some(match all {
+            Some(all) => all.and(&entry),
+            None => entry,
+        });
+    }
+    if let Some(Entry { approvers: _, people, teams }) = all {
+        (approved.approvers, approved.teams) = (people, teams);
+    }
+    let silent = voices.iter().zip(reasons);
+    let silent = silent.filter_map(|(voice, why)| Some(Refused { who: voice.name(), why: why? }));
+    approved.refused.extend(silent);
+    approved
+}
+
+/// Who approved one entry.
+#[derive(Default)]
+struct Entry {
+    approvers: BTreeSet<voice::Who>,
+    people: BTreeSet<PersonName>,
+    teams: BTreeSet<TeamName>,
+}
+
+impl Entry {
+    fn add(&mut self, voice: &Voice<'_>, known: &Known<'_>) {
+        self.approvers.insert(voice.who.clone());
+        self.people.extend(voice.who.person().cloned());
+        self.teams.extend(known.teams(voice).cloned());
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.approvers.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Who approved both.
+    fn and(mut self, other: &Self) -> Self {
+        self.people.retain(|person| other.people.contains(person));
+        self.teams.retain(|team| other.teams.contains(team));
+        self
+    }
+}
+
+/// What the plans on the head of a pull request say about one entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// It becomes what is asked about.
+    This,
+    /// It becomes something else.
+    Other,
+    Nothing,
+}
+
+impl Candidate {
+    fn says(&self, name: &str, digest: Option<&Digest>) -> Says {
+        let mut said = self.on_head().filter_map(|shown| shown.entries.get(name)).peekable();
+        if said.peek().is_none() {
+            Says::Nothing
+        } else if said.any(|it| it.as_ref() == digest) {
+            Says::This
+        } else {
+            Says::Other
+        }
+    }
+
+    fn head(&self) -> Option<&str> {
+        self.pull_request.source.commit.as_deref()
+    }
+
+    fn on_head(&self) -> impl Iterator<Item = &Shown> {
+        self.shown.iter().filter(|shown| Some(shown.head.as_str()) == self.head())
+    }
+}
+
+/// Those that are part of the change, the oldest first: what was merged into it, and the open one
+/// whose head is planned.
+fn in_order<'a>(history: &[String], candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
+    let place = |it: &Candidate| -> Option<usize> {
+        let PullRequest { state, merge_commit, source, .. } = &it.pull_request;
+        match state {
+            PullRequestState::Merged => {
+                let commit = merge_commit.as_ref()?;
+                history.iter().position(|one| one == commit)
+            }
+            PullRequestState::Open => {
+                let planned = history.last().filter(|_| source.commit.is_some());
+                (planned == source.commit.as_ref() && planned.is_some()).then_some(history.len())
+            }
+            PullRequestState::Declined => None,
+        }
+    };
+    let placed = candidates.iter().filter_map(|it| Some((place(it)?, it)));
+    let mut placed: Vec<_> = placed.collect();
+    placed.sort_by_key(|(place, it)| (*place, it.pull_request.number));
+    placed.into_iter().map(|(_, it)| it).collect()
+}
+
+/// Those that brought an entry to what it is, the first one being who made it so, and those that were
+/// planned on top of it. Whoever changed it in between to something else begins anew.
+fn run(brought: &[&Candidate], says: impl Fn(&Candidate) -> Says) -> Vec<usize> {
+    let newest_first = brought.iter().enumerate().rev().map(|(at, it)| (at, says(it)));
+    let since = newest_first.take_while(|(_, says)| *says != Says::Other);
+    let mut run: Vec<usize> =
+        since.filter(|(_, says)| *says == Says::This).map(|(at, _)| at).collect();
+    run.reverse();
+    run
+}
+
+impl Approved {
+    /// Puts it where the rules look.
+    pub fn fill(&self, asked: &mut Asked) {
+        asked.approvers.clone_from(&self.approvers);
+        asked.approver_teams.clone_from(&self.teams);
+        asked.authors.clone_from(&self.authors);
+        asked.approvals = self.count;
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.who, self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host(why) => return write!(f, "{why}"),
+            Self::Author => "made what is changed",
+            Self::Unlisted => "is not one person under `people`",
+            Self::NotAdmitted { because } => return write!(f, "may not approve: {because}"),
+            Self::NothingShown => "approved before a plan was shown",
+            Self::OtherEffect => "approved something else than what would be done",
+            Self::NoPullRequest => "approved what no pull request brought",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! What approvals are for: plans that stood below a pull request, and approvals given to us.
+
+use gw_audit::entry::Event;
+use gw_model::id::EnvironmentName;
+use gw_plan::plan::Changed;
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{
+    Store, StoreError,
+    column::{from_json, read_time, to_column, to_json, written_time},
+};
+use crate::approve::{Given, Shown};
+
+/// So many plans of one pull request are kept for an environment, and so many of all. The oldest go
+/// first, and approvals with them.
+const KEPT_OF_ONE: i64 = 50;
+const KEPT: i64 = 5_000;
+/// So many approvals of an environment are kept.
+const KEPT_APPROVALS: i64 = 5_000;
+
+impl Store {
+    /// Keeps what a plan changes that can be read below a pull request from now on. What the last one
+    /// there said as well is neither kept nor recorded again.
+    pub async fn show(
+        &self,
+        environment: &EnvironmentName,
+        pull_request: u64,
+        shown: &Shown,
+        event: Event,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let (number, entries) = (to_column(pull_request)?, to_json(&shown.entries)?);
+        let last = sqlx::query(
+            "SELECT head, entries FROM shown WHERE environment = ? AND pull_request = ?
+                 ORDER BY position DESC LIMIT 1",
+        )
+        .bind(environment.as_str())
+        .bind(number)
+        .fetch_optional(&mut *writing.transaction)
+        .await?;
+        if let Some(last) = last {
+            let (head, said): (String, String) = (last.try_get("head")?, last.try_get("entries")?);
+            if head == shown.head && from_json::<Changed>(&said)? == shown.entries {
+                return Ok(());
+            }
+        }
+        sqlx::query(
+            "INSERT INTO shown (environment, pull_request, head, shown_at, entries)
+                 VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(environment.as_str())
+        .bind(number)
+        .bind(&shown.head)
+        .bind(written_time(shown.at)?)
+        .bind(entries)
+        .execute(&mut *writing.transaction)
+        .await?;
+        sqlx::query(
+            "DELETE FROM shown WHERE environment = ?1 AND (
+                 (pull_request = ?2 AND position NOT IN (SELECT position FROM shown
+                     WHERE environment = ?1 AND pull_request = ?2 ORDER BY position DESC LIMIT ?3))
+                 OR position NOT IN (SELECT position FROM shown
+                     WHERE environment = ?1 ORDER BY position DESC LIMIT ?4))",
+        )
+        .bind(environment.as_str())
+        .bind(number)
+        .bind(KEPT_OF_ONE)
+        .bind(KEPT)
+        .execute(&mut *writing.transaction)
+        .await?;
+        writing.record(event, shown.at).await?;
+        writing.commit().await
+    }
+
+    /// The plans that were shown on a pull request, the oldest first.
+    pub async fn shown(
+        &self,
+        environment: &EnvironmentName,
+        pull_request: u64,
+    ) -> Result<Vec<Shown>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT head, shown_at, entries FROM shown
+                 WHERE environment = ? AND pull_request = ? ORDER BY position",
+        )
+        .bind(environment.as_str())
+        .bind(to_column(pull_request)?)
+        .fetch_all(&self.pool)
+        .await?;
+        let shown = |row: &SqliteRow| {
+            Ok(Shown {
+                head: row.try_get("head")?,
+                at: read_time(&row.try_get::<String, _>("shown_at")?)?,
+                entries: from_json(&row.try_get::<String, _>("entries")?)?,
+            })
+        };
+        rows.iter().map(shown).collect()
+    }
+
+    /// Keeps an approval that was given to us.
+    pub async fn approve(
+        &self,
+        environment: &EnvironmentName,
+        given: &Given,
+        event: Event,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        sqlx::query(
+            "INSERT INTO approval (environment, given_by, given_at, commit_sha, entries)
+                 VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(environment.as_str())
+        .bind(to_json(&given.by)?)
+        .bind(written_time(given.at)?)
+        .bind(&given.commit)
+        .bind(to_json(&given.entries)?)
+        .execute(&mut *writing.transaction)
+        .await?;
+        sqlx::query(
+            "DELETE FROM approval WHERE environment = ?1 AND position NOT IN
+                 (SELECT position FROM approval WHERE environment = ?1
+                      ORDER BY position DESC LIMIT ?2)",
+        )
+        .bind(environment.as_str())
+        .bind(KEPT_APPROVALS)
+        .execute(&mut *writing.transaction)
+        .await?;
+        writing.record(event, given.at).await?;
+        writing.commit().await
+    }
+
+    /// The approvals that were given to us for an environment, the oldest first.
+    pub async fn given(&self, environment: &EnvironmentName) -> Result<Vec<Given>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT given_by, given_at, commit_sha, entries FROM approval
+                 WHERE environment = ? ORDER BY position",
+        )
+        .bind(environment.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        let given = |row: &SqliteRow| {
+            Ok(Given {
+                by: from_json(&row.try_get::<String, _>("given_by")?)?,
+                at: read_time(&row.try_get::<String, _>("given_at")?)?,
+                commit: row.try_get("commit_sha")?,
+                entries: from_json(&row.try_get::<String, _>("entries")?)?,
+            })
+        };
+        rows.iter().map(given).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
