@@ -1,22 +1,31 @@
-//! Personal data outside of the ledger: an entry holds only a salted hash, and a file beside the
-//! ledger holds salt and text. Deleting a line of that file erases a person and no proof.
+//! Personal data outside of the ledger: an entry holds only a salted hash, and a file of its own
+//! beside the tiles holds salt and text. Deleting that file erases a person and no proof.
 
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::tree::Hash;
+use crate::{
+    folder::{self, Folder, ReadError},
+    tree::Hash,
+};
 
 /// How many random bytes make a text unguessable from its hash.
 pub const SALT_LEN: usize = 16;
+/// The folder of what can be erased: a file for each text.
+pub const PERSONAL: &str = "personal";
+
+/// What a hash begins with wherever it stands.
+const SALTED: &str = "salted:";
+const SUFFIX: &str = ".json";
 
 /// Stands in an entry for a text about a person.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct Private(String);
 
-/// What a [`Private`] stands for: a line of the file beside the ledger.
+/// What a [`Private`] stands for: the content of its file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Opened {
@@ -36,9 +45,56 @@ impl Opened {
     pub fn holds(&self) -> bool {
         self.hash == hash(&self.salt, &self.text)
     }
+
+    /// Reads what a hash stands for; `None` where it was erased. What does not give the hash is
+    /// nobody's.
+    pub fn read(folder: &dyn Folder, hash: &Private) -> Result<Option<Self>, ReadError> {
+        let path = hash.path();
+        let bytes = match folder.read(&path) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(None),
+            Err(because) => return Err(ReadError::Unreadable { path, because }),
+        };
+        let opened: Option<Self> = serde_json::from_slice(&bytes).ok();
+        let opened = opened.filter(|opened| opened.hash == *hash && opened.holds());
+        opened.map(Some).ok_or(ReadError::Damaged { path })
+    }
+
+    /// Checks every text that a ledger still has, and says how many there are.
+    pub(crate) fn check_all(folder: &dyn Folder) -> Result<usize, ReadError> {
+        let names = folder::names(folder, PERSONAL)?;
+        for name in &names {
+            let damaged = || ReadError::Damaged { path: format!("{PERSONAL}/{name}") };
+            let hash = name.strip_suffix(SUFFIX).map(|hash| format!("{SALTED}{hash}"));
+            let hash = hash.and_then(|hash| Private::parse(&hash)).ok_or_else(damaged)?;
+            Self::read(folder, &hash)?;
+        }
+        Ok(names.len())
+    }
+
+    /// The bytes of its file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
 }
 
 impl Private {
+    /// Reads the one form that a salted hash has.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hash = URL_SAFE_NO_PAD.decode(text.strip_prefix(SALTED)?).ok()?;
+        (hash.len() == Hash::LEN).then(|| Self(text.to_owned()))
+    }
+
+    /// The file of salt and text, below the folder of the ledger.
+    pub fn path(&self) -> String {
+        format!("{PERSONAL}/{}", self.file())
+    }
+
+    /// The name of that file.
+    pub fn file(&self) -> String {
+        format!("{}{SUFFIX}", self.0.trim_start_matches(SALTED))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -47,7 +103,15 @@ impl Private {
 fn hash(salt: &str, text: &str) -> Private {
     // A salt has no NUL, so no text can be read as the end of a salt.
     let hash = Hash::of(&[salt.as_bytes(), &[0], text.as_bytes()]);
-    Private(format!("salted:{}", URL_SAFE_NO_PAD.encode(hash.0)))
+    Private(format!("{SALTED}{}", URL_SAFE_NO_PAD.encode(hash.0)))
+}
+
+impl TryFrom<String> for Private {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("it is not a salted hash")
+    }
 }
 
 impl fmt::Display for Private {

@@ -13,6 +13,7 @@ use crate::{
     key::Keys,
     note::{Note, Verifier},
     order::{Fault, Order},
+    private::Opened,
     tile::{self, Kind, TileId, WIDTH},
     tower::{Tile, Tower},
     tree::Hash,
@@ -28,6 +29,8 @@ pub struct Verified {
     pub keys: usize,
     /// How many checkpoints that were remembered elsewhere are found here.
     pub remembered: usize,
+    /// How many texts about people stand beside it, and are those that were hashed.
+    pub personal: usize,
 }
 
 /// What is wrong, at the first place where something is.
@@ -87,7 +90,9 @@ pub fn verify(
         compare(folder, &tile)?;
     }
     check_signatures(&marks, walk.order.keys(), anchor)?;
+    let personal = Opened::check_all(folder)?;
     Ok(Verified {
+        personal,
         checkpoints: marks.found.len(),
         keys: walk.order.keys().count(),
         remembered: remembered.len(),

@@ -99,6 +99,7 @@ impl Ledger {
     pub async fn publish(&self, store: &Store) -> Result<Published, LedgerError> {
         let _one_at_a_time = self.files.lock()?;
         let newest = self.files.agree(self.signer.verifier(), store).await?;
+        self.files.keep(&store.people().await?)?;
         let keys = store.keys().await?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
         let signed = store.sealed().await?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sample::Memory;
 
 #[test]
 fn the_hash_tells_nothing_without_its_salt_and_everything_with_it() {
@@ -16,4 +17,40 @@ fn a_salt_and_a_text_are_never_taken_for_one_another() {
     let one = Opened::new("bc", [0; SALT_LEN]);
     let shifted = Opened { salt: format!("{}b", one.salt), text: "c".to_owned(), ..one.clone() };
     assert!(!shifted.holds());
+}
+
+#[test]
+fn a_hash_has_one_form_and_leads_nowhere_else() {
+    let hash = Opened::new("erik@acme.com", [1; SALT_LEN]).hash;
+    assert_eq!(Private::parse(hash.as_str()), Some(hash.clone()));
+    assert!(hash.path().starts_with("personal/") && hash.path().ends_with(".json"));
+    let (up, half) = (hash.as_str().replacen("salted:", "salted:../", 1), "salted:c2FsdA");
+    for wrong in ["", "salted:", "erik", up.as_str(), half] {
+        assert_eq!(Private::parse(wrong), None, "{wrong}");
+        let json = serde_json::to_string(wrong).unwrap();
+        assert!(serde_json::from_str::<Private>(&json).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn what_was_erased_is_gone_and_what_was_edited_is_not_believed() {
+    let (erik, mira) =
+        (Opened::new("erik@acme.com", [1; SALT_LEN]), Opened::new("mira", [2; SALT_LEN]));
+    let mut folder = Memory::default();
+    assert_eq!(Opened::read(&folder, &erik.hash), Ok(None));
+    folder.0.insert(erik.hash.path(), erik.to_bytes());
+    assert_eq!(Opened::read(&folder, &erik.hash), Ok(Some(erik.clone())));
+    assert_eq!(Opened::check_all(&folder), Ok(1));
+
+    let path = erik.hash.path();
+    let renamed = Opened { text: "mira".to_owned(), ..erik.clone() };
+    for bytes in [renamed.to_bytes(), mira.to_bytes(), vec![]] {
+        folder.0.insert(path.clone(), bytes);
+        let damaged = ReadError::Damaged { path: path.clone() };
+        assert_eq!(Opened::read(&folder, &erik.hash), Err(damaged.clone()));
+        assert_eq!(Opened::check_all(&folder), Err(damaged));
+    }
+    folder.0.remove(&path);
+    folder.0.insert("personal/x".to_owned(), vec![]);
+    assert!(Opened::check_all(&folder).is_err());
 }

@@ -1,6 +1,7 @@
 //! A ledger as files below a folder of this machine.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt,
@@ -10,6 +11,7 @@ use std::{
 use gw_audit::{
     folder::{CHECKPOINT, Folder},
     growth::Write,
+    private::{Opened, PERSONAL},
 };
 
 use super::LedgerError;
@@ -71,6 +73,27 @@ impl LedgerFiles {
                 }
             };
             done.map_err(|error| cannot_write(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Brings the texts about people in line with the state: what was erased there goes here too.
+    pub(super) fn keep(&self, people: &[Opened]) -> Result<(), LedgerError> {
+        let unreadable =
+            |because: String| LedgerError::Write { path: PERSONAL.to_owned(), because };
+        let mut there: BTreeSet<String> =
+            self.names(PERSONAL).map_err(unreadable)?.into_iter().collect();
+        for opened in people {
+            if !there.remove(&opened.hash.file()) {
+                let path = opened.hash.path();
+                self.put(&path, &opened.to_bytes()).map_err(|error| cannot_write(&path, &error))?;
+            }
+        }
+        for name in there {
+            let path = format!("{PERSONAL}/{name}");
+            let gone = fs::remove_file(self.root.join(&path))
+                .and_then(|()| File::open(self.root.join(PERSONAL))?.sync_all());
+            gone.map_err(|error| cannot_write(&path, &error))?;
         }
         Ok(())
     }

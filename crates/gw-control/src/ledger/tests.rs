@@ -2,6 +2,7 @@ use std::fs;
 
 use gw_audit::{
     entry::{self, Entry},
+    private::{Opened, Private},
     verify::verify,
 };
 use gw_model::id::{EnvironmentName, TargetName};
@@ -369,4 +370,82 @@ async fn a_planted_key_is_neither_signed_nor_believed() {
         assert!(matches!(error.code(), Code::LedgerKey | Code::LedgerBroken), "{planted}: {error}");
         assert_eq!(entries(folder.path()).len(), 2, "{planted}");
     }
+}
+
+/// Every file below a folder, with its bytes.
+fn everything(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = vec![];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(everything(&path));
+        } else {
+            all.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+    all
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[tokio::test]
+async fn a_person_stands_in_no_entry_and_can_be_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    let (mira, erik) = ("mira.lind@acme.example", "Erik Åberg");
+    let hash = store.hide(mira).await.unwrap();
+    let mut read = told(Act::Read);
+    read.by.subject = Some(entry::Subject::Person(hash.clone()));
+    let approver = store.hide(erik).await.unwrap();
+    let read = read.fact("approvedBy", vec![approver.as_str()]);
+    store.record(read.clone(), NOON).await.unwrap();
+    assert_eq!(store.hide(mira).await.unwrap(), hash, "one person has one hash");
+    published(folder.path(), &store).await;
+    for (path, bytes) in everything(&folder.path().join("ledger")) {
+        if !path.contains("/personal/") {
+            assert!(!has(&bytes, mira) && !has(&bytes, erik), "{path}");
+        }
+    }
+    let files = LedgerFiles::new(&folder.path().join("ledger"));
+    let text = |hash: &Private| Opened::read(&files, hash).unwrap().map(|opened| opened.text);
+    assert_eq!(text(&hash).as_deref(), Some(mira));
+    assert_eq!(store.opened(&approver).await.unwrap().as_deref(), Some(erik));
+
+    assert_eq!(store.erase("nobody", local_user(), NOON).await.unwrap(), None);
+    let erased = store.erase(mira, local_user(), NOON).await.unwrap();
+    assert_eq!(erased.as_ref(), Some(&hash));
+    assert_eq!(store.erase(mira, local_user(), NOON).await.unwrap(), None);
+    published(folder.path(), &store).await;
+    for (path, bytes) in everything(folder.path()) {
+        assert!(!has(&bytes, mira), "{path}");
+    }
+    assert_eq!((text(&hash), text(&approver).as_deref()), (None, Some(erik)));
+    let entries = entries(folder.path());
+    assert_eq!(entries[1].event, read, "the entry stays as it was");
+    assert_eq!(entries[2].event.facts["erased"], hash.as_str());
+    // Whoever comes again is somebody new.
+    assert_ne!(store.hide(mira).await.unwrap(), hash);
+    store.erase(approver.as_str(), local_user(), NOON).await.unwrap().unwrap();
+}
+
+/// Between the state and the files, whichever was reached.
+#[tokio::test]
+async fn texts_about_people_follow_the_state_whatever_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    let personal = folder.path().join("ledger/personal");
+    let hash = store.hide("mira").await.unwrap();
+    store.record(told(Act::Read), NOON).await.unwrap();
+    published(folder.path(), &store).await;
+    fs::remove_dir_all(&personal).unwrap();
+    published(folder.path(), &store).await;
+    assert!(personal.join(hash.file()).exists());
+    // Erased in the state, and killed before the files.
+    store.erase("mira", local_user(), NOON).await.unwrap();
+    assert!(personal.join(hash.file()).exists());
+    published(folder.path(), &store).await;
+    assert!(!personal.join(hash.file()).exists());
+    assert_eq!(entries(folder.path()).len(), 3);
 }

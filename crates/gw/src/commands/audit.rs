@@ -1,7 +1,9 @@
 //! `gatewright audit`: the ledger, for whoever has to believe it.
 
+mod erase;
 mod evidence;
 mod list;
+mod people;
 mod rotate_key;
 mod verify;
 
@@ -41,6 +43,7 @@ enum Act {
     List(list::List),
     Prove(evidence::Prove),
     Export(evidence::Export),
+    Erase(erase::Erase),
     RotateKey(rotate_key::RotateKey),
 }
 
@@ -82,6 +85,7 @@ impl Audit {
             Act::List(command) => command.run(context).await,
             Act::Prove(command) => command.run(context).await,
             Act::Export(command) => command.run(context).await,
+            Act::Erase(command) => command.run(context).await,
             Act::RotateKey(command) => command.run(context).await,
         }
     }

@@ -208,9 +208,13 @@ impl State {
     /// Brings the files of the ledger up to what was recorded. The state is what counts, so a
     /// failure is told and nothing else fails because of it.
     pub(crate) async fn publish(&self, ui: &Ui, store: &Store) {
-        if !store.has_recorded() {
-            return;
+        if store.has_recorded() {
+            self.publish_now(ui, store).await;
         }
+    }
+
+    /// The same, whether or not anything was recorded.
+    pub(crate) async fn publish_now(&self, ui: &Ui, store: &Store) {
         let published = async {
             let ledger = Ledger::new(&self.ledger_folder(), self.ledger_signer()?);
             ledger.publish(store).await.map_err(|error| Failure::from(&error))

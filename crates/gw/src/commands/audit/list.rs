@@ -1,12 +1,14 @@
 //! `gatewright audit list`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use gw_audit::entry::{Act, Entry, Event, Subject};
+use gw_audit::entry::{Act, Actor, Entry, Event, Subject};
 use gw_model::terminal::Visible;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Period, Source};
+use super::{Period, Source, people::People};
 use crate::{
     commands::Context,
     exit::{Exit, Failure},
@@ -27,7 +29,7 @@ pub(crate) struct List {
     /// Only entries of this act, for example `change.decided`.
     #[arg(long, value_name = "ACT", value_parser = act)]
     act: Option<Act>,
-    /// Only what this identity did.
+    /// Only what this identity did, or this person.
     #[arg(long, value_name = "IDENTITY")]
     by: Option<String>,
 }
@@ -37,6 +39,9 @@ pub(crate) struct List {
 struct Document<'a> {
     schema: &'static str,
     entry: &'a Entry,
+    /// Whom the hashes in it stand for; `null` where that was erased.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    people: BTreeMap<String, Option<&'a str>>,
 }
 
 impl List {
@@ -48,7 +53,12 @@ impl List {
                 found.push(entry);
             }
         })?;
-        found.iter().for_each(|entry| tell(context, entry));
+        let mut people = People::default();
+        for entry in &found {
+            people.learn(&opened.files, entry)?;
+        }
+        found.retain(|entry| self.is_by(&people, entry));
+        found.iter().for_each(|entry| tell(context, entry, &people));
         if found.is_empty() {
             context.ui.say("no entry is like that");
         }
@@ -61,44 +71,58 @@ impl List {
         self.period.has(entry.at)
             && self.act.is_none_or(|act| event.act == act)
             && self.change.is_none_or(|change| event.change == Some(change))
-            && self.by.as_ref().is_none_or(|by| event.by.identity == *by)
             && env.is_none_or(|env| event.environment.as_deref() == Some(env.as_str()))
+    }
+
+    fn is_by(&self, people: &People, entry: &Entry) -> bool {
+        let actor = &entry.event.by;
+        let subject = match &actor.subject {
+            Some(Subject::Person(hash)) => Some(people.text(hash)),
+            Some(Subject::Machine(subject)) => Some(subject.as_str()),
+            None => None,
+        };
+        self.by.as_ref().is_none_or(|by| actor.identity == *by || subject == Some(by.as_str()))
     }
 }
 
 /// Tells one entry, in the form that was asked for.
-pub(super) fn tell(context: Context<'_>, entry: &Entry) {
+pub(super) fn tell(context: Context<'_>, entry: &Entry, people: &People) {
     match context.ui.form {
-        Form::Json => context.ui.json(&Document { schema: "gatewright.io/entry/v1", entry }),
-        Form::Text => context.ui.line(&line(entry)),
+        Form::Json => {
+            let (schema, people) = ("gatewright.io/entry/v1", people.of(entry));
+            context.ui.json(&Document { schema, entry, people });
+        }
+        Form::Text => context.ui.line(&line(entry, people)),
     }
 }
 
-fn line(entry: &Entry) -> String {
+fn line(entry: &Entry, people: &People) -> String {
     let Entry { index, at, event, .. } = entry;
     let (at, act, outcome) = (clock_text(*at), event.act.as_str(), event.outcome.as_str());
-    let what = what(event);
-    let line = format!("{index:>6}  {at}  {act:<15} {outcome:<8} {:<8} {what}", who(event));
+    let (who, what) = (who(&event.by, people), what(event, people));
+    let line = format!("{index:>6}  {at}  {act:<15} {outcome:<8} {who:<8} {what}");
     Visible(line.trim_end()).to_string()
 }
 
-fn who(event: &Event) -> String {
-    let by = &event.by;
-    match &by.subject {
+/// Who it was, and through whom it came, the nearest last.
+fn who(by: &Actor, people: &People) -> String {
+    let mut who = match &by.subject {
         Some(Subject::Machine(subject)) => format!("{} ({subject})", by.identity),
-        Some(Subject::Person(_)) | None => by.identity.clone(),
+        Some(Subject::Person(hash)) => format!("{} ({})", by.identity, people.text(hash)),
+        None => by.identity.clone(),
+    };
+    for via in &by.via {
+        who.push_str(&format!(" via {}", self::who(via, people)));
     }
+    who
 }
 
 /// What it was about: what is particular to the act first. Digests and places are for machines.
-fn what(event: &Event) -> String {
+fn what(event: &Event, people: &People) -> String {
     const FIRST: [&str; 4] = ["step", "action", "outcome", "why"];
     const LEFT_OUT: [&str; 3] = ["source", "planDigest", "position"];
 
-    let fact = |(name, value): (&String, &Value)| match value {
-        Value::String(text) => format!("{name} {text}"),
-        value => format!("{name} {value}"),
-    };
+    let fact = |(name, value): (&String, &Value)| format!("{name} {}", told(value, people));
     let mut words = vec![];
     words.extend(FIRST.iter().filter_map(|name| event.facts.get_key_value(*name)).map(fact));
     words.extend(event.change.map(|change| format!("change {change}")));
@@ -108,6 +132,17 @@ fn what(event: &Event) -> String {
     let is_rest = |name: &str| !FIRST.contains(&name) && !LEFT_OUT.contains(&name);
     words.extend(event.facts.iter().filter(|(name, _)| is_rest(name)).map(fact));
     words.join(" · ")
+}
+
+fn told(value: &Value, people: &People) -> String {
+    match value {
+        Value::String(text) => people.shown(text),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| told(item, people)).collect();
+            items.join(", ")
+        }
+        value => value.to_string(),
+    }
 }
 
 fn act(text: &str) -> Result<Act, String> {

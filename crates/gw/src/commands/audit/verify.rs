@@ -16,7 +16,7 @@ use gw_audit::{
 use gw_model::code::Code;
 use serde::Serialize;
 
-use super::{Opened, Period, Source, evidence::ENTRIES, list};
+use super::{Opened, Period, Source, evidence::ENTRIES, list, people::People};
 use crate::{
     commands::Context,
     exit::{Exit, Failure},
@@ -51,6 +51,8 @@ struct Document<'a> {
     checkpoints: usize,
     remembered: usize,
     keys: usize,
+    /// Texts about people that were not erased.
+    people: usize,
     changes: &'a Changes,
     /// Entries that the state has and the files do not have yet.
     pending: u64,
@@ -99,6 +101,7 @@ impl Verify {
                 checkpoints: verified.checkpoints,
                 remembered: given,
                 keys: verified.keys,
+                people: verified.personal,
                 changes: &changes,
                 pending,
             }),
@@ -168,7 +171,7 @@ async fn pending(opened: &Opened, verified: &Verified) -> Result<u64, Failure> {
 }
 
 fn text(verified: &Verified, given: usize, changes: &Changes, pending: u64) -> String {
-    let Verified { newest, checkpoints, keys, remembered: _ } = verified;
+    let Verified { newest, checkpoints, keys, personal, remembered: _ } = verified;
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let mut text = format!(
         "  {} · chain unbroken · {}, {}\n",
@@ -191,6 +194,10 @@ fn text(verified: &Verified, given: usize, changes: &Changes, pending: u64) -> S
     }
     for words in &changes.incomplete {
         text.push_str(&format!("  {} {words}\n", Ui::mark(Mark::Warning)));
+    }
+    if *personal > 0 {
+        let people = count(*personal, "text");
+        text.push_str(&format!("  {people} about people beside it, as they were hashed\n"));
     }
     if pending > 0 {
         let pending = count(size(pending), "entry");
@@ -216,7 +223,7 @@ fn check_proofs(context: Context<'_>, key: &Verifier, path: &Path) -> Result<Exi
         let evidence = Evidence::parse(&read(file)?).map_err(|why| unproven(file, why))?;
         let claim = evidence.check(key).map_err(|why| unproven(file, why))?;
         if let Some(entry) = Entry::parse(&evidence.entry) {
-            list::tell(context, &entry);
+            list::tell(context, &entry, &People::default());
         }
         context.ui.detail(&format!("in the ledger of {} entries", claim.size));
         told.extend_from_slice(&evidence.entry);

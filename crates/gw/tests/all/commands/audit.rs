@@ -6,7 +6,13 @@ use std::{
     process::Command,
 };
 
+use gw_audit::{
+    entry::{Act, Event, Outcome, Subject},
+    note::Verifier,
+};
+use gw_control::{event::local_user, store::Store};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::machine::Machine;
 
@@ -283,6 +289,75 @@ fn a_key_is_rotated_and_the_first_one_still_verifies() {
     let nothing = Machine::with_shop();
     assert_eq!(nothing.tells(&["audit", "rotate-key"]).1, 2);
     assert!(!nothing.has_state());
+}
+
+/// An entry of somebody who signed in, approved by somebody else.
+fn with_people(machine: &Machine) -> (String, String) {
+    let folder = machine.state();
+    let key = Verifier::parse(&key(machine)).expect("it is a key");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("it starts").block_on(async {
+        let store = Store::open(&folder, key).await.expect("it opens");
+        let [mira, erik] = ["mira@acme.example", "erik@acme.example"]
+            .map(|person| async { store.hide(person).await.expect("it is kept") });
+        let (mira, erik) = (mira.await, erik.await);
+        let mut by = local_user();
+        by.identity = "people".to_owned();
+        by.subject = Some(Subject::Person(mira.clone()));
+        let read = Event::new(Act::Approved, Outcome::Done, by);
+        let read = read.fact("approvedBy", vec![erik.as_str()]);
+        store.record(read, OffsetDateTime::now_utc()).await.expect("it is recorded");
+        store.close().await;
+        (mira.to_string(), erik.to_string())
+    })
+}
+
+#[test]
+fn people_are_shown_until_they_are_erased() {
+    let machine = with_a_history();
+    let (mira, erik) = with_people(&machine);
+    machine.edit("60/1m", "50/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let list = ["audit", "list", "--act", "change.approved"];
+    let (told, code) = machine.tells(&list);
+    assert_eq!(code, 0, "{told}");
+    insta::assert_snapshot!(told.trim(), @"49 DATE TIME change.approved done people (mira@acme.example) approvedBy erik@acme.example");
+    let (told, _) = machine.tells(&["audit", "list", "--by", "mira@acme.example"]);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let json = machine.says(&[&list[..], &["--json"]].concat());
+    let shown: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(shown["people"][&mira], "mira@acme.example");
+    assert!(!shown["entry"].to_string().contains("acme"), "{json}");
+
+    let (told, code) = machine.tells(&["audit", "erase", "mira@acme.example"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains(&format!("{mira} stands for nobody now")), "{told}");
+    let (told, _) = machine.tells(&list);
+    insta::assert_snapshot!(told.trim(), @"49 DATE TIME change.approved done people (erased) approvedBy erik@acme.example");
+    let shown: Value =
+        serde_json::from_str(&machine.says(&[&list[..], &["--json"]].concat())).expect("JSON");
+    assert_eq!(
+        (&shown["people"][&mira], &shown["people"][&erik]),
+        (&Value::Null, &"erik@acme.example".into())
+    );
+    let (told, code) = machine.tells(&["audit", "verify"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("1 text about people beside it"), "{told}");
+    assert_eq!(machine.tells(&["audit", "erase", "mira@acme.example"]).1, 2);
+    let json = machine.says(&["audit", "erase", "--json", &erik]);
+    assert_eq!(json.trim(), format!(r#"{{"schema":"gatewright.io/erased/v1","hash":"{erik}"}}"#));
+
+    // A text that is not what was hashed is shown to nobody.
+    let (mira, _) = with_people(&machine);
+    assert_eq!(machine.ends("shop", &["audit", "erase", "erik@acme.example"]), 0);
+    let file = machine.state().join("ledger/personal").join(mira.replace("salted:", "") + ".json");
+    let text = fs::read_to_string(&file).expect("it is there");
+    fs::write(&file, text.replace("mira@", "nina@")).expect("it can be written");
+    for ask in [&list[..], &["audit", "verify"]] {
+        let (told, code) = machine.tells(ask);
+        assert_eq!(code, 7, "{told}");
+        assert!(told.contains("is not what was signed") && !told.contains("nina"), "{told}");
+    }
 }
 
 /// Wherever a handover is cut off, the next command finishes it.
