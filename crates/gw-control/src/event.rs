@@ -1,5 +1,7 @@
 //! What the ledger says of each act: plain data in, an event out.
 
+mod login;
+
 use gw_audit::entry::{self, Act, Actor, Event, Proof};
 use gw_model::id::{EnvironmentName, IdentityName};
 use gw_plan::{
@@ -9,6 +11,7 @@ use gw_plan::{
 use gw_policy::change::{RuleEffect, RuleOutcome};
 use serde_json::json;
 
+pub use self::login::{issued, revoked, turned_away};
 use crate::store::{Begun, Ending, Hold, Outcome, StepRecord, StepState};
 
 /// Longer texts are cut: an entry has a largest size, and the journal has the whole.

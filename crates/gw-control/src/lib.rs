@@ -7,6 +7,7 @@ pub mod engine;
 pub mod event;
 pub mod host;
 pub mod ledger;
+pub mod login;
 pub mod request;
 pub mod source;
 pub mod store;

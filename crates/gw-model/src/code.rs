@@ -394,6 +394,36 @@ codes! {
 
     // GW4xxx: identities.
 
+    TokenNotTaken = 4001 Error "the token is not taken",
+        "Whoever asks the server shows a token of an issuer that is declared under `identities`, or in \
+         the server's settings. This one does not hold: the message says what is wrong with it, and the \
+         ledger has the reason as one word. Algorithms, audience and issuer are what is declared, never \
+         what the token says of itself.";
+    ProofUnchecked = 4002 Error "the proof cannot be checked now",
+        "Whether it holds, somebody else has to say: the issuer by its keys, or AWS by its answer. They \
+         were not reached, and what cannot be checked is refused. Try again; `gatewright doctor` looks at \
+         each issuer.";
+    StepNotDeclared = 4003 Error "the pipeline may not ask here",
+        "A step of a Bitbucket pipeline proves its workspace and its repository by their UUIDs, and both \
+         must be the declared ones: names change hands. Run it in the repository of `source.bitbucket`, or \
+         list this one's UUID under `repositories` of the identity. A fork is another repository.";
+    AwsNotTaken = 4004 Error "the signed AWS request is not taken",
+        "An AWS principal proves itself by a GetCallerIdentity request that it signs and does not send: \
+         the server sends it to an STS host of its settings. It must be a POST, signed within the last 15 \
+         minutes, with `x-gatewright-audience` among its signed headers and the declared audience as the \
+         value, so that a request that was signed for somebody else is worth nothing here.";
+    ProofUsed = 4005 Error "the proof was used",
+        "The step of a pipeline, the token of a machine and a signed request each give one token that may \
+         write. Whoever finds one in a log afterwards has nothing. A step keeps the token that it got; a \
+         step that lost it is run again. Asking for `view` and `plan` uses nothing up.";
+    TokenRequest = 4006 Error "not a request for a token",
+        "The exchange is that of RFC 8693: `grant_type`, `subject_token`, `subject_token_type`, `scope` with \
+         the actions, and `resource` with the environment as `urn:gatewright:ENVIRONMENT`, or with a plan as \
+         `urn:gatewright:ENVIRONMENT:PLAN`. Each stands once. `audience` and `actor_token` are not supported.";
+    TokenOver = 4007 Error "the server's token is over",
+        "Tokens of the server are good for 15 minutes at most, for one environment and for the actions that \
+         they were asked for. This one is unknown: over, taken back, or never one of this server. Exchange a \
+         new proof; people run `gatewright login`.";
     LocalIdentity = 4105 Error "`local` in an environment that is not local",
         "The identity `local` is the user of the machine on which the command runs, proved by owning \
          the state folder. It may change environments whose targets are all `builtin`. Anything else \

@@ -73,6 +73,16 @@ impl Place {
         let api = if host == "bitbucket.org" { "api.bitbucket.org" } else { host };
         Self { api: below(api, &["2.0"]), tokens: below(host, &["site", "oauth2", "access_token"]) }
     }
+
+    /// Who makes the tokens of the steps of a workspace's pipelines. By its slug it is the issuer's
+    /// name, which changes with the slug; by its UUID it is where the name of now is found.
+    pub fn pipelines_issuer(&self, workspace: &str) -> String {
+        let mut place = self.api.clone();
+        if let Ok(mut segments) = place.path_segments_mut() {
+            segments.extend(["workspaces", workspace, "pipelines-config", "identity", "oidc"]);
+        }
+        place.into()
+    }
 }
 
 impl Bitbucket {

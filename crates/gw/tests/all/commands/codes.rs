@@ -23,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 38] = [
+const CASES: [Case; 45] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -43,6 +43,13 @@ const CASES: [Case; 38] = [
     Case { code: "GW3203", prepare: half_way, ask: &["apply"] },
     Case { code: "GW3206", prepare: with_broken_target, ask: &["plan"] },
     Case { code: "GW3301", prepare: of_another_and_older, ask: &["plan", "--state", "../state"] },
+    Case { code: "GW4001", prepare: nothing, ask: &["explain", "GW4001"] },
+    Case { code: "GW4002", prepare: nothing, ask: &["explain", "GW4002"] },
+    Case { code: "GW4003", prepare: nothing, ask: &["explain", "GW4003"] },
+    Case { code: "GW4004", prepare: nothing, ask: &["explain", "GW4004"] },
+    Case { code: "GW4005", prepare: nothing, ask: &["explain", "GW4005"] },
+    Case { code: "GW4006", prepare: nothing, ask: &["explain", "GW4006"] },
+    Case { code: "GW4007", prepare: nothing, ask: &["explain", "GW4007"] },
     Case { code: "GW5001", prepare: with_an_edited_entry, ask: &["audit", "verify"] },
     Case { code: "GW5002", prepare: set_back, ask: &["apply"] },
     Case { code: "GW5003", prepare: without_its_key, ask: &["apply"] },
