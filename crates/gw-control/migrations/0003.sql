@@ -41,5 +41,23 @@ CREATE TABLE head (
     commit_id TEXT NOT NULL
 ) STRICT;
 
+-- The commit whose files a change put in force.
+ALTER TABLE change ADD COLUMN commit_id TEXT;
+
+-- What was put back in an environment, for whoever puts it back once too often.
+CREATE TABLE drift (
+    environment TEXT    NOT NULL PRIMARY KEY,
+    -- What differed: the same again is not told again.
+    digest      TEXT    NOT NULL,
+    found_at    TEXT    NOT NULL,
+    put_back    INTEGER NOT NULL
+) STRICT;
+
+-- Our comment below each pull request, where it has one.
+CREATE TABLE comment (
+    pull_request INTEGER NOT NULL PRIMARY KEY,
+    id           INTEGER NOT NULL
+) STRICT;
+
 PRAGMA user_version = 3;
 COMMIT;

@@ -314,7 +314,7 @@ impl<'a> Engine<'a> {
     }
 
     /// A refusal is on the record as well; a permission is with the change that begins by it.
-    async fn permitted(self, planned: &Planned) -> Result<(), EngineError> {
+    pub(crate) async fn permitted(self, planned: &Planned) -> Result<(), EngineError> {
         if planned.plan.has_errors() {
             return Err(EngineError::Errors);
         }
@@ -400,6 +400,7 @@ impl<'a> Engine<'a> {
             source_digest: plan.digests.source.to_string(),
             effect_digest: plan.digests.effect.total().to_string(),
             plan_id: plan.id.clone(),
+            commit: plan.commit.as_ref().map(|commit| commit.sha.clone()),
             began_at: self.clock.now(),
         }
     }

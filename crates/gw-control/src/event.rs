@@ -5,6 +5,7 @@ mod login;
 use gw_audit::entry::{self, Act, Actor, Event, Proof};
 use gw_model::id::{EnvironmentName, IdentityName};
 use gw_plan::{
+    difference::Drift,
     digest::Digest,
     plan::{Changed, Plan, Planned},
 };
@@ -12,7 +13,11 @@ use gw_policy::change::{RuleEffect, RuleOutcome};
 use serde_json::json;
 
 pub use self::login::{issued, revoked, turned_away};
-use crate::store::{Begun, Ending, Hold, Outcome, StepRecord, StepState};
+use crate::{
+    asker::Asker,
+    stop::Stop,
+    store::{Begun, Ending, Hold, Outcome, StepRecord, StepState},
+};
 
 /// Longer texts are cut: an entry has a largest size, and the journal has the whole.
 const MAX_TEXT: usize = 2_000;
@@ -99,12 +104,39 @@ fn rule(rule: &RuleOutcome) -> entry::Rule {
     }
 }
 
+/// That a commit was refused because it does not come after the one in force.
+pub fn not_followed(by: Actor, at: &EnvironmentName, stop: &Stop) -> Event {
+    let mut event = Event::new(Act::Decided, entry::Outcome::Refused, by);
+    event.environment = Some(at.to_string());
+    if let Stop::Rewritten { commit, in_force: _ } = stop {
+        event.commit = Some(commit.clone());
+    }
+    let event = with_text(event, "why", Some(&stop.to_string()));
+    match stop.code() {
+        Some(code) => event.fact("code", code.to_string()),
+        None => event,
+    }
+}
+
+/// That targets do not hold what was written, and which objects differ.
+pub fn drifted(at: &EnvironmentName, plan: &Plan, digest: &str) -> Event {
+    let mut event = of_plan(Act::DriftFound, entry::Outcome::Done, Asker::server().actor, plan);
+    event.environment = Some(at.to_string());
+    let objects = plan.targets.iter().flat_map(|target| {
+        let drifted = target.differences.iter().filter(|it| it.drift != Drift::None);
+        drifted.map(move |it| format!("{} {}", target.target, it.key))
+    });
+    let objects: Vec<String> = objects.take(MAX_RULES).collect();
+    event.fact("drift", digest).fact("objects", objects)
+}
+
 /// That a change began.
 pub fn began(begun: &Begun, number: u64) -> Event {
     let by = begun.actor.clone();
     let mut event = of_change(Act::Began, entry::Outcome::Done, by, &begun.environment, number);
     event.plan = Some(begun.plan_id.clone());
     event.effect = Some(begun.effect_digest.clone());
+    event.commit.clone_from(&begun.commit);
     let event =
         event.fact("action", begun.action.as_str()).fact("source", begun.source_digest.as_str());
     let event = match begun.restores {

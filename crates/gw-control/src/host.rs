@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 pub use self::error::{CredentialFault, HostError};
 use self::report::{Comment, Report, Status};
+use crate::source::git::address as git;
 
 /// What a host will have answered, or why not.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, HostError>> + Send + 'a>>;
@@ -25,6 +26,9 @@ pub trait GitHost: fmt::Debug + Send + Sync {
 
     /// The repository by its declared ids; what has others is refused.
     fn repository(&self) -> Pending<'_, Repository>;
+
+    /// By what git is let in to fetch the repository.
+    fn for_git(&self) -> Pending<'_, git::Credential>;
 
     fn pull_request(&self, number: u64) -> Pending<'_, PullRequest>;
 

@@ -1,14 +1,26 @@
 //! Makes changes: reads sources, executes plans, keeps journal and ledger. It never names a driver.
 
+pub mod answer;
 pub mod apply;
+mod approvals;
 pub mod approve;
 pub mod asker;
+pub mod declared;
+pub mod drift;
 pub mod engine;
 pub mod event;
 pub mod host;
 pub mod ledger;
 pub mod login;
+pub mod look;
+pub mod pull_request;
+pub mod reconcile;
+mod release;
 pub mod request;
+pub mod review;
+pub mod server;
 pub mod source;
+pub mod stop;
 pub mod store;
 pub mod task;
+pub mod work;

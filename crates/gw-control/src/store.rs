@@ -9,6 +9,7 @@ mod entries;
 mod journal;
 mod lease;
 mod lock;
+mod memory;
 mod people;
 mod queue;
 mod shown;
@@ -28,6 +29,7 @@ pub use journal::{
 };
 pub use lease::Lease;
 pub use lock::StateLock;
+pub use memory::KnownDrift;
 use parking_lot::RwLock;
 pub use queue::{Delivered, Delivery, NewTask, Queued, TaskState};
 pub use shown::Hold;

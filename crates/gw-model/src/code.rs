@@ -369,6 +369,24 @@ codes! {
     NoSuchPlan = 3109 Error "there is no such plan",
         "A plan is kept on the machine that made it, the newest fifty of each environment. Make it \
          again with `gatewright plan`, or name the file that `--out` wrote.";
+    HistoryRewritten = 3110 Error "the commit does not follow the one in force",
+        "A server puts only commits in force that come after the one that is in force. Another one means \
+         that history was rewritten (a forced push), or that an older commit is asked for: what was \
+         approved since would be lost without a word. Going back on purpose is `gatewright rollback`, \
+         which is judged and recorded as that.";
+
+    EnvironmentOccupied = 3111 Error "somebody else works on the environment",
+        "One change at a time: whoever changes an environment has a lease on it, which is renewed as long \
+         as it lives. What waits for it is done next, by itself.";
+
+    DriftFight = 3112 Error "two owners put it back and forth",
+        "The same difference was put back three times and came again: somebody or something else wants \
+         the target otherwise. Nothing more is put back until a change is applied, because two owners \
+         who take turns are worse than one who is wrong. `gatewright drift` shows what differs.";
+
+    NoEnvironment = 3113 Error "there is no such environment",
+        "The commit declares no environment of this name, and nothing is in force under it.";
+
     TargetUnreachable = 3201 Error "the target does not answer",
         "Nobody answers at the target. For a builtin target it means that no gateway runs: what was \
          written is served as soon as `gatewright gateway` or `gatewright dev` starts, but it cannot \
@@ -494,6 +512,10 @@ codes! {
          full disk, a folder that is not ours, another process that uses it, or no `ssh` where the \
          address needs one. The copy holds nothing that cannot be fetched again.";
 
+    NoReference = 6007 Error "no such branch or tag",
+        "The repository has no branch or tag of this name, as far as it was fetched: it was deleted, or \
+         never pushed. What is in force stays.";
+
     LinkInSource = 6101 Error "a link or a submodule",
         "A symbolic link means something else on every machine and can lead out of the repository; a \
          submodule is another repository, with other reviewers. Neither is ever followed. Because one \
@@ -506,6 +528,20 @@ codes! {
     NamesAlike = 6103 Error "two names that are one",
         "Two files of one folder have names that differ in nothing but large and small letters. On some \
          systems one of them takes the place of the other, so a reviewer may never see it.";
+
+    HostUnreachable = 6201 Error "the Git host does not answer",
+        "The interface of the Git host was not reached, says that it cannot serve now, or answers what \
+         cannot be understood. Whoever approved cannot be asked for, so nothing that needs an approval is \
+         applied meanwhile. It is asked again by itself.";
+
+    HostDenied = 6202 Error "the Git host does not tell",
+        "The Git host refuses the credential, does not let it read what is asked, or hides it. The message \
+         names what is missing. Facts that are not known approve nothing.";
+
+    SourceForeign = 6203 Error "the commit is of another repository",
+        "Who may ask for what is bound to the ids of one repository and one workspace. A commit whose \
+         declarations name others (`source` of the workspace, or `.gatewright/id`) was made for another \
+         server, or somebody wants to be taken for another repository. Nothing of it is put in force.";
 
     // GW7xxx: settings, state store, the gateway as a process.
 

@@ -24,7 +24,7 @@ use crate::{
     openapi::{self, Library, Operation},
     shape::nearest,
     source::{FileId, Sources, Span},
-    workspace::WorkspaceSpec,
+    workspace::{Source, WorkspaceSpec},
 };
 
 /// The files of a workspace, by their paths from its root: `/` between folders, in order.
@@ -197,6 +197,11 @@ impl Declarations {
 
     pub fn environments(&self) -> impl Iterator<Item = (&EnvironmentName, &EnvironmentSpec)> {
         self.environments.iter().map(|(name, written)| (name, &written.spec))
+    }
+
+    /// Who answers for facts about a commit.
+    pub fn source(&self) -> &Source {
+        &self.workspace.spec.source
     }
 
     /// Every API, before the values and overrides of an environment.

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     asked::{Asked, CommitFacts, PlanFacts},
     owner::{Owner, OwnerIs, judge_first},
+    rule::is_like,
 };
 use crate::{
     cedar::{

@@ -355,6 +355,7 @@ fn begun(environment: &EnvironmentName) -> Begun {
         source_digest: "s".to_owned(),
         effect_digest: "e".to_owned(),
         plan_id: "p-1".to_owned(),
+        commit: None,
         began_at: NOON,
     }
 }

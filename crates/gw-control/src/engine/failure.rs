@@ -35,7 +35,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    pub(super) fn broken(error: &impl fmt::Display) -> Self {
+    pub(crate) fn broken(error: &impl fmt::Display) -> Self {
         Self::Store(StoreError::Broken { reason: error.to_string() })
     }
 

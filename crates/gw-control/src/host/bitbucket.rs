@@ -22,6 +22,7 @@ use super::{
     Account, AccountKind, Comment, GitHost, HostError, Pending, Permission, Protection,
     PullRequest, Remark, Report, Repository, Status,
 };
+use crate::source::git::address as git;
 
 /// Its name under `source` and under `people`.
 pub const KIND: &str = "bitbucket";
@@ -165,6 +166,10 @@ impl GitHost for Bitbucket {
 
     fn repository(&self) -> Pending<'_, Repository> {
         Box::pin(self.read_repository())
+    }
+
+    fn for_git(&self) -> Pending<'_, git::Credential> {
+        Box::pin(self.api.for_git())
     }
 
     fn pull_request(&self, number: u64) -> Pending<'_, PullRequest> {

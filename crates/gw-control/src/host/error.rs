@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gw_model::{id::SecretName, secret::SecretRefusal};
+use gw_model::{code::Code, id::SecretName, secret::SecretRefusal};
 use gw_plan::driver::Class;
 
 /// Asked again after this long where nothing says when: something was under way.
@@ -75,6 +75,13 @@ impl HostError {
             | Self::Missing { .. }
             | Self::Foreign { .. }
             | Self::Refused { .. } => Class::Human,
+        }
+    }
+
+    pub const fn code(&self) -> Code {
+        match self.class() {
+            Class::Retry { .. } | Class::Wait => Code::HostUnreachable,
+            Class::Human => Code::HostDenied,
         }
     }
 

@@ -65,6 +65,7 @@ async fn a_change(store: &Store) {
         source_digest: "sha256:s".to_owned(),
         effect_digest: "sha256:e".to_owned(),
         plan_id: "p-1".to_owned(),
+        commit: None,
         began_at: NOON,
     };
     let document = || "{}".to_owned();

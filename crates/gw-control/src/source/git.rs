@@ -57,7 +57,7 @@ pub use self::{
     id::{Format, NotAnId, ObjectId},
     name::NameFlaw,
     objects::{Commit, Signature},
-    tree::Tree,
+    tree::{Merged, Tree},
     view::{Move, Moved, View},
 };
 

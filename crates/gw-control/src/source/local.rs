@@ -18,6 +18,8 @@ use rustix::{
     io::Errno,
 };
 
+use super::Snapshot;
+
 /// More files than this are no workspace but a mistaken folder.
 const MAX_FILES: usize = 200_000;
 /// Deeper folders are not looked into.
@@ -76,11 +78,6 @@ impl Folder {
         &self.root
     }
 
-    /// Every file that was read so far, with its content at that time.
-    pub fn was_read(&self) -> BTreeMap<String, Vec<u8>> {
-        self.read.lock().clone()
-    }
-
     fn read_from_disk(&self, path: &str) -> Result<Vec<u8>, ReadError> {
         let say = |error: io::Error| ReadError(error.to_string());
         if self.paths.binary_search_by(|known| known.as_str().cmp(path)).is_err() {
@@ -114,6 +111,12 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let below = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         Ok(openat2(&self.opened, path, flags, Mode::empty(), below)?.into())
+    }
+}
+
+impl Snapshot for Folder {
+    fn was_read(&self) -> BTreeMap<String, Vec<u8>> {
+        self.read.lock().clone()
     }
 }
 

@@ -16,6 +16,11 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Of a source that failed so often in a row.
+    pub const fn after(failures: u32) -> Self {
+        Self { failures }
+    }
+
     pub fn succeed(&mut self) {
         self.failures = 0;
     }

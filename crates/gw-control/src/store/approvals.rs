@@ -7,7 +7,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Store, StoreError,
-    column::{from_json, read_time, to_column, to_json, written_time},
+    column::{from_column, from_json, read_time, to_column, to_json, written_time},
 };
 use crate::approve::{Given, Shown};
 
@@ -70,6 +70,18 @@ impl Store {
         .await?;
         writing.record(event, shown.at).await?;
         writing.commit().await
+    }
+
+    /// The pull requests on which plans of the environment were shown, the newest first.
+    pub async fn shown_on(&self, environment: &EnvironmentName) -> Result<Vec<u64>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT pull_request FROM shown WHERE environment = ?
+                 GROUP BY pull_request ORDER BY max(position) DESC",
+        )
+        .bind(environment.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| from_column(row.try_get("pull_request")?)).collect()
     }
 
     /// The plans that were shown on a pull request, the oldest first.

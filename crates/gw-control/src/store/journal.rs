@@ -1,6 +1,9 @@
 //! Changes and their steps: written down before they are done, and again after.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use gw_audit::entry::{Actor, Event};
 use gw_model::id::{EnvironmentName, TargetName};
@@ -90,6 +93,8 @@ pub struct Begun {
     pub source_digest: String,
     pub effect_digest: String,
     pub plan_id: String,
+    /// Whose files they are; none: of no commit.
+    pub commit: Option<String>,
     pub began_at: OffsetDateTime,
 }
 
@@ -184,8 +189,8 @@ impl Store {
         let mut writing = self.write().await?;
         let row = sqlx::query(
             "INSERT INTO change (environment, number, action, actor, reason, restores,
-                 source_digest, effect_digest, plan_id, began_at, outcome)
-             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+                 source_digest, effect_digest, plan_id, commit_id, began_at, outcome)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
              FROM change WHERE environment = ?1
              RETURNING number",
         )
@@ -197,6 +202,7 @@ impl Store {
         .bind(&begun.source_digest)
         .bind(&begun.effect_digest)
         .bind(&begun.plan_id)
+        .bind(&begun.commit)
         .bind(written_time(begun.began_at)?)
         .bind(Outcome::UnderWay.as_str())
         .fetch_one(&mut *writing.transaction)
@@ -237,6 +243,21 @@ impl Store {
         let newest = "SELECT * FROM change WHERE environment = ?
                           AND outcome IN ('verified', 'applied') ORDER BY number DESC LIMIT 1";
         self.find(newest, at, None).await?.as_ref().map(read_change).transpose()
+    }
+
+    /// The environments in which files of this digest were verified.
+    pub async fn verified_in(
+        &self,
+        source_digest: &str,
+    ) -> Result<BTreeSet<EnvironmentName>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT environment FROM change
+             WHERE source_digest = ? AND outcome = 'verified' AND action = 'apply'",
+        )
+        .bind(source_digest)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| named(&row.try_get::<String, _>("environment")?)).collect()
     }
 
     /// The newest change before this one that took effect.
@@ -564,6 +585,7 @@ fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
             source_digest: text("source_digest")?,
             effect_digest: text("effect_digest")?,
             plan_id: text("plan_id")?,
+            commit: row.try_get("commit_id")?,
             began_at: read_time(&text("began_at")?)?,
         },
         ended_at: ended.as_deref().map(read_time).transpose()?,

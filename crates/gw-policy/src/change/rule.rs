@@ -254,7 +254,7 @@ fn count_of(count: u64, noun: &str) -> String {
 }
 
 /// Whether a text is like a pattern in which `*` stands for any part without `/`.
-fn is_like(pattern: &str, text: &str) -> bool {
+pub fn is_like(pattern: &str, text: &str) -> bool {
     let Some((before, behind)) = pattern.split_once('*') else { return pattern == text };
     let Some(rest) = text.strip_prefix(before) else { return false };
     let mut cuts = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);

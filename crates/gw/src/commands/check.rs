@@ -46,10 +46,10 @@ impl Check {
         match format {
             Format::Text => {
                 let paint = if context.ui.coloured() { Paint::Coloured } else { Paint::Plain };
-                context.ui.result(&diagnostics::text(&found, &workspace.sources, paint));
+                context.ui.result(&diagnostics::text(&found, &workspace.declared.sources, paint));
             }
-            Format::Json => context.ui.json(&machine::json(&found, &workspace.sources)),
-            Format::Sarif => context.ui.json(&machine::sarif(&found, &workspace.sources)),
+            Format::Json => context.ui.json(&machine::json(&found, &workspace.declared.sources)),
+            Format::Sarif => context.ui.json(&machine::sarif(&found, &workspace.declared.sources)),
         }
         let wrong = found.iter().any(|found| found.severity() == Severity::Error);
         Ok(if wrong { Exit::Wrong } else { Exit::Done })

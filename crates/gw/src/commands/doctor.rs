@@ -115,7 +115,7 @@ impl Doctor {
 fn declarations(workspace: &Workspace) -> Link {
     let found = workspace.check(SystemClock.now().date());
     let errors = found.iter().filter(|found| found.severity() == Severity::Error).count();
-    let files = count(workspace.sources.files().count(), "file");
+    let files = count(workspace.declared.sources.files().count(), "file");
     match errors {
         0 => Link::good("declarations", files),
         errors => Link::broken(

@@ -119,7 +119,7 @@ impl Scene {
         }
         for environment in self.store.environments().await.map_err(told)? {
             let is_left = !self.store.written_targets(&environment).await.map_err(told)?.is_empty();
-            if is_left && !self.workspace.declares(&environment) {
+            if is_left && !self.workspace.declared.declares(&environment) {
                 undeclared.push(environment);
             }
         }
@@ -243,14 +243,14 @@ impl Opening {
     ) -> Result<Scene, Failure> {
         self.workspace.declared(context)?;
         if let Some(wanted) = wanted
-            && !self.workspace.declares(wanted)
+            && !self.workspace.declared.declares(wanted)
             && let Some((desired, source)) = vacated(&self.store, wanted).await?
         {
             return self.build(context, desired, source, Basis::Gone).await;
         }
         let environment = self.workspace.environment(context, wanted)?;
         let desired = self.workspace.desired(context, &environment)?;
-        let source = self.workspace.source_digest();
+        let source = self.workspace.declared.digest.clone();
         self.build(context, desired, source, Basis::Folder).await
     }
 

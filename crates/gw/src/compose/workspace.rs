@@ -1,25 +1,22 @@
 //! A folder of declarations, read once.
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use gw_control::source::local::Folder;
+use gw_control::{declared::Declared, source::local::Folder};
 use gw_drivers::registry::refusals;
 use gw_model::{
     code::Code,
     desired::Desired,
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::Diagnostic,
     id::EnvironmentName,
-    load::{Declarations, Files, ReadError, load},
+    load::{Declarations, Files, ReadError},
     openapi::Library,
     source::{Origin, Position, Sources, Span},
 };
-use gw_plan::digest::Digest;
-use gw_policy::check;
 use time::Date;
 
 use crate::{
@@ -33,11 +30,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Workspace {
     pub(crate) folder: Folder,
-    pub(crate) sources: Sources,
-    /// None where the files say too little to go on.
-    pub(crate) declarations: Option<Declarations>,
-    /// What was found while reading; the rest is found environment by environment.
-    found: Vec<Diagnostic>,
+    pub(crate) declared: Declared,
 }
 
 /// The folder of declarations, without reading what stands in it.
@@ -53,36 +46,19 @@ impl Workspace {
         let folder = Folder::open(path).map_err(|error| {
             Failure::wrong(error.to_string()).help("name the folder of declarations with `-w DIR`")
         })?;
-        let loaded = load(&folder);
-        let mut found = loaded.diagnostics;
-        found.extend(secret_in_settings(folder.root()));
-        let (sources, declarations) = (loaded.sources, loaded.declarations);
-        Ok(Self { folder, sources, declarations, found })
+        let mut declared = Declared::read(&folder);
+        declared.found.extend(secret_in_settings(folder.root()));
+        Ok(Self { folder, declared })
     }
 
     /// Everything there is to say about the declarations, in every environment, each thing once.
     pub(crate) fn check(&self, today: Date) -> Vec<Diagnostic> {
-        let mut found = self.found.clone();
-        if let Some(declarations) = &self.declarations {
-            let environments: Vec<&Desired> = declarations.desired_everywhere().collect();
-            let policies = check::policies(&environments);
-            let findings = environments.iter().flat_map(|one| check::findings(one, today));
-            let refused = environments.iter().flat_map(|one| refused_by_a_plan(one));
-            let told = policies.into_iter().chain(findings).chain(refused);
-            found.extend(told.map(|finding| declarations.locate(finding)));
-        }
-        let mut once: Vec<Diagnostic> = vec![];
-        for diagnostic in found {
-            if !once.contains(&diagnostic) {
-                once.push(diagnostic);
-            }
-        }
-        once
+        self.declared.check(today, refused_by_a_plan)
     }
 
     /// How many values of secrets stand where names belong. With one, nothing can be applied.
     pub(crate) fn literal_secrets(&self) -> usize {
-        self.found.iter().filter(|found| found.code == Code::Secret).count()
+        self.declared.found.iter().filter(|found| found.code == Code::Secret).count()
     }
 
     /// The environment that was named, or the only one.
@@ -131,41 +107,24 @@ impl Workspace {
         desired.map_err(|found| self.refuse(context, std::slice::from_ref(&*found)))
     }
 
-    /// The digest over the files that say something here: the *source* digest. Others were only
-    /// looked into, and may come and go.
-    pub(crate) fn source_digest(&self) -> Digest {
-        let sources = self.sources.files().map(|(_, file)| file.path.as_str());
-        let sources: BTreeSet<&str> = sources.collect();
-        let mut read = self.folder.was_read();
-        read.retain(|path, _| sources.contains(path.as_str()));
-        Digest::of_named(read.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
-    }
-
     /// The declarations, where nothing is wrong with them.
     pub(crate) fn faultless(&self) -> Option<&Declarations> {
-        let wrong = self.found.iter().any(|found| found.severity() == Severity::Error);
-        self.declarations.as_ref().filter(|_| !wrong)
+        self.declared.faultless()
     }
 
     /// The same for a command that needs them: tells what is wrong.
     pub(crate) fn declared(&self, context: Context<'_>) -> Result<&Declarations, Failure> {
-        self.faultless().ok_or_else(|| self.refuse(context, &self.found))
-    }
-
-    /// Whether the environment is one of the declared ones.
-    pub(crate) fn declares(&self, environment: &EnvironmentName) -> bool {
-        let declarations = self.declarations.as_ref();
-        declarations.is_some_and(|it| it.environments().any(|(name, _)| name == environment))
+        self.faultless().ok_or_else(|| self.refuse(context, &self.declared.found))
     }
 
     /// Tells everything that is wrong with the files.
     pub(crate) fn refuse_all(&self, context: Context<'_>) -> Failure {
-        self.refuse(context, &self.found)
+        self.refuse(context, &self.declared.found)
     }
 
     /// Tells what is wrong, as `check` does.
     pub(crate) fn refuse(&self, context: Context<'_>, found: &[Diagnostic]) -> Failure {
-        tell(context, found, &self.sources);
+        tell(context, found, &self.declared.sources);
         Failure::new(Exit::Wrong, "the declarations are wrong").in_declarations()
     }
 }

@@ -13,7 +13,10 @@ use super::{
     Place,
     credential::{Credential, Keyring},
 };
-use crate::host::{CredentialFault, HostError};
+use crate::{
+    host::{CredentialFault, HostError},
+    source::git::address as git,
+};
 
 /// No answer is larger.
 const MOST_BYTES: usize = 8 << 20;
@@ -67,6 +70,13 @@ impl Api {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self { client, place, keyring: Keyring::new(credential, secrets), clock }
+    }
+
+    /// What git is let in by.
+    pub(super) async fn for_git(&self) -> Result<git::Credential, HostError> {
+        let tokens = &self.place.tokens;
+        let proof = self.keyring.proof(&self.client, tokens, self.clock.now()).await?;
+        Ok(proof.for_git())
     }
 
     pub(super) fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {

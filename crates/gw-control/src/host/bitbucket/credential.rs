@@ -14,7 +14,10 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::api::{REST_MS, host, unread, words};
-use crate::host::{CredentialFault, HostError};
+use crate::{
+    host::{CredentialFault, HostError},
+    source::git::address as git,
+};
 
 /// A token of a consumer is renewed so long before it ends, or a tenth of its life if that is more.
 const BEFORE_END: Duration = Duration::minutes(1);
@@ -24,6 +27,10 @@ const MOST_BYTES: usize = 64 << 10;
 const API_TOKEN: &str = "ATATT";
 const ACCESS_TOKEN: &str = "ATCTT";
 const APP_PASSWORD: &str = "ATBB";
+
+/// The users that git gives with an API token and with every other one.
+const GIT_API_TOKEN: &str = "x-bitbucket-api-token-auth";
+const GIT_TOKEN: &str = "x-token-auth";
 
 /// Which credential, by the name of its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,6 +229,12 @@ impl Proof {
     /// Whether it would prove us in the same way.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.token.reveal() == other.token.reveal()
+    }
+
+    /// The same for git, which knows whose token it is by the name of its user.
+    pub(super) fn for_git(&self) -> git::Credential {
+        let user = if self.email.is_some() { GIT_API_TOKEN } else { GIT_TOKEN };
+        git::Credential::Token { user: user.to_owned(), token: self.token.clone() }
     }
 
     pub(super) fn authorization(&self) -> Authorization<'_> {

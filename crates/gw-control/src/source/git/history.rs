@@ -60,6 +60,68 @@ pub(super) fn is_ancestor(
     Ok(false)
 }
 
+/// A commit that comes before both, as near to them as the walk finds one. None: they share nothing.
+pub(super) fn common(
+    objects: &Objects,
+    one: &ObjectId,
+    other: &ObjectId,
+    caps: &Caps,
+) -> Result<Option<ObjectId>, GitError> {
+    let mut walk = Walk::new(objects, caps);
+    walk.go_to(*one)?;
+    while walk.step()?.is_some() {}
+    let before = walk.seen;
+    // Breadth first: of what both have, the nearest comes first.
+    let (mut seen, mut level) = (HashSet::from([*other]), vec![*other]);
+    while !level.is_empty() {
+        if let Some(found) = level.iter().find(|id| before.contains(*id)) {
+            return Ok(Some(*found));
+        }
+        let mut next = vec![];
+        for id in level {
+            let parents = objects.parents(&id)?.unwrap_or_default();
+            next.extend(parents.into_iter().filter(|parent| seen.insert(*parent)));
+        }
+        if seen.len() > caps.commits {
+            return Err(Excess::Commits { limit: caps.commits }.into());
+        }
+        level = next;
+    }
+    Ok(None)
+}
+
+/// The commits that came with one and not with another before it, the oldest first. What a merge
+/// brought comes before the merge.
+pub(super) fn between(
+    objects: &Objects,
+    older: Option<&ObjectId>,
+    newer: &ObjectId,
+    caps: &Caps,
+) -> Result<Vec<ObjectId>, GitError> {
+    let mut walk = Walk::new(objects, caps);
+    if let Some(older) = older {
+        walk.go_to(*older)?;
+        while walk.step()?.is_some() {}
+    }
+    let mut done = walk.seen;
+    let mut order = vec![];
+    // A commit is put down once everything before it is.
+    let mut stack = vec![(*newer, false)];
+    while let Some((id, parents_are_down)) = stack.pop() {
+        if parents_are_down {
+            order.push(id);
+        } else if done.insert(id) {
+            stack.push((id, true));
+            let parents = objects.parents(&id)?.unwrap_or_default();
+            stack.extend(parents.into_iter().rev().map(|parent| (parent, false)));
+        }
+        if done.len() > caps.commits {
+            return Err(Excess::Commits { limit: caps.commits }.into());
+        }
+    }
+    Ok(order)
+}
+
 /// Whether every commit before these is there. What was whole before is not looked at again.
 pub(super) fn check_whole(
     objects: &Objects,

@@ -14,6 +14,7 @@ use gw_testkit::{
 use tempfile::TempDir;
 
 use super::{signature::Standing, *};
+use crate::source::Snapshot as _;
 
 /// A repository, a host that serves it, and our copy.
 struct Bench {

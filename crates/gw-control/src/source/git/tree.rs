@@ -1,7 +1,10 @@
 //! The files of one commit, straight from its objects: nothing is checked out, and nothing that a
 //! repository says about its files is done.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use gw_model::load::{Files, ReadError};
 use parking_lot::Mutex;
@@ -13,9 +16,15 @@ use super::{
     name,
     objects::{Blob, Commit, Entry, Lies, Objects},
 };
+use crate::source::Snapshot;
 
 /// Nobody reads more of them.
 const MAX_FOUND: usize = 20;
+
+/// The folder and the file of the workspace's id: all that counts of what is hidden.
+const ID: (&str, &[u8]) = (".gatewright", b"id");
+/// An id is shorter.
+const MAX_ID_BYTES: u64 = 1024;
 
 /// What Git LFS commits in place of a file.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -26,14 +35,24 @@ pub struct Tree {
     objects: Arc<Objects>,
     commit: ObjectId,
     files: BTreeMap<String, ObjectId>,
+    id: Option<ObjectId>,
     largest: u64,
     read: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+/// What merging a commit would leave.
+#[derive(Debug)]
+pub struct Merged {
+    pub tree: Tree,
+    /// Files that both sides changed. Merging them line by line is for the Git host.
+    pub both: Vec<String>,
 }
 
 struct Walk<'a> {
     objects: &'a Objects,
     caps: &'a Caps,
     files: BTreeMap<String, ObjectId>,
+    id: Option<ObjectId>,
     entries: usize,
     found: Vec<Found>,
     /// Folders that are still to be looked into: path with `/` behind it, object, how deep.
@@ -50,6 +69,7 @@ impl Tree {
             objects,
             caps,
             files: BTreeMap::new(),
+            id: None,
             entries: 0,
             found: vec![],
             next: vec![(String::new(), commit.tree, 0)],
@@ -60,22 +80,47 @@ impl Tree {
                 break;
             }
         }
-        let Walk { files, mut found, .. } = walk;
+        let Walk { files, id, mut found, .. } = walk;
         if !found.is_empty() {
             found.sort_by(|one, other| one.path.cmp(&other.path));
             return Err(GitError::Files { commit: commit.id.to_string(), found });
         }
         let (objects, read) = (Arc::clone(objects), Mutex::default());
-        Ok(Self { objects, commit: commit.id, files, largest: caps.blob_bytes, read })
+        Ok(Self { objects, commit: commit.id, files, id, largest: caps.blob_bytes, read })
     }
 
     pub fn commit(&self) -> &ObjectId {
         &self.commit
     }
 
-    /// Every file that was read so far.
-    pub fn was_read(&self) -> BTreeMap<String, Vec<u8>> {
-        self.read.lock().clone()
+    /// The text of the workspace's id, where it is committed.
+    pub fn workspace_id(&self) -> Option<String> {
+        match self.objects.blob(self.id.as_ref()?, MAX_ID_BYTES) {
+            Ok(Blob::Whole(bytes)) => Some(String::from_utf8(bytes).ok()?.trim().to_owned()),
+            Ok(Blob::TooLarge | Blob::Missing) | Err(_) => None,
+        }
+    }
+
+    /// The files as merging these into `ours` would leave them, file by file: what only one side
+    /// changed is as that side has it. What both changed, each in its own way, is told, and is as it
+    /// is here.
+    pub(super) fn merged(mut self, base: &Self, ours: &Self) -> Merged {
+        let mut both = vec![];
+        let names = self.files.keys().chain(ours.files.keys());
+        let names: BTreeSet<String> = names.cloned().collect();
+        for name in names {
+            let (was, there, here) =
+                (base.files.get(&name), ours.files.get(&name), self.files.get(&name));
+            if here == was {
+                match there {
+                    Some(id) => drop(self.files.insert(name, *id)),
+                    None => drop(self.files.remove(&name)),
+                }
+            } else if there != was && there != here {
+                both.push(name);
+            }
+        }
+        Merged { tree: self, both }
     }
 
     fn read_object(&self, path: &str) -> Result<Vec<u8>, ReadError> {
@@ -94,6 +139,12 @@ impl Tree {
             Ok(Blob::Missing) => say(format!("{large}, or the Git host keeps it back")),
             Err(error) => say(error.to_string()),
         }
+    }
+}
+
+impl Snapshot for Tree {
+    fn was_read(&self) -> BTreeMap<String, Vec<u8>> {
+        self.read.lock().clone()
     }
 }
 
@@ -135,6 +186,12 @@ impl Walk<'_> {
         Ok(())
     }
 
+    fn find_id(&self, folder: &ObjectId) -> Option<ObjectId> {
+        let entries = self.objects.entries(folder).ok()??;
+        let id = entries.into_iter().find(|it| it.name == ID.1 && it.kind == Lies::File);
+        id.map(|it| it.id)
+    }
+
     fn take(
         &mut self,
         entry: &Entry,
@@ -148,6 +205,9 @@ impl Walk<'_> {
         }
         // What is hidden is not part of a workspace.
         if name.starts_with('.') {
+            if path == ID.0 && entry.kind == Lies::Folder {
+                self.id = self.find_id(&entry.id);
+            }
             return Ok(());
         }
         match entry.kind {

@@ -14,7 +14,7 @@ use super::{
     id::ObjectId,
     objects::{Commit, MAX_PACKS, Objects},
     record::Record,
-    tree::Tree,
+    tree::{Merged, Tree},
 };
 
 const BRANCHES: &str = "refs/heads/";
@@ -132,6 +132,47 @@ impl View {
         Tree::open(&self.objects, &self.commit(commit)?, &self.caps)
     }
 
+    /// The files as merging a commit into another would leave them.
+    pub fn merged(&self, commit: &ObjectId, into: &ObjectId) -> Result<Merged, GitError> {
+        let theirs = self.tree(commit)?;
+        match history::common(&self.objects, into, commit, &self.caps)? {
+            Some(base) if base == *into => Ok(Merged { tree: theirs, both: vec![] }),
+            Some(base) => Ok(theirs.merged(&self.tree(&base)?, &self.tree(into)?)),
+            None => Ok(Merged { tree: theirs, both: vec![] }),
+        }
+    }
+
+    /// The commits that came after one, up to another, the oldest first.
+    pub fn since(
+        &self,
+        older: Option<&ObjectId>,
+        newer: &ObjectId,
+    ) -> Result<Vec<ObjectId>, GitError> {
+        history::between(&self.objects, older, newer, &self.caps)
+    }
+
+    /// The commit that a whole name of a branch or tag means, such as `refs/heads/main`.
+    pub fn reference(&self, name: &str) -> Option<ObjectId> {
+        let branch = name.strip_prefix(BRANCHES).and_then(|name| self.branches.get(name));
+        let tag = || name.strip_prefix(TAGS).and_then(|name| self.tags.get(name));
+        branch.or_else(tag).copied()
+    }
+
+    /// Every branch and tag by its whole name, with its commit.
+    pub fn references(&self) -> impl Iterator<Item = (String, ObjectId)> {
+        let of = |prefix: &'static str, refs: &BTreeMap<String, ObjectId>| {
+            let whole = |(name, id): (&String, &ObjectId)| (format!("{prefix}{name}"), *id);
+            refs.iter().map(whole).collect::<Vec<_>>()
+        };
+        of(BRANCHES, &self.branches).into_iter().chain(of(TAGS, &self.tags))
+    }
+
+    /// The commit that a full hash names, where it was fetched.
+    pub fn find(&self, hash: &str) -> Option<ObjectId> {
+        let id: ObjectId = hash.parse().ok()?;
+        self.objects.has(&id).then_some(id)
+    }
+
     /// Whether so much was fetched since everything was fetched that it is time to do that again.
     pub(super) fn is_worn(&self) -> bool {
         let (packs, bytes) = self.objects.weight();
@@ -145,14 +186,7 @@ impl View {
     /// What is different from a former view.
     pub(super) fn moves_since(&self, former: Option<&Self>) -> Result<Vec<Move>, GitError> {
         let mut moves = vec![];
-        let named = |view: &Self| {
-            let of = |prefix: &'static str, refs: &BTreeMap<String, ObjectId>| {
-                let whole = |(name, id): (&String, &ObjectId)| (format!("{prefix}{name}"), *id);
-                refs.iter().map(whole).collect::<Vec<_>>()
-            };
-            let all = of(BRANCHES, &view.branches).into_iter().chain(of(TAGS, &view.tags));
-            all.collect::<BTreeMap<_, _>>()
-        };
+        let named = |view: &Self| view.references().collect::<BTreeMap<_, _>>();
         let mut then = former.map(named).unwrap_or_default();
         for (name, to) in named(self) {
             let how = match then.remove(&name) {

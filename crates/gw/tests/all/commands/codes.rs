@@ -23,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 45] = [
+const CASES: [Case; 53] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -39,6 +39,10 @@ const CASES: [Case; 45] = [
     Case { code: "GW3107", prepare: without_apply, ask: &["apply"] },
     Case { code: "GW3108", prepare: nothing, ask: &["rollback", "--to", "7", "--no-input"] },
     Case { code: "GW3109", prepare: nothing, ask: &["apply", "p-0000"] },
+    Case { code: "GW3110", prepare: nothing, ask: &["explain", "GW3110"] },
+    Case { code: "GW3111", prepare: nothing, ask: &["explain", "GW3111"] },
+    Case { code: "GW3112", prepare: nothing, ask: &["explain", "GW3112"] },
+    Case { code: "GW3113", prepare: nothing, ask: &["explain", "GW3113"] },
     Case { code: "GW3201", prepare: applied, ask: &["explain", "--last"] },
     Case { code: "GW3203", prepare: half_way, ask: &["apply"] },
     Case { code: "GW3206", prepare: with_broken_target, ask: &["plan"] },
@@ -66,9 +70,13 @@ const CASES: [Case; 45] = [
     Case { code: "GW6004", prepare: nothing, ask: &["explain", "GW6004"] },
     Case { code: "GW6005", prepare: nothing, ask: &["explain", "GW6005"] },
     Case { code: "GW6006", prepare: nothing, ask: &["explain", "GW6006"] },
+    Case { code: "GW6007", prepare: nothing, ask: &["explain", "GW6007"] },
     Case { code: "GW6101", prepare: nothing, ask: &["explain", "GW6101"] },
     Case { code: "GW6102", prepare: nothing, ask: &["explain", "GW6102"] },
     Case { code: "GW6103", prepare: nothing, ask: &["explain", "GW6103"] },
+    Case { code: "GW6201", prepare: nothing, ask: &["explain", "GW6201"] },
+    Case { code: "GW6202", prepare: nothing, ask: &["explain", "GW6202"] },
+    Case { code: "GW6203", prepare: nothing, ask: &["explain", "GW6203"] },
     Case {
         code: "GW7001",
         prepare: nothing,

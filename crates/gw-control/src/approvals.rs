@@ -1,0 +1,101 @@
+//! Who approved what a plan changes: gathers what store, source and host know, and has it judged.
+
+use std::collections::BTreeMap;
+
+use gw_model::id::EnvironmentName;
+use gw_plan::plan::{Planned, Rules};
+use gw_policy::change::Asked;
+
+use crate::{
+    approve::{self, Approved, Candidate, Question},
+    host::{Account, Permission},
+    reconcile::{Ground, aside},
+    server::Server,
+    stop::Stop,
+};
+
+/// So many pull requests are looked at, the newest first.
+const MOST: usize = 100;
+
+/// Counts the approvals of what is changed, and puts them where the rules look.
+pub(crate) async fn fill(
+    server: &Server,
+    environment: &EnvironmentName,
+    ground: &Ground,
+    planned: &Planned,
+    asked: &mut Asked,
+) -> Result<Approved, Stop> {
+    let (Rules::Declared(rules), Some(_)) = (&planned.rules, ground.commit) else {
+        return Ok(Approved::default());
+    };
+    let history = history(server, environment, ground).await?;
+    let mut candidates = vec![];
+    if !planned.changed.is_empty() {
+        candidates = gather(server, environment, planned).await?;
+    }
+    let given = server.store.given(environment).await?;
+    let permissions = permissions(server, &candidates).await?;
+    let question = Question {
+        changed: &planned.changed,
+        rules,
+        facts: &planned.plan.facts,
+        commit: ground.facts.commit.as_ref(),
+        history: &history,
+    };
+    let approved = approve::judge(question, &candidates, &given, |account| {
+        permissions.get(&account.id).copied()
+    });
+    approved.fill(asked);
+    Ok(approved)
+}
+
+/// The commits that came after the one in force, the oldest first.
+async fn history(
+    server: &Server,
+    environment: &EnvironmentName,
+    ground: &Ground,
+) -> Result<Vec<String>, Stop> {
+    let Some(commit) = ground.commit else { return Ok(vec![]) };
+    let in_force = server.store.in_force(environment).await?;
+    let in_force = in_force.and_then(|change| change.begun.commit);
+    let view = ground.view.clone();
+    aside(move || {
+        let former = in_force.as_deref().and_then(|sha| view.find(sha));
+        let commits = view.since(former.as_ref(), &commit)?;
+        Ok(commits.iter().map(ToString::to_string).collect())
+    })
+    .await
+}
+
+/// The pull requests below which something of the change was shown.
+async fn gather(
+    server: &Server,
+    environment: &EnvironmentName,
+    planned: &Planned,
+) -> Result<Vec<Candidate>, Stop> {
+    let mut candidates = vec![];
+    for number in server.store.shown_on(environment).await?.into_iter().take(MOST) {
+        let shown = server.store.shown(environment, number).await?;
+        let moves = |name: &String| shown.iter().any(|it| it.entries.contains_key(name));
+        if planned.changed.keys().any(moves) {
+            let pull_request = server.host.pull_request(number).await?;
+            candidates.push(Candidate { pull_request, shown });
+        }
+    }
+    Ok(candidates)
+}
+
+/// What those who approved may do now.
+async fn permissions(
+    server: &Server,
+    candidates: &[Candidate],
+) -> Result<BTreeMap<String, Permission>, Stop> {
+    let mut permissions = BTreeMap::new();
+    let approvals = candidates.iter().flat_map(|it| &it.pull_request.approvals);
+    let accounts: BTreeMap<&String, &Account> =
+        approvals.map(|approval| (&approval.by.id, &approval.by)).collect();
+    for (id, account) in accounts {
+        permissions.insert(id.clone(), server.host.permission(account).await?);
+    }
+    Ok(permissions)
+}

@@ -1,0 +1,416 @@
+//! Brings an environment to where somebody wants it: one list of named steps.
+//!
+//! Nothing of what is wanted is believed because somebody says so. The commit is fetched, facts are
+//! read where they are known, and the rules in force judge. Whoever runs it again after it was cut
+//! off continues it: each step finds what was done.
+
+use std::{collections::BTreeSet, pin::Pin, sync::Arc};
+
+use gw_model::{
+    desired::Desired,
+    environment::ChangeAction,
+    id::{ApiName, EnvironmentName},
+};
+use gw_plan::{
+    digest::Digest,
+    plan::{Plan, Planned, from_file, replan, to_file},
+};
+use gw_policy::change::CommitFacts;
+use tokio::task::spawn_blocking;
+
+use crate::{
+    answer::Answer,
+    apply::{Listener, Moment, News},
+    approvals,
+    asker::Asker,
+    declared::Declared,
+    engine::{self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, RolledBack, Wish},
+    event,
+    server::Server,
+    source::git::{GitError, ObjectId, Tree, View, signature::Standing},
+    stop::Stop,
+    store::Store,
+};
+
+/// What is wanted of an environment, and by whom.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub environment: EnvironmentName,
+    pub asker: Asker,
+    pub aim: Aim,
+}
+
+#[derive(Clone, Debug)]
+pub enum Aim {
+    /// What a branch or tag holds by now.
+    Head { reference: String },
+    /// A commit, perhaps only some APIs of it, perhaps as it was shown.
+    Commit { sha: String, only: BTreeSet<ApiName>, plan: Option<String> },
+    /// What is in force already: what moved away from it is put back.
+    InForce,
+    /// The state that a change left.
+    State { to: u64, reason: Option<String> },
+}
+
+/// Where an environment is to go: the commit, what it declares, and what is known of it.
+#[derive(Debug)]
+pub struct Ground {
+    pub view: Arc<View>,
+    /// None: the state came from no commit, or from one that is gone.
+    pub commit: Option<ObjectId>,
+    pub desired: Arc<Desired>,
+    pub source: Digest,
+    pub facts: Facts,
+}
+
+/// Does what is wanted, or says why not.
+pub async fn reconcile(server: &Server, order: &Order) -> Result<Answer, Stop> {
+    // Which commit it is, what it declares, and what source and host know of it.
+    let ground = ground(server, order).await?;
+    // From here on nobody else writes to the environment.
+    let held = server.hold(&order.environment).await?;
+    let brought = bring(server, order, &ground, &held).await;
+    held.let_go().await?;
+    let changed = brought.as_ref().is_ok_and(|answer| answer.change.is_some());
+    if changed && !matches!(order.aim, Aim::InForce) {
+        // What is to be so was decided anew: whoever fought over it begins anew.
+        server.store.forget_drift(&order.environment).await?;
+    }
+    // What was done is on the record; its files follow, also after a failure.
+    server.publish().await?;
+    brought
+}
+
+/// Gives up a change that stopped half way, as long as callers cannot have seen it.
+pub async fn abandon(
+    server: &Server,
+    environment: &EnvironmentName,
+    asker: &Asker,
+) -> Result<Answer, Stop> {
+    let Some(change) = server.store.under_way(environment).await? else {
+        return Ok(Answer::done("no change stopped half way: nothing to give up"));
+    };
+    let number = change.number;
+    let order = Order { environment: environment.clone(), asker: asker.clone(), aim: Aim::InForce };
+    let (desired, source) = engine::state_of(&server.store, environment, number).await?;
+    let held = server.hold(environment).await?;
+    let given_up = async {
+        let drivers = drivers(server, &desired).await?;
+        let engine = engine(server, &order, &held, &drivers);
+        let (declared, only, facts) = (&desired, &BTreeSet::new(), &Facts::default());
+        // It goes back to what is in force: who may go back may give up.
+        let action = ChangeAction::Rollback;
+        let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
+        engine.permitted(&planned).await?;
+        Ok::<_, Stop>(engine.abandon(&Watch { server }).await?)
+    };
+    let given_up = given_up.await;
+    held.let_go().await?;
+    server.publish().await?;
+    given_up?;
+    let text = format!("change {number} is given up; callers never saw it");
+    Ok(Answer { change: Some(number), ..Answer::done(text) })
+}
+
+/// What would be done, without doing it.
+pub async fn plan(
+    server: &Server,
+    order: &Order,
+    action: ChangeAction,
+) -> Result<(Ground, Planned), Stop> {
+    let ground = ground(server, order).await?;
+    let drivers = drivers(server, &ground.desired).await?;
+    let engine = engine(server, order, &server.store, &drivers);
+    let planned = decide(server, order, &ground, engine, action).await?;
+    keep(server, order, &planned.plan).await?;
+    Ok((ground, planned))
+}
+
+/// What would be done to put back what is in force. Nobody is shown it, so it is not kept.
+pub(crate) async fn compare(server: &Server, order: &Order) -> Result<Plan, Stop> {
+    let ground = ground(server, order).await?;
+    let drivers = drivers(server, &ground.desired).await?;
+    let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
+    let (only, action) = (&BTreeSet::new(), ChangeAction::Apply);
+    let engine = engine(server, order, &server.store, &drivers);
+    Ok(engine.plan(Wish { declared, source, only, action, facts }).await?.plan)
+}
+
+async fn bring(
+    server: &Server,
+    order: &Order,
+    ground: &Ground,
+    store: &Store,
+) -> Result<Answer, Stop> {
+    follows(server, order, ground).await?;
+    let drivers = drivers(server, &ground.desired).await?;
+    let engine = engine(server, order, store, &drivers);
+    let watch = Watch { server };
+    let planned = decide(server, order, ground, engine, order.aim.action()).await?;
+    // A change that stopped half way comes first, and moves the ground.
+    let planned = match engine.make_way(&planned, &watch).await? {
+        Former::None => planned,
+        Former::Resumed(_) | Former::Superseded(_) => {
+            decide(server, order, ground, engine, order.aim.action()).await?
+        }
+    };
+    as_shown(server, order, &planned.plan).await?;
+    let done = match &order.aim {
+        Aim::State { to, reason } => {
+            let rolled = engine.rollback(&planned, *to, reason.clone(), &watch).await;
+            rolled.map(|RolledBack { left: _, result }| result)
+        }
+        Aim::Head { .. } | Aim::Commit { .. } | Aim::InForce => {
+            engine.apply(&planned, &watch).await
+        }
+    };
+    let told = match done {
+        Ok(ApplyResult::Nothing) => Answer::done("everything is as declared, and verified"),
+        Ok(ApplyResult::Proved(applied) | ApplyResult::Changed(applied)) => {
+            Answer::applied(order.aim.verb(), &applied)
+        }
+        // That a rule does not allow it is an answer, and no failure.
+        Err(error @ (EngineError::Denied(_) | EngineError::Held { .. } | EngineError::Errors)) => {
+            Answer::from(&Stop::Engine(error))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Plan { id, decision, .. } = &planned.plan;
+    Ok(Answer { plan: Some(id.clone()), decision: Some(decision.id.to_string()), ..told })
+}
+
+/// The commit, its declarations, and the facts.
+pub(crate) async fn ground(server: &Server, order: &Order) -> Result<Ground, Stop> {
+    let (view, commit) = match &order.aim {
+        Aim::Head { reference } => {
+            let view = server.fetch().await?.view;
+            let commit = view.reference(reference);
+            let gone = || Stop::NoReference { name: reference.clone() };
+            (Arc::clone(&view), commit.ok_or_else(gone)?)
+        }
+        Aim::Commit { sha, .. } => server.view_with(sha).await?,
+        Aim::State { to, .. } => return former(server, order, *to).await,
+        Aim::InForce => {
+            let change = server.store.in_force(&order.environment).await?;
+            let number = change.map_or(0, |change| change.number);
+            return former(server, order, number).await;
+        }
+    };
+    let (files, declared) = read(&view, commit).await?;
+    let desired = desired(server, order, &files, &declared).await?;
+    let facts = facts(server, &order.environment, &view, commit, &declared.digest).await?;
+    Ok(Ground { view, commit: Some(commit), desired, source: declared.digest, facts })
+}
+
+/// The state that a change left, and what is known of the commit that it came from.
+async fn former(server: &Server, order: &Order, to: u64) -> Result<Ground, Stop> {
+    let environment = &order.environment;
+    let change = server.store.change(environment, to).await?;
+    let change = change.filter(|change| change.took_effect());
+    let change = change.ok_or(EngineError::NoChange { number: to })?;
+    let (desired, source) = engine::state_of(&server.store, environment, to).await?;
+    let view = server.view().await?;
+    let commit = change.begun.commit.as_deref().and_then(|sha| view.find(sha));
+    let facts = match commit {
+        Some(commit) => facts(server, environment, &view, commit, &source).await?,
+        None => Facts::default(),
+    };
+    Ok(Ground { view, commit, desired, source, facts })
+}
+
+/// Reads the declarations of a commit, where waiting for the disk stops nobody.
+pub(crate) async fn read(view: &Arc<View>, commit: ObjectId) -> Result<(Tree, Declared), Stop> {
+    let view = Arc::clone(view);
+    aside(move || {
+        let files = view.tree(&commit)?;
+        let declared = Declared::read(&files);
+        Ok((files, declared))
+    })
+    .await
+}
+
+/// Does what waits for the disk, or takes long, where that stops nobody else.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, GitError> + Send + 'static,
+) -> Result<T, Stop> {
+    let done = spawn_blocking(work).await;
+    let broken = |_| GitError::Broken { why: "it cannot be read".to_owned() };
+    Ok(done.map_err(broken)??)
+}
+
+/// What must hold in the environment. Where a commit does not declare it any more, nothing must.
+pub(crate) async fn desired(
+    server: &Server,
+    order: &Order,
+    files: &Tree,
+    declared: &Declared,
+) -> Result<Arc<Desired>, Stop> {
+    let environment = &order.environment;
+    let commit = || files.commit().to_string();
+    let wrong = |found| Stop::Wrong { commit: commit(), found, sources: declared.sources.clone() };
+    let Some(declarations) = declared.faultless() else {
+        return Err(wrong(declared.found.clone()));
+    };
+    if declared.declares(environment) {
+        let desired = declarations.desired(environment);
+        let desired = desired.map_err(|found| wrong(vec![*found]))?;
+        server.is_ours(files, &desired.source)?;
+        return Ok(desired);
+    }
+    let Some(former) = server.in_force(environment).await? else {
+        return Err(Stop::NoEnvironment { commit: commit(), environment: environment.clone() });
+    };
+    server.is_ours(files, declarations.source())?;
+    let mut desired = Desired::clone(&former);
+    desired.spec.targets.clear();
+    desired.apis.clear();
+    Ok(Arc::new(desired))
+}
+
+/// What source and store know of a commit. Approvals come later: they are for what is changed.
+pub(crate) async fn facts(
+    server: &Server,
+    environment: &EnvironmentName,
+    view: &Arc<View>,
+    commit: ObjectId,
+    source: &Digest,
+) -> Result<Facts, Stop> {
+    let verified_in = server.store.verified_in(source.as_str()).await?;
+    let people = server.in_force(environment).await?.map(|desired| desired.people.clone());
+    let people = people.unwrap_or_default();
+    let view = Arc::clone(view);
+    aside(move || {
+        let written = view.commit(&commit)?;
+        let mut branches = BTreeSet::new();
+        for branch in view.branches().keys() {
+            if view.is_on_branch(&commit, branch)? {
+                branches.insert(branch.clone());
+            }
+        }
+        let tags = view.tags_of(&commit).into_iter().map(str::to_owned).collect();
+        let signed = matches!(Standing::of(&written, &people), Standing::By(_));
+        let facts = CommitFacts { sha: commit.to_string(), branches, tags, signed };
+        Ok(Facts { commit: Some(facts), subject: Some(written.subject), verified_in })
+    })
+    .await
+}
+
+/// Only what comes after the commit in force follows it; going back is another action.
+async fn follows(server: &Server, order: &Order, ground: &Ground) -> Result<(), Stop> {
+    let (Some(commit), Aim::Head { .. } | Aim::Commit { .. }) = (ground.commit, &order.aim) else {
+        return Ok(());
+    };
+    let Some(change) = server.store.in_force(&order.environment).await? else { return Ok(()) };
+    let Some(in_force) = change.begun.commit else { return Ok(()) };
+    let (view, former) = (Arc::clone(&ground.view), in_force.clone());
+    let follows = aside(move || match view.find(&former) {
+        Some(former) => view.is_ancestor(&former, &commit),
+        None => Ok(false),
+    });
+    if follows.await? {
+        return Ok(());
+    }
+    let stop = Stop::Rewritten { commit: commit.to_string(), in_force };
+    let refused = event::not_followed(order.asker.actor.clone(), &order.environment, &stop);
+    server.store.record(refused, server.clock.now()).await?;
+    Err(stop)
+}
+
+pub(crate) async fn drivers(server: &Server, desired: &Desired) -> Result<Drivers, Stop> {
+    server.drivers(desired).await?.map_err(Stop::Target)
+}
+
+fn engine<'a>(
+    server: &'a Server,
+    order: &'a Order,
+    store: &'a Store,
+    drivers: &'a Drivers,
+) -> Engine<'a> {
+    Engine {
+        asker: &order.asker,
+        owners: Some(&server.owners),
+        store,
+        clock: &*server.clock,
+        drivers,
+        workspace_id: &server.workspace_id,
+        environment: &order.environment,
+    }
+}
+
+/// The plan, judged by the rules in force with everything that is known.
+async fn decide(
+    server: &Server,
+    order: &Order,
+    ground: &Ground,
+    engine: Engine<'_>,
+    action: ChangeAction,
+) -> Result<Planned, Stop> {
+    let none = BTreeSet::new();
+    let only = match &order.aim {
+        Aim::Commit { only, .. } => only,
+        Aim::Head { .. } | Aim::InForce | Aim::State { .. } => &none,
+    };
+    let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
+    let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
+    let mut asked = engine.asked(action, facts);
+    asked.at = planned.plan.made_at;
+    approvals::fill(server, &order.environment, ground, &planned, &mut asked).await?;
+    Ok(planned.judged(&asked))
+}
+
+/// Keeps a plan for whoever is shown its id.
+pub(crate) async fn keep(server: &Server, order: &Order, plan: &Plan) -> Result<(), Stop> {
+    let document = to_file(plan).map_err(|error| EngineError::broken(&error))?;
+    let document = String::from_utf8_lossy(&document);
+    let planned = event::planned(order.asker.actor.clone(), plan);
+    let at = server.clock.now();
+    server.store.keep_plan(&plan.id, &order.environment, &document, planned, at).await?;
+    Ok(())
+}
+
+/// What was shown is done, or nothing.
+async fn as_shown(server: &Server, order: &Order, plan: &Plan) -> Result<(), Stop> {
+    let Aim::Commit { plan: Some(id), .. } = &order.aim else { return Ok(()) };
+    let shown = server.store.plan(id).await?.ok_or_else(|| Stop::NoPlan { id: id.clone() })?;
+    let shown = from_file(shown.as_bytes()).map_err(|error| EngineError::broken(&error))?;
+    replan(&shown, plan)?;
+    Ok(())
+}
+
+impl Aim {
+    const fn action(&self) -> ChangeAction {
+        match self {
+            Self::Head { .. } | Self::Commit { .. } | Self::InForce => ChangeAction::Apply,
+            Self::State { .. } => ChangeAction::Rollback,
+        }
+    }
+
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::Head { .. } | Self::Commit { .. } => "applied",
+            Self::InForce => "put back",
+            Self::State { .. } => "applied as a rollback",
+        }
+    }
+}
+
+/// Keeps what is going on for whoever watches.
+#[derive(Debug)]
+struct Watch<'a> {
+    server: &'a Server,
+}
+
+impl Listener for Watch<'_> {
+    fn hear<'a>(&'a self, news: &'a News<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        let News { number, target, step, moment } = news;
+        let line = match moment {
+            Moment::Intended | Moment::Acted => None,
+            Moment::Done { words, ms } => Some(format!("✔ {step} {target}: {words} ({ms} ms)")),
+            Moment::Failed { words } => Some(format!("✘ {step} {target}: {words}")),
+        };
+        if let Some(line) = line {
+            self.server.signals.tell(*number, line);
+        }
+        Box::pin(std::future::ready(()))
+    }
+}

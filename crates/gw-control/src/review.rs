@@ -1,0 +1,220 @@
+//! What a pull request would do, environment by environment, as if it were merged now.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use gw_model::{
+    desired::Desired,
+    environment::{ChangeAction, ReleaseAction, ReleaseEvent},
+    id::EnvironmentName,
+};
+use gw_plan::plan::{Planned, Rules};
+use gw_policy::principal::{Caller, Principal};
+
+use crate::{
+    approvals,
+    approve::{Approved, Shown},
+    asker::Asker,
+    declared::Declared,
+    engine::{Engine, Facts, Wish},
+    event,
+    host::{PullRequest, PullRequestState},
+    reconcile::{self, Aim, Ground, Order, aside},
+    server::Server,
+    source::git::{ObjectId, Tree, View},
+    stop::Stop,
+};
+
+/// A pull request, and what it would do where.
+#[derive(Debug)]
+pub struct Review {
+    pub pull_request: PullRequest,
+    pub head: String,
+    /// Files that both sides changed: what is planned for them is the branch's state of them.
+    pub both: Vec<String>,
+    pub declared: Declared,
+    pub environments: Vec<Reviewed>,
+}
+
+#[derive(Debug)]
+pub struct Reviewed {
+    pub environment: EnvironmentName,
+    pub planned: Planned,
+    pub approved: Approved,
+}
+
+/// What a pull request was closed as, or what it would do.
+#[derive(Debug)]
+pub enum Reading {
+    Closed(PullRequestState),
+    /// Its branch lies in another repository: nothing of it is read, and nothing is told about it.
+    Elsewhere,
+    Open(Box<Review>),
+    /// Its declarations are wrong.
+    Wrong(Box<Wrong>),
+}
+
+/// A pull request whose declarations are wrong.
+#[derive(Debug)]
+pub struct Wrong {
+    pub pull_request: PullRequest,
+    pub head: String,
+    pub stop: Stop,
+    pub declared: Declared,
+}
+
+/// Plans what merging the pull request now would do.
+pub async fn review(server: &Server, number: u64) -> Result<Reading, Stop> {
+    let pull_request = server.host.pull_request(number).await?;
+    if pull_request.state != PullRequestState::Open {
+        return Ok(Reading::Closed(pull_request.state));
+    }
+    let Some(head) = pull_request.source.commit.clone() else { return Ok(Reading::Elsewhere) };
+    let (view, commit) = server.view_with(&head).await?;
+    let into = view.branches().get(&pull_request.destination.branch).copied();
+    let (files, both, declared) = merged(&view, commit, into).await?;
+    if declared.faultless().is_none() {
+        let found = declared.found.clone();
+        let stop = Stop::Wrong { commit: head.clone(), found, sources: declared.sources.clone() };
+        return Ok(Reading::Wrong(Box::new(Wrong { pull_request, head, stop, declared })));
+    }
+    let mut environments = vec![];
+    for environment in server.reviewed_environments(&declared, &pull_request).await? {
+        let order = Order {
+            environment: environment.clone(),
+            asker: Asker::server(),
+            aim: Aim::Commit { sha: head.clone(), only: BTreeSet::new(), plan: None },
+        };
+        let desired = reconcile::desired(server, &order, &files, &declared).await?;
+        let facts = reconcile::facts(server, &environment, &view, commit, &declared.digest);
+        let facts = as_merged(facts.await?, &pull_request);
+        let (view, source) = (Arc::clone(&view), declared.digest.clone());
+        let ground = Ground { view, commit: Some(commit), desired, source, facts };
+        environments.push(consider(server, order, &ground).await?);
+    }
+    let review = Review { pull_request, head, both, declared, environments };
+    Ok(Reading::Open(Box::new(review)))
+}
+
+/// Plans one environment, and judges as if somebody asked whom a rule lets apply.
+async fn consider(server: &Server, order: Order, ground: &Ground) -> Result<Reviewed, Stop> {
+    let environment = order.environment.clone();
+    let drivers = reconcile::drivers(server, &ground.desired).await?;
+    let in_force = server.in_force(&environment).await?;
+    let asker = whoever_may(in_force.as_deref());
+    let engine = Engine {
+        asker: &asker,
+        owners: Some(&server.owners),
+        store: &server.store,
+        clock: &*server.clock,
+        drivers: &drivers,
+        workspace_id: &server.workspace_id,
+        environment: &environment,
+    };
+    let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
+    let (only, action) = (&BTreeSet::new(), ChangeAction::Apply);
+    let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
+    let mut asked = engine.asked(action, facts);
+    asked.at = planned.plan.made_at;
+    let approved = approvals::fill(server, &environment, ground, &planned, &mut asked).await?;
+    let planned = planned.judged(&asked);
+    reconcile::keep(server, &order, &planned.plan).await?;
+    Ok(Reviewed { environment, planned, approved })
+}
+
+/// The files as the merge would leave them, and what they declare.
+async fn merged(
+    view: &Arc<View>,
+    commit: ObjectId,
+    into: Option<ObjectId>,
+) -> Result<(Tree, Vec<String>, Declared), Stop> {
+    let view = Arc::clone(view);
+    aside(move || {
+        let (files, both) = match into {
+            Some(into) => {
+                let merged = view.merged(&commit, &into)?;
+                (merged.tree, merged.both)
+            }
+            None => (view.tree(&commit)?, vec![]),
+        };
+        let declared = Declared::read(&files);
+        Ok((files, both, declared))
+    })
+    .await
+}
+
+/// After the merge the commit is on the branch that it is for, and so it is judged.
+fn as_merged(mut facts: Facts, pull_request: &PullRequest) -> Facts {
+    if let Some(commit) = &mut facts.commit {
+        commit.branches.insert(pull_request.destination.branch.clone());
+    }
+    facts.subject = Some(pull_request.title.clone());
+    facts
+}
+
+/// Somebody whom each rule for an apply would let in, as far as it is about who asks: a pull request
+/// shows what else is missing.
+fn whoever_may(in_force: Option<&Desired>) -> Asker {
+    let Some(in_force) = in_force else { return Asker::server() };
+    let rules = in_force.spec.changes.iter();
+    let applying = rules.filter(|rule| rule.actions.contains(&ChangeAction::Apply));
+    let mut principals = vec![];
+    for rule in applying {
+        for identity in &rule.identities {
+            let held = rule.claims.iter();
+            let held = held.map(|(name, values)| (name.clone(), values.iter().cloned().collect()));
+            principals.push(Principal {
+                identity: identity.clone(),
+                issuer: identity.to_string(),
+                subject: identity.to_string(),
+                claims: held.collect(),
+                expires_at: None,
+            });
+        }
+    }
+    Asker { caller: Caller { principals }, ..Asker::server() }
+}
+
+/// Keeps that it can be read from now on what the pull request changes: approvals are for that.
+pub async fn show(server: &Server, review: &Review) -> Result<(), Stop> {
+    let at = server.clock.now();
+    for Reviewed { environment, planned, .. } in &review.environments {
+        if matches!(planned.rules, Rules::Owners(..)) {
+            continue;
+        }
+        let shown = Shown { head: review.head.clone(), at, entries: planned.changed.clone() };
+        let by = Asker::server().actor;
+        let told = event::shown(by, planned, review.pull_request.number);
+        server.store.show(environment, review.pull_request.number, &shown, told).await?;
+    }
+    Ok(())
+}
+
+impl Server {
+    /// Where a pull request is planned: everywhere, except where the rules in force say otherwise.
+    async fn reviewed_environments(
+        &self,
+        declared: &Declared,
+        pull_request: &PullRequest,
+    ) -> Result<BTreeSet<EnvironmentName>, Stop> {
+        let in_force = self.environments().await?;
+        let names = declared.faultless().into_iter().flat_map(|it| it.environments());
+        let declared = names.map(|(name, _)| name.clone());
+        let mut chosen = BTreeSet::new();
+        for environment in in_force.into_iter().chain(declared) {
+            let rules = self.in_force(&environment).await?;
+            let releases = rules.as_ref().and_then(|rules| rules.spec.on.as_ref());
+            let planned = releases.is_none_or(|releases| {
+                releases.iter().any(|release| {
+                    let branch = &pull_request.destination.branch;
+                    release.event == ReleaseEvent::PullRequest
+                        && release.then == ReleaseAction::Plan
+                        && release.branch.as_ref().is_none_or(|only| only == branch)
+                })
+            });
+            if planned {
+                chosen.insert(environment);
+            }
+        }
+        Ok(chosen)
+    }
+}

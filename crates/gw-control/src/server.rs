@@ -1,0 +1,263 @@
+//! One repository and its environments, as a server looks after them: what it knows, and the first
+//! things that all of its work begins with.
+//!
+//! It takes no files from whoever asks. It fetches them, asks the Git host for facts, judges by the
+//! rules in force, and alone writes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use gw_model::{
+    clock::Clock,
+    desired::Desired,
+    diagnostic::Diagnostic,
+    environment::Target,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+    workspace::Source,
+};
+use gw_plan::driver::Driver;
+use gw_policy::change::Owner;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    engine::{self, Drivers},
+    host::GitHost,
+    ledger::{Ledger, Lost},
+    source::git::{Fetched, ObjectId, Repository, Tree, View},
+    stop::Stop,
+    store::{Delivered, Delivery, NewTask, Store, StoreError},
+    task::Task,
+};
+
+/// Whoever works on an environment is heard of at least this often.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Makes drivers; which ones there are is not known here.
+pub trait Targets: fmt::Debug + Send + Sync {
+    /// A driver for the target, or what to tell whoever declared it. Does no I/O.
+    fn open(
+        &self,
+        environment: &EnvironmentName,
+        name: &TargetName,
+        target: &Target,
+    ) -> Result<Box<dyn Driver>, Box<Diagnostic>>;
+}
+
+#[derive(Debug)]
+pub struct Server {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub repository: Repository,
+    pub host: Arc<dyn GitHost>,
+    pub targets: Arc<dyn Targets>,
+    pub ledger: Ledger,
+    pub workspace_id: WorkspaceId,
+    /// What the declarations must name as their source.
+    pub source: Source,
+    pub owners: Arc<[Owner]>,
+    /// Under which people reach this server: what links begin with.
+    pub address: String,
+    /// Who this is, beside other servers of the same store.
+    pub holder: String,
+    pub signals: Signals,
+}
+
+/// What wakes those who wait for something to do, or to be done.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// Something was queued.
+    pub queued: Notify,
+    /// Something was done.
+    pub settled: Notify,
+    /// What the newest changes are doing, by their numbers, for whoever watches.
+    pub(crate) news: Mutex<BTreeMap<u64, Vec<String>>>,
+}
+
+impl Signals {
+    /// So many changes are remembered.
+    const KEPT: usize = 100;
+
+    pub(crate) fn tell(&self, change: u64, line: String) {
+        let mut news = self.news.lock();
+        news.entry(change).or_default().push(line);
+        while news.len() > Self::KEPT {
+            news.pop_first();
+        }
+    }
+
+    /// What a change has done so far, in lines.
+    pub fn lines(&self, change: u64) -> Vec<String> {
+        self.news.lock().get(&change).cloned().unwrap_or_default()
+    }
+}
+
+impl Server {
+    /// Queues what is to be done; it is on disk when this comes back.
+    pub async fn enqueue(&self, tasks: &[NewTask]) -> Result<Vec<u64>, StoreError> {
+        let ids = self.store.enqueue(tasks, self.clock.now()).await?;
+        self.signals.queued.notify_waiters();
+        Ok(ids)
+    }
+
+    /// Takes genuine deliveries of webhooks.
+    pub async fn deliver(&self, deliveries: &[Delivery]) -> Result<Vec<Delivered>, StoreError> {
+        let delivered = self.store.deliver(deliveries, self.clock.now()).await?;
+        self.signals.queued.notify_waiters();
+        Ok(delivered)
+    }
+
+    /// Queues one thing to be done at once.
+    pub async fn ask(&self, task: Task) -> Result<u64, StoreError> {
+        let ids = self.enqueue(&[NewTask::now(task, self.clock.now())]).await?;
+        ids.first().copied().ok_or_else(|| StoreError::Broken { reason: "nothing queued".into() })
+    }
+
+    /// What the repository has now.
+    pub async fn fetch(&self) -> Result<Fetched, Stop> {
+        let credential = self.host.for_git().await?;
+        Ok(self.repository.fetch(&credential).await?)
+    }
+
+    /// What was fetched last, or now where nothing ever was.
+    pub async fn view(&self) -> Result<Arc<View>, Stop> {
+        match self.repository.view() {
+            Some(view) => Ok(view),
+            None => Ok(self.fetch().await?.view),
+        }
+    }
+
+    /// A view that has this commit, and the commit.
+    pub async fn view_with(&self, hash: &str) -> Result<(Arc<View>, ObjectId), Stop> {
+        if let Some(view) = self.repository.view()
+            && let Some(id) = view.find(hash)
+        {
+            return Ok((view, id));
+        }
+        let view = self.fetch().await?.view;
+        match view.find(hash) {
+            Some(id) => Ok((view, id)),
+            None => {
+                let name = hash.to_owned();
+                Err(Stop::Source(crate::source::git::GitError::NoCommit { name }))
+            }
+        }
+    }
+
+    /// The environments in which something is in force.
+    pub async fn environments(&self) -> Result<BTreeSet<EnvironmentName>, Stop> {
+        let mut environments = BTreeSet::new();
+        for environment in self.store.environments().await? {
+            if self.store.in_force(&environment).await?.is_some() {
+                environments.insert(environment);
+            }
+        }
+        Ok(environments)
+    }
+
+    /// What is in force in an environment.
+    pub async fn in_force(
+        &self,
+        environment: &EnvironmentName,
+    ) -> Result<Option<Arc<Desired>>, Stop> {
+        let Some(change) = self.store.in_force(environment).await? else { return Ok(None) };
+        let (desired, _) = engine::state_of(&self.store, environment, change.number).await?;
+        Ok(Some(desired))
+    }
+
+    /// Whoever speaks to the targets of an environment: those of a state, and those that may have to
+    /// be emptied.
+    pub async fn drivers(
+        &self,
+        desired: &Desired,
+    ) -> Result<Result<Drivers, Box<Diagnostic>>, Stop> {
+        let environment = &desired.environment;
+        let known = engine::known_targets(&self.store, environment, desired).await?;
+        let mut drivers = Drivers::new();
+        for (name, target) in &known {
+            match self.targets.open(environment, name, target) {
+                Ok(driver) => drop(drivers.insert(name.clone(), driver)),
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        Ok(Ok(drivers))
+    }
+
+    /// From now on nobody else writes to the environment. The store it gives is for that.
+    pub async fn hold(&self, environment: &EnvironmentName) -> Result<Store, Stop> {
+        let name = format!("environment/{environment}");
+        let held = self.store.lease(&name, &self.holder, LEASE).await?;
+        held.ok_or_else(|| Stop::Occupied { environment: environment.clone() })
+    }
+
+    /// Brings the files of the ledger up to what was recorded. One server at a time writes them; for
+    /// whoever comes second somebody else does it.
+    pub async fn publish(&self) -> Result<Option<Lost>, Stop> {
+        let Some(held) = self.store.lease("ledger", &self.holder, LEASE).await? else {
+            return Ok(None);
+        };
+        let published = self.ledger.publish(&self.store).await;
+        held.let_go().await?;
+        Ok(published?.lost)
+    }
+
+    /// Whether what a commit declares is meant for this server.
+    pub fn is_ours(&self, files: &Tree, source: &Source) -> Result<(), Stop> {
+        let commit = files.commit().to_string();
+        let ours = self.workspace_id.as_str();
+        match files.workspace_id() {
+            Some(id) if id == ours => {}
+            id => {
+                let declared = id.unwrap_or_else(|| "none".to_owned());
+                let ours = ours.to_owned();
+                return Err(Stop::Foreign { commit, what: "the workspace", declared, ours });
+            }
+        }
+        if is_same(source, &self.source) {
+            return Ok(());
+        }
+        let (declared, ours) = (name_of(source), name_of(&self.source));
+        Err(Stop::Foreign { commit, what: "the source", declared, ours })
+    }
+}
+
+/// Whether both are the same repository by what is trusted: names may change.
+fn is_same(one: &Source, other: &Source) -> bool {
+    match (one, other) {
+        (
+            Source::Bitbucket { repository: _, repository_uuid, workspace_uuid },
+            Source::Bitbucket { repository: _, repository_uuid: id, workspace_uuid: workspace },
+        ) => {
+            repository_uuid.eq_ignore_ascii_case(id)
+                && workspace_uuid.eq_ignore_ascii_case(workspace)
+        }
+        (
+            Source::Github { repository: _, repository_id },
+            Source::Github { repository: _, repository_id: id },
+        ) => repository_id == id,
+        (
+            Source::Gitlab { url, project: _, project_id },
+            Source::Gitlab { url: place, project: _, project_id: id },
+        ) => url == place && project_id == id,
+        _ => one == other,
+    }
+}
+
+/// A source as people call it, and what is trusted of it.
+fn name_of(source: &Source) -> String {
+    match source {
+        Source::Bitbucket { repository, repository_uuid, workspace_uuid } => {
+            format!("{repository} ({repository_uuid} of {workspace_uuid})")
+        }
+        Source::BitbucketDataCenter { url, project, repository } => {
+            format!("{url} {project}/{repository}")
+        }
+        Source::Github { repository, repository_id } => format!("{repository} ({repository_id})"),
+        Source::Gitlab { url, project, project_id } => format!("{url} {project} ({project_id})"),
+        Source::Local {} => "a local folder".to_owned(),
+    }
+}

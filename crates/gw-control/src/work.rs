@@ -1,0 +1,153 @@
+//! Works off what is queued: one task of a lane at a time, and the class of an error decides whether
+//! it is tried again, waits, or is kept for a person.
+
+use std::{sync::Arc, time::Duration};
+
+use gw_plan::driver::Class;
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    answer::{Answer, End},
+    drift,
+    look::look,
+    pull_request,
+    reconcile::{self, Aim, Order},
+    release::release,
+    request::{Request, Wanted},
+    server::Server,
+    source::pace::Pace,
+    stop::Stop,
+    store::{Queued, StoreError},
+    task::Task,
+};
+
+/// So many tasks are under way at once.
+const WORKERS: usize = 4;
+/// Even where nobody says that something was queued, it is looked for this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Whoever asked is told after so many tries, and asks again.
+const MOST_TRIES: u32 = 2;
+
+/// Works until told to stop; what is under way is brought to its end.
+pub async fn work(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(WORKERS));
+    let mut running = JoinSet::new();
+    loop {
+        // Listening begins before looking, so that nothing is queued in between unheard.
+        let queued = server.signals.queued.notified();
+        let settled = server.signals.settled.notified();
+        let free = Arc::clone(&places).try_acquire_owned().ok();
+        let taken = match (free, *stop.borrow()) {
+            (_, true) => break,
+            (Some(place), false) => server.store.take_task(server.clock.now()).await.map(|taken| {
+                let taken = taken?;
+                let server = Arc::clone(&server);
+                running.spawn(async move {
+                    attend(&server, taken).await;
+                    drop(place);
+                });
+                Some(())
+            }),
+            (None, false) => Ok(None),
+        };
+        if matches!(taken, Ok(Some(()))) {
+            continue;
+        }
+        let due = server.store.next_task_due(server.clock.now()).await.ok().flatten();
+        let pause = due.map_or(LOOK_AGAIN, Duration::from_millis).min(LOOK_AGAIN);
+        tokio::select! {
+            () = queued => {}
+            () = settled => {}
+            // A task that is due and has no free place is not looked for without a rest.
+            () = tokio::time::sleep(pause.max(Duration::from_millis(50))) => {}
+            _ = stop.changed() => {}
+        }
+        while running.try_join_next().is_some() {}
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Does one task and writes down what came of it.
+async fn attend(server: &Arc<Server>, queued: Queued) {
+    let (worker, task) = (Arc::clone(server), queued.task.clone());
+    // What panics takes nothing with it but itself.
+    let done = tokio::spawn(async move { perform(&worker, &task).await }).await;
+    let at = server.clock.now();
+    let settled = match done {
+        Ok(done) => settle(server, &queued, done, at).await,
+        Err(error) => {
+            let answer = Answer::new(End::Failed, format!("a fault of this program: {error}"));
+            server.store.fail_task(queued.id, &written(&answer), at).await
+        }
+    };
+    // A state that cannot be written to now has the task still under way; it comes again when the
+    // server starts anew, and everything that needs the state says so meanwhile.
+    drop(settled);
+    server.signals.settled.notify_waiters();
+}
+
+async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {
+    match task {
+        Task::Look => look(server).await,
+        Task::PullRequest { number } => pull_request::review(server, *number).await,
+        Task::Remark { pull_request, id } => pull_request::remark(server, *pull_request, *id).await,
+        Task::Release { environment, reference, cause } => {
+            release(server, environment, reference, *cause).await
+        }
+        Task::Drift { environment } => drift::compare(server, environment).await,
+        Task::Request { id: _, request } => do_request(server, request).await,
+    }
+}
+
+async fn do_request(server: &Server, request: &Request) -> Result<Answer, Stop> {
+    let Request { environment, asker, wanted } = request.clone();
+    let aim = match wanted {
+        Wanted::Apply { commit, only, plan } => Aim::Commit { sha: commit, only, plan },
+        Wanted::Rollback { to, reason } => Aim::State { to, reason },
+        Wanted::Abandon => return reconcile::abandon(server, &environment, &asker).await,
+    };
+    reconcile::reconcile(server, &Order { environment, asker, aim }).await
+}
+
+async fn settle(
+    server: &Server,
+    queued: &Queued,
+    done: Result<Answer, Stop>,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let stop = match done {
+        Ok(answer) => return server.store.finish_task(queued.id, &written(&answer), at).await,
+        Err(stop) => stop,
+    };
+    let answer = Answer::from(&stop);
+    let is_asked_for = matches!(queued.task, Task::Request { .. });
+    let waits_for_others = matches!(stop, Stop::Occupied { .. });
+    let wait = pause(&stop, queued.attempts, at);
+    match wait {
+        // Whoever asked is there, and can ask again; whoever only sent an event cannot.
+        Some(wait) if waits_for_others || !is_asked_for || queued.attempts < MOST_TRIES => {
+            server.store.postpone_task(queued.id, at + wait, &written(&answer)).await
+        }
+        Some(_) => server.store.finish_task(queued.id, &written(&answer), at).await,
+        None if is_asked_for => server.store.finish_task(queued.id, &written(&answer), at).await,
+        None => server.store.fail_task(queued.id, &written(&answer), at).await,
+    }
+}
+
+/// How long until it is tried again; none: not before somebody has looked.
+fn pause(stop: &Stop, attempts: u32, at: OffsetDateTime) -> Option<Duration> {
+    if let (Stop::Occupied { .. }, Class::Retry { after_ms }) = (stop, stop.class()) {
+        return Some(Duration::from_millis(after_ms));
+    }
+    // What failed together comes again at different times.
+    Pace::after(attempts.saturating_sub(1)).fail(stop.class(), at.nanosecond().rotate_left(7))
+}
+
+fn written(answer: &Answer) -> String {
+    // An answer is plain data: writing it as JSON cannot fail.
+    serde_json::to_string(answer).unwrap_or_default()
+}
