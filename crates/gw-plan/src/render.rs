@@ -1,12 +1,12 @@
 //! A plan for people and for programs. Callers come first, objects second, permission last.
 
 mod json;
-mod markdown;
+pub mod markdown;
 mod text;
 
 pub use self::{
     json::{callers, json},
-    markdown::{comment, markdown},
+    markdown::markdown,
     text::{first_line, for_callers, text},
 };
 

@@ -1,72 +1,29 @@
-//! The plan as a comment under a pull request: tables, no HTML, never over sixty lines.
+//! The plan as markdown: tables, no HTML, never over sixty lines.
+
+use gw_model::terminal::is_hidden;
 
 use crate::{
     notice::{AccessRow, AccessTable, fold},
     plan::Plan,
 };
 
-const LINES_MAX: usize = 60;
+/// Longer ones nobody reads.
+pub const LINES_MAX: usize = 60;
 const ROWS_MAX: usize = 20;
-const PLANS_MAX: usize = 20;
-/// Of more plans, only these say how to look at them.
-const ENDS_MAX: usize = 5;
+/// A text that is longer pushes the others out of sight.
+const CELL_MAX: usize = 300;
+/// What stands in front of the rows of environments.
+pub const HEAD: [&str; 2] =
+    ["| environment | callers | objects | may it be applied? |", "|---|---|---|---|"];
 
 /// One environment alone.
 pub fn markdown(plan: &Plan) -> String {
-    comment(std::slice::from_ref(plan))
-}
-
-/// Several environments of one commit in one comment.
-pub fn comment(plans: &[Plan]) -> String {
-    let mut lines = vec![];
-    let sha = plans.iter().find_map(|plan| plan.commit.as_ref()).map(|commit| &commit.sha);
-    let commit = match sha {
-        Some(sha) => format!("commit {}", sha.chars().take(7).collect::<String>()),
+    let commit = match &plan.commit {
+        Some(commit) => format!("commit {}", commit.sha.chars().take(7).collect::<String>()),
         None => "files as they are".to_owned(),
     };
-    let waits = plans.iter().any(|plan| !plan.is_empty() && !plan.allowed());
+    let waits = !plan.is_empty() && !plan.allowed();
     let state = if waits { "⚠ not yet allowed" } else { "✔ may be applied" };
-    lines.push(format!("**Gatewright** · plan for {commit} · {state}"));
-    lines.push(String::new());
-    lines.push("| environment | callers | objects | may it be applied? |".to_owned());
-    lines.push("|---|---|---|---|".to_owned());
-    lines.extend(plans.iter().take(PLANS_MAX).map(row));
-    if plans.len() > PLANS_MAX {
-        lines.push(format!("| and {} more | | | |", plans.len() - PLANS_MAX));
-    }
-    let ends: Vec<String> = plans
-        .iter()
-        .take(ENDS_MAX)
-        .map(|plan| {
-            let Plan { environment, id, .. } = plan;
-            format!("`{id}` · check it yourself: `gatewright plan --env {environment}`")
-        })
-        .collect();
-    let noticed = plans.iter().filter(|plan| !plan.notices.is_empty());
-    let mut left = ROWS_MAX;
-    let mut sections: Vec<Vec<String>> = vec![];
-    sections.extend(noticed.map(|plan| changes(plan, &mut left)));
-    sections.extend(plans.iter().filter_map(|plan| Some(access(plan, plan.access.as_ref()?))));
-    for section in sections {
-        if lines.len() + section.len() + ends.len() + 2 <= LINES_MAX {
-            lines.extend(section);
-        }
-    }
-    lines.push(String::new());
-    lines.extend(ends);
-    lines.push(String::new());
-    lines.join("\n")
-}
-
-fn row(plan: &Plan) -> String {
-    let facts = &plan.facts;
-    let objects: Vec<String> =
-        [(facts.creates, "create"), (facts.updates, "change"), (facts.deletes, "delete")]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, word)| format!("{count} {word}"))
-            .collect();
-    let objects = if objects.is_empty() { "none".to_owned() } else { objects.join(", ") };
     let allowed = if plan.is_empty() {
         "nothing to do".to_owned()
     } else if plan.allowed() {
@@ -74,8 +31,42 @@ fn row(plan: &Plan) -> String {
     } else {
         format!("✘ {}", cell(plan.decision.cure.as_deref().unwrap_or("no")))
     };
-    let callers = cell(&super::first_line(plan));
-    format!("| {} | {callers} | {objects} | {allowed} |", plan.environment)
+    let (callers, objects) = (cell(&super::first_line(plan)), objects(plan));
+    let mut lines = vec![format!("**Gatewright** · plan for {commit} · {state}"), String::new()];
+    lines.extend(HEAD.map(str::to_owned));
+    lines.push(format!("| {} | {callers} | {objects} | {allowed} |", plan.environment));
+    lines.extend(tables(&[plan], LINES_MAX - lines.len() - 2));
+    let Plan { environment, id, .. } = plan;
+    lines.push(String::new());
+    lines.push(format!("`{id}` · check it yourself: `gatewright plan --env {environment}`"));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// What is done to objects: `2 change`.
+pub fn objects(plan: &Plan) -> String {
+    let facts = &plan.facts;
+    let counts = [(facts.creates, "create"), (facts.updates, "change"), (facts.deletes, "delete")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+/// What callers will notice in each environment, and who may call before and after. A table that
+/// does not fit in so many lines is left out.
+pub fn tables(plans: &[&Plan], lines_max: usize) -> Vec<String> {
+    let noticed = plans.iter().filter(|plan| !plan.notices.is_empty());
+    let mut left = ROWS_MAX;
+    let mut sections: Vec<Vec<String>> = vec![];
+    sections.extend(noticed.map(|plan| changes(plan, &mut left)));
+    sections.extend(plans.iter().filter_map(|plan| Some(access(plan, plan.access.as_ref()?))));
+    let mut lines = vec![];
+    for section in sections {
+        if lines.len() + section.len() <= lines_max {
+            lines.extend(section);
+        }
+    }
+    lines
 }
 
 fn changes(plan: &Plan, left: &mut usize) -> Vec<String> {
@@ -136,16 +127,23 @@ fn access(plan: &Plan, table: &AccessTable) -> Vec<String> {
     lines
 }
 
-/// Text of other people inside a table: it cannot end the cell, begin a link or become markup.
-fn cell(text: &str) -> String {
+/// Text of other people inside a table: it cannot end the cell, begin a link, become markup, call
+/// somebody, hide a word, or go on for ever.
+pub fn cell(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for sign in text.chars() {
+    let more = text.chars().nth(CELL_MAX).map(|_| '…');
+    for sign in text.chars().take(CELL_MAX).chain(more) {
         match sign {
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '!' | '~' | '@' => {
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '!' | '~' => {
                 safe.push('\\');
                 safe.push(sign);
             }
-            control if control.is_control() => safe.push(' '),
+            // Hosts look for those who are called in the text as it is shown, where a backslash is
+            // gone. What is called has to stand right behind.
+            '@' => safe.push_str("@\u{2060}"),
+            '&' => safe.push_str("&amp;"),
+            blank if blank.is_whitespace() => safe.push(' '),
+            hidden if is_hidden(hidden) => safe.push_str(&format!("U+{:04X}", u32::from(hidden))),
             other => safe.push(other),
         }
     }

@@ -162,13 +162,16 @@ fn a_first_plan_and_one_without_a_change() {
 #[test]
 fn a_comment_stays_short_and_keeps_foreign_text_in_its_cell() {
     let many = edited(|api| {
-        api.spec.owner = Some("a|b [x](y) <img> @all".to_owned());
+        api.spec.owner = Some("a|b [x](y) <img> @all \u{202e}&#8238;".to_owned());
         api.spec.headers.request.set =
             (0..200).map(|number| (format!("X-{number}"), "1".to_owned())).collect();
         api.spec.access.push(rule(17, &[], Who::Public));
     });
     let plan = planned(Some(&shop()), &many, &holding(&shop())).plan;
-    let comment = comment(&[plan.clone(), plan.clone(), plan]);
+    let comment = markdown(&plan);
     assert!(comment.lines().count() <= 60, "{}", comment.lines().count());
-    assert!(comment.contains(r"a\|b \[x\](y) \<img\> \@all"));
+    assert!(
+        comment.contains("a\\|b \\[x\\](y) \\<img\\> @\u{2060}all U+202E&amp;\\#8238;"),
+        "{comment}"
+    );
 }
