@@ -23,4 +23,5 @@ pub mod source;
 pub mod stop;
 pub mod store;
 pub mod task;
+pub mod tell;
 pub mod work;

@@ -1,0 +1,377 @@
+mod laws;
+
+use std::collections::BTreeSet;
+
+use gw_model::{
+    api::Claims,
+    code::Code,
+    id::{ApiName, EnvironmentName, TargetName, WorkspaceName},
+    openapi::Operation,
+    scalar::Method,
+};
+use gw_plan::{
+    difference::{Action, Difference, Drift},
+    digest::Digest,
+    driver::ObjectKey,
+    notice::{AccessRow, AccessTable, Cause, Cell, Class, Effect, Kept, Notice},
+    plan::{Commit, Decision, Digests, Effects, TargetPlan},
+};
+use gw_policy::{
+    change::{Missing, PlanFacts, RuleEffect, RuleOutcome},
+    decision::DecisionId,
+};
+use time::macros::datetime;
+use url::Url;
+
+use super::*;
+use crate::host::report::{Comment, Report};
+
+const AT: OffsetDateTime = datetime!(2026-09-10 09:12:31 UTC);
+const COMMIT: &str = "9f2c1e7000000000000000000000000000000000";
+
+fn links() -> Links {
+    Links::to(&Url::parse("https://gatewright.acme.com/").unwrap())
+}
+
+fn origin(file: &str, line: u32) -> Origin {
+    Origin { file: file.to_owned(), line }
+}
+
+fn outcome(id: &str, effect: RuleEffect, held: bool, missing: &[(&str, &str)]) -> RuleOutcome {
+    let missing = missing
+        .iter()
+        .map(|(fact, needs)| Missing { fact: (*fact).to_owned(), needs: (*needs).to_owned() });
+    RuleOutcome {
+        id: id.to_owned(),
+        effect,
+        held,
+        at: match effect {
+            RuleEffect::Permit => origin("environments/prod.yaml", 17),
+            RuleEffect::Forbid => origin("policies/changes.cedar", 1),
+        },
+        met: vec!["pipeline".to_owned(), "on main".to_owned()],
+        missing: missing.collect(),
+        because: None,
+        owner: None,
+    }
+}
+
+fn allowed() -> Decision {
+    Decision {
+        id: DecisionId::new(1_789_031_551_000, [1; 5]),
+        allowed: true,
+        rules: vec![outcome("env/prod/changes[1]", RuleEffect::Permit, true, &[])],
+        why: None,
+        cure: None,
+    }
+}
+
+fn waits_for_security() -> Decision {
+    let security = [("approverTeams", "approval by team security")];
+    let mut forbid = outcome("widening-needs-security", RuleEffect::Forbid, true, &security);
+    forbid.because = Some("In prod, new access needs a review by security".to_owned());
+    let permit = outcome("env/prod/changes[1]", RuleEffect::Permit, true, &[]);
+    Decision {
+        allowed: false,
+        rules: vec![permit, forbid],
+        why: Some("In prod, new access needs a review by security".to_owned()),
+        cure: Some("approval by team security (policies/changes.cedar:1)".to_owned()),
+        ..allowed()
+    }
+}
+
+fn operation() -> Operation {
+    Operation { id: "createOrder".to_owned(), method: Method::Post, path: "/orders".to_owned() }
+}
+
+fn notice(effect: Effect, text: &str, line: u32) -> Notice {
+    Notice {
+        effect,
+        api: Some(ApiName::parse("orders").unwrap()),
+        operation: (effect == Effect::Widen).then(operation),
+        who: None,
+        text: text.to_owned(),
+        change: None,
+        cause: Cause::Declared,
+        at: Some(origin("apis/orders/api.yaml", line)),
+    }
+}
+
+fn difference(name: &str, action: Action) -> Difference {
+    Difference {
+        key: ObjectKey { kind: "api".to_owned(), name: name.to_owned() },
+        action,
+        drift: Drift::None,
+        pending: false,
+        declared: None,
+        changes: vec![],
+        drifted: vec![],
+    }
+}
+
+/// Nothing changes there.
+fn unchanged(environment: &str) -> Plan {
+    Plan {
+        id: format!("p-{}", Digest::of_bytes(environment.as_bytes()).short()),
+        workspace: WorkspaceName::parse("acme").unwrap(),
+        environment: EnvironmentName::parse(environment).unwrap(),
+        commit: Some(Commit { sha: COMMIT.to_owned(), subject: None, branches: BTreeSet::new() }),
+        made_at: AT,
+        compared_with: None,
+        only: BTreeSet::new(),
+        notices: vec![],
+        access: None,
+        kept: Kept::default(),
+        targets: vec![],
+        notes: vec![],
+        facts: PlanFacts::default(),
+        decision: allowed(),
+        digests: Digests {
+            source: Digest::of_bytes(b"source"),
+            effect: Effects::default(),
+            plan: Digest::of_bytes(b"plan"),
+        },
+    }
+}
+
+/// Group sales may create orders, and callers may call less often.
+fn widens(environment: &str, decision: Decision) -> Plan {
+    let sales = Cell { before: false, after: true };
+    let others = Cell { before: true, after: true };
+    Plan {
+        notices: vec![
+            notice(Effect::Widen, "+ group sales (staff) may call", 17),
+            notice(Effect::TightenLimit, "100/1m → 60/1m per caller", 19),
+        ],
+        access: Some(AccessTable {
+            classes: vec!["group orders-team (staff)".to_owned(), "group sales (staff)".to_owned()],
+            rows: vec![AccessRow { operation: operation(), cells: vec![others, sales] }],
+        }),
+        facts: PlanFacts { updates: 2, widens_access: true, ..PlanFacts::default() },
+        targets: vec![TargetPlan {
+            target: TargetName::parse("default").unwrap(),
+            kind: "builtin".to_owned(),
+            place: "the gateway".to_owned(),
+            observed: Digest::of_bytes(b"observed"),
+            read_at: AT,
+            differences: vec![
+                difference("orders", Action::Update),
+                difference("pay", Action::Update),
+                difference("other", Action::None),
+            ],
+            unchanged: 4,
+            steps: vec![],
+        }],
+        decision,
+        ..unchanged(environment)
+    }
+}
+
+fn error(text: &str, at: Option<Origin>) -> Note {
+    Note {
+        code: "GW2301".to_owned(),
+        severity: Weight::Error,
+        text: text.to_owned(),
+        at,
+        help: vec!["leave it out".to_owned(), "or say it otherwise".to_owned()],
+    }
+}
+
+fn prospects(plans: &[Plan]) -> Vec<Prospect<'_>> {
+    plans.iter().map(|plan| Prospect { plan, median_wait: None }).collect()
+}
+
+fn told<'a>(news: News<'a>, links: &'a Links) -> Told<'a> {
+    Told { commit: COMMIT, at: AT, links, news }
+}
+
+fn whole(comment: &Comment) -> String {
+    format!("{}{}", comment.start, comment.text)
+}
+
+/// The comment about these plans.
+fn comment_of(plans: &[Plan]) -> String {
+    whole(&comment(told(News::Plans(&prospects(plans)), &links())))
+}
+
+fn head(comment: &str) -> &str {
+    comment.lines().next().unwrap()
+}
+
+fn words(report: &Report) -> String {
+    let Report { id, title, details, link, outcome, figures, annotations } = report;
+    let mut lines = vec![format!("{id} · {title} · {outcome:?}"), details.clone()];
+    lines.extend(link.clone());
+    lines.extend(figures.iter().map(|it| format!("{}: {:?}", it.title, it.value)));
+    lines.extend(annotations.iter().map(|it| format!("{it:?}")));
+    lines.join("\n")
+}
+
+#[test]
+fn a_change_that_waits_for_somebody() {
+    let plans =
+        [widens("staging", allowed()), unchanged("dev"), widens("prod", waits_for_security())];
+    insta::assert_snapshot!("waits", comment_of(&plans));
+    let (prospects, links) = (prospects(&plans), links());
+    insta::assert_snapshot!("waits_report", words(&report(told(News::Plans(&prospects), &links))));
+}
+
+#[test]
+fn how_long_others_waited_is_told() {
+    let plan = widens("prod", waits_for_security());
+    let waited = [Prospect { plan: &plan, median_wait: Some(Duration::minutes(190)) }];
+    let comment = whole(&comment(told(News::Plans(&waited), &links())));
+    let row = comment.lines().find(|line| line.starts_with("| prod")).unwrap();
+    assert!(
+        row.ends_with("✘ needs approval by team security (half of them came within 3 h) |"),
+        "{row}"
+    );
+}
+
+#[test]
+fn the_first_line_says_what_matters_most() {
+    let errors = Plan {
+        notes: vec![error("`native` cannot be kept here", None)],
+        ..widens("prod", waits_for_security())
+    };
+    let hopeless = |fact| {
+        let missing = [("approvals", "1 approval (it has 0)"), (fact, "something")];
+        let rules = vec![outcome("env/prod/changes[1]", RuleEffect::Permit, false, &missing)];
+        Decision { rules, ..waits_for_security() }
+    };
+    let rows = [
+        (vec![], "✔ nothing changes"),
+        (vec![unchanged("dev")], "✔ nothing changes"),
+        (vec![unchanged("dev"), widens("prod", allowed())], "✔ may be applied"),
+        (
+            vec![widens("dev", allowed()), widens("prod", waits_for_security())],
+            "⚠ waits for security",
+        ),
+        (vec![widens("prod", hopeless("verifiedIn"))], "⚠ waits for 1 approval, something"),
+        (vec![widens("prod", hopeless("claims.groups"))], "✘ not allowed"),
+        (
+            vec![widens("prod", waits_for_security()), widens("b", hopeless("deletes"))],
+            "✘ not allowed",
+        ),
+        (vec![widens("dev", allowed()), errors], "✘ cannot be applied"),
+    ];
+    for (plans, state) in rows {
+        let comment = comment_of(&plans);
+        assert_eq!(head(&comment), format!("**Gatewright** · plan for commit 9f2c1e7 · {state}"));
+    }
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_with_its_place() {
+    let plan = Plan {
+        notes: vec![
+            error("`native` cannot be kept here", Some(origin("apis/orders/api.yaml", 30))),
+            Note { severity: Weight::Warning, ..error("counting is not exact", None) },
+        ],
+        ..widens("prod", allowed())
+    };
+    insta::assert_snapshot!("errors", comment_of(std::slice::from_ref(&plan)));
+    let (plans, links) = ([plan], links());
+    let prospects = prospects(&plans);
+    insta::assert_snapshot!("errors_report", words(&report(told(News::Plans(&prospects), &links))));
+}
+
+#[test]
+fn declarations_that_cannot_be_read() {
+    let mut sources = Sources::default();
+    let file = sources.add("apis/orders/api.yaml", "kind: Api\nspec:\n  ownr: x\n");
+    let (start, end) = (
+        gw_model::source::Position { line: 3, column: 3 },
+        gw_model::source::Position { line: 3, column: 7 },
+    );
+    let span = gw_model::source::Span { file, start, end };
+    let typo = Diagnostic::new(Code::UnknownField, "`ownr` is not a field of `spec`")
+        .at(span, "here")
+        .help("did you mean `owner`?");
+    let lost = Diagnostic::new(Code::MisplacedDeclaration, "nothing says what this is");
+    let notes = findings(&[lost, typo], &sources);
+    let links = links();
+    let told = told(News::Broken(&notes), &links);
+    insta::assert_snapshot!("broken", whole(&comment(told)));
+    insta::assert_snapshot!("broken_report", words(&report(told)));
+    let many = vec![notes[0].clone(); 500];
+    let comment = whole(&comment(Told { news: News::Broken(&many), ..told }));
+    assert!(comment.contains("and 490 more") && comment.lines().count() <= 60, "{comment}");
+}
+
+#[test]
+fn an_apply_that_was_refused() {
+    let plan = widens("prod", waits_for_security());
+    let links = links();
+    let told = told(News::Refused(&plan), &links);
+    insta::assert_snapshot!("refused", whole(&comment(told)));
+    insta::assert_snapshot!("refused_report", words(&report(told)));
+}
+
+#[test]
+fn statuses_say_in_a_line_how_far_it_is() {
+    let links = links();
+    let broken = [error("`native` cannot be kept here", None)];
+    let plan = widens("prod", waits_for_security());
+    let waits = [plan.clone()];
+    let allows = [widens("prod", allowed())];
+    let cannot = [Plan { notes: broken.to_vec(), ..plan.clone() }];
+    let line = |status: crate::host::report::Status| {
+        let crate::host::report::Status { key, name: _, description, state, url, branch } = status;
+        format!("{key} {state:?} {description} {url} {}", branch.unwrap_or_default())
+    };
+    let mut lines = vec![];
+    for plans in [&waits[..], &allows, &cannot, &[]] {
+        let prospects = prospects(plans);
+        lines.push(line(of_plan(told(News::Plans(&prospects), &links), Some("orders"))));
+    }
+    for news in [News::Broken(&broken), News::Refused(&plan)] {
+        lines.push(line(of_plan(told(news, &links), None)));
+    }
+    let decision = &plan.decision.id;
+    for progress in [
+        Progress::UnderWay,
+        Progress::Waits("security"),
+        Progress::Verified(42),
+        Progress::Nothing,
+        Progress::Refused { decision, why: "no rule holds\n" },
+        Progress::Failed("stopped half way"),
+        Progress::Abandoned,
+    ] {
+        lines.push(line(of_apply(&plan.environment, &plan.id, progress, &links)));
+    }
+    insta::assert_snapshot!("statuses", lines.join("\n"));
+}
+
+#[test]
+fn links_lead_to_this_server_and_nowhere_else() {
+    let rows = [
+        ("https://gw.acme.com", "https://gw.acme.com/p/p-7Q"),
+        ("https://gw.acme.com/a/b/?c=d#e", "https://gw.acme.com/a/b/p/p-7Q"),
+        ("https://user:secret@gw.acme.com:8443/", "https://gw.acme.com:8443/p/p-7Q"),
+        ("https://gw.acme.com/a)(b", "https://gw.acme.com/a%29%28b/p/p-7Q"),
+    ];
+    for (server, link) in rows {
+        assert_eq!(Links::to(&Url::parse(server).unwrap()).plan("p-7Q"), link);
+    }
+    assert_eq!(links().plan("p-7Q)/../(x"), "https://gatewright.acme.com/p/p-7Qx");
+}
+
+#[test]
+fn a_comment_about_everything_stays_short() {
+    let names =
+        ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q"];
+    let plans: Vec<Plan> = names
+        .iter()
+        .enumerate()
+        .map(|(number, name)| {
+            let mut plan = widens(name, waits_for_security());
+            let more = (0..300).map(|line| notice(Effect::Setting, &format!("{number} {line}"), 1));
+            plan.notices.extend(more);
+            plan
+        })
+        .collect();
+    let comment = comment_of(&plans);
+    assert!(comment.lines().count() <= 60, "{}", comment.lines().count());
+    assert!(comment.contains("| and 2 more |"), "{comment}");
+}
