@@ -49,6 +49,11 @@ struct Tiles<'a> {
     size: u64,
 }
 
+/// The root that a ledger of `size` had when it had so many entries.
+pub fn root_at(folder: &dyn Folder, count: u64, size: u64) -> Result<Hash, ReadError> {
+    tree::root_of(&Tiles { folder, size }, count)
+}
+
 impl Proof {
     /// Proves from the files of a ledger that it has an entry; `None` where it has fewer.
     pub fn of(folder: &dyn Folder, index: u64) -> Result<Option<Self>, ReadError> {

@@ -168,6 +168,11 @@ fn retrace(old: u64, new: u64, known: Option<Hash>, proof: &[Hash]) -> Option<(H
     }
 }
 
+/// The root over the first leaves, so many.
+pub fn root_of<N: Nodes>(nodes: &N, count: u64) -> Result<Hash, N::Error> {
+    if count == 0 { Ok(Hash::empty()) } else { range(nodes, 0, count) }
+}
+
 /// The root over the leaves from `start` to `end`, where `start` is where a subtree begins.
 fn range<N: Nodes>(nodes: &N, start: u64, end: u64) -> Result<Hash, N::Error> {
     let length = end - start;

@@ -6,23 +6,27 @@
 
 mod files;
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use gw_audit::{
     checkpoint::{Checkpoint, Refusal},
     entry::{Act, Actor, Event, Outcome},
     folder::{self, CHECKPOINT, ReadError},
-    growth::{Growth, TooLong},
+    growth::{Growth, TooLong, Write},
     key::{Keys, hand_over},
     note::{Malformed, Note, Signer, Verifier},
     order::{Fault, Order},
+    proof,
     tree::Hash,
 };
 use gw_model::code::Code;
 use time::OffsetDateTime;
 
 pub use self::files::LedgerFiles;
-use crate::store::{Store, StoreError};
+use crate::{
+    store::{Store, StoreError},
+    witness::{Unreached, Witness},
+};
 
 /// So many entries are read from the state at once.
 const PAGE: u32 = 1024;
@@ -36,13 +40,23 @@ const ATTEMPTS: u32 = 5;
 pub struct Ledger {
     files: LedgerFiles,
     signer: Signer,
+    watch: Option<Watch>,
+}
+
+/// Who else remembers this ledger, and how long others may wait for it.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    pub witness: Arc<dyn Witness>,
+    pub patience: Duration,
 }
 
 /// How far the files go now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     pub size: u64,
     pub lost: Option<Lost>,
+    /// Why the witness does not remember it yet.
+    pub unreached: Option<Unreached>,
 }
 
 /// Somebody took entries away from the files. They are written again; what was signed in between is
@@ -74,6 +88,11 @@ pub enum LedgerError {
     Rewritten {
         size: u64,
     },
+    /// The witness remembers another ledger than this one.
+    Disputed {
+        witness: String,
+        because: Dispute,
+    },
     /// An entry of the state is none that may be signed.
     Misfit {
         index: u64,
@@ -90,17 +109,47 @@ pub enum LedgerError {
     },
 }
 
+/// What a witness remembers instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispute {
+    /// Something that is no checkpoint.
+    NoCheckpoint,
+    /// One that the key of its time did not sign.
+    Unsigned,
+    /// A longer ledger.
+    Longer { there: u64, here: u64 },
+    /// Other entries than these.
+    Other { size: u64 },
+}
+
 impl Ledger {
     pub fn new(folder: &Path, signer: Signer) -> Self {
-        Self { files: LedgerFiles::new(folder), signer }
+        Self { files: LedgerFiles::new(folder), signer, watch: None }
     }
 
-    /// Brings the files up to the newest entry.
+    /// The same, with somebody who remembers it elsewhere.
+    #[must_use]
+    pub fn watched_by(self, watch: Option<Watch>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// Brings the files up to the newest entry, and leaves the newest checkpoint with the witness.
+    /// Where that remembers another ledger, nothing is written, here or by anybody.
     pub async fn publish(&self, store: &Store) -> Result<Published, LedgerError> {
+        let published = self.bring_up(store).await;
+        if let (Err(error @ LedgerError::Disputed { .. }), Some(watch)) = (&published, &self.watch)
+        {
+            store.distrust(&error.to_string(), watch.patience).await?;
+        }
+        published
+    }
+
+    async fn bring_up(&self, store: &Store) -> Result<Published, LedgerError> {
         let _one_at_a_time = self.files.lock()?;
         let newest = self.files.agree(self.signer.verifier(), store).await?;
         self.files.keep(&store.people().await?)?;
         let keys = store.keys().await?;
+        let claim = self.ask(&keys).await?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
         let signed = store.sealed().await?;
         let lost = signed.as_ref().map(|(signed, _)| *signed).filter(|signed| *signed > size);
@@ -109,31 +158,83 @@ impl Ledger {
             Some(Checkpoint { size, root, .. }) => Growth::resume(&self.files, size, root)?,
             None => Growth::default(),
         };
-        let mut order = Order::resume(keys.up_to(size));
+        let mut marks = signed.iter().map(Mark::of_state).collect::<Result<Vec<_>, _>>()?;
+        if let (Ok(Some(claim)), Some(Watch { witness, .. })) = (&claim, &self.watch) {
+            let witness = Some(witness.name());
+            marks.push(Mark { size: claim.size, root: claim.root, witness });
+        }
+        self.look_back(&marks, size)?;
         let mut writes = vec![];
-        let mut entries = store.entries(size, PAGE).await?;
-        if entries.is_empty() {
-            return Ok(Published { size, lost });
+        let order = Order::resume(keys.up_to(size));
+        grow(store, order, &mut growth, &marks, &mut writes).await?;
+        let here = growth.size();
+        if let Some(there) = claim.iter().flatten().map(|claim| claim.size).find(|it| *it > here) {
+            return Err(self.disputed(Dispute::Longer { there, here }));
         }
-        while !entries.is_empty() {
-            for entry in entries {
-                let index = growth.size();
-                order
-                    .meet(index, &entry, || Some(growth.root()))
-                    .map_err(|because| LedgerError::Misfit { index, because })?;
-                growth.push(entry, &mut writes).map_err(unwritable)?;
-                // What was signed once is never signed in another form.
-                if let Some((size, note)) = signed.as_ref().filter(|it| it.0 == growth.size()) {
-                    same_root(*size, note, growth.root())?;
-                }
-            }
-            entries = store.entries(growth.size(), PAGE).await?;
+        if growth.size() > size {
+            let name = self.signer.verifier().name();
+            let note = growth.seal(name, &[&self.signer], &mut writes);
+            self.files.write(writes)?;
+            store.seal(growth.size(), &note).await?;
         }
-        let note = growth.seal(self.signer.verifier().name(), &[&self.signer], &mut writes);
-        self.files.write(writes)?;
         let size = growth.size();
-        store.seal(size, &note).await?;
-        Ok(Published { size, lost })
+        let unreached = self.leave(store, claim, size).await?;
+        Ok(Published { size, lost, unreached })
+    }
+
+    /// What the witness remembers, signed by the key of its time.
+    async fn ask(&self, keys: &Keys) -> Result<Result<Option<Checkpoint>, Unreached>, LedgerError> {
+        let Some(Watch { witness, .. }) = &self.watch else { return Ok(Ok(None)) };
+        let bytes = match witness.newest().await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Ok(None)),
+            Err(unreached) => return Ok(Err(unreached)),
+        };
+        let note = Note::parse(&bytes).ok();
+        let claim = note.as_ref().and_then(|note| Checkpoint::parse(note.text()));
+        let (note, claim) = note.zip(claim).ok_or_else(|| self.disputed(Dispute::NoCheckpoint))?;
+        let key = keys.in_force(claim.size).or(keys.newest()).unwrap_or(self.signer.verifier());
+        match Checkpoint::of(&note, key) {
+            Ok(claim) => Ok(Ok(Some(claim))),
+            Err(_) => Err(self.disputed(Dispute::Unsigned)),
+        }
+    }
+
+    fn disputed(&self, because: Dispute) -> LedgerError {
+        let witness = self.watch.as_ref().map(|watch| watch.witness.name()).unwrap_or_default();
+        LedgerError::Disputed { witness, because }
+    }
+
+    /// Compares the files with what a witness remembers of them.
+    fn look_back(&self, marks: &[Mark], size: u64) -> Result<(), LedgerError> {
+        for mark in marks.iter().filter(|mark| mark.witness.is_some() && mark.size <= size) {
+            mark.meet(proof::root_at(&self.files, mark.size, size)?)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves what is newest now with the witness. Says why it could not be.
+    async fn leave(
+        &self,
+        store: &Store,
+        claim: Result<Option<Checkpoint>, Unreached>,
+        size: u64,
+    ) -> Result<Option<Unreached>, LedgerError> {
+        let Some(Watch { witness, patience }) = &self.watch else {
+            store.dismiss_witness().await?;
+            return Ok(None);
+        };
+        let there = claim.map(|claim| claim.map_or(0, |claim| claim.size));
+        let left = match (there, self.files.checkpoint()?) {
+            (Ok(there), Some(newest)) if there < size => witness.leave(&newest).await,
+            (Ok(_), _) => Ok(()),
+            (Err(unreached), _) => Err(unreached),
+        };
+        match left {
+            Ok(()) => store.witnessed(size, *patience).await?,
+            Err(_) => store.unwitnessed(*patience).await?,
+        }
+        Ok(left.err())
     }
 
     /// Hands over to another key, in an entry that both sign, and says which. From there on this key
@@ -160,12 +261,59 @@ impl Ledger {
     }
 }
 
-fn same_root(size: u64, note: &Note, root: Hash) -> Result<(), LedgerError> {
-    let signed = Checkpoint::parse(note.text());
-    if signed.is_some_and(|signed| signed.root == root) {
-        Ok(())
-    } else {
-        Err(LedgerError::Rewritten { size })
+/// A root that the tree must have at some size, because somebody remembers it.
+#[derive(Clone, Debug)]
+struct Mark {
+    size: u64,
+    root: Hash,
+    /// The witness that remembers it, or the state.
+    witness: Option<String>,
+}
+
+impl Mark {
+    /// What was signed once is never signed in another form.
+    fn of_state((size, note): &(u64, Note)) -> Result<Self, LedgerError> {
+        let signed = Checkpoint::parse(note.text());
+        let signed = signed.ok_or(LedgerError::Rewritten { size: *size })?;
+        Ok(Self { size: *size, root: signed.root, witness: None })
+    }
+
+    fn meet(&self, root: Hash) -> Result<(), LedgerError> {
+        let size = self.size;
+        match &self.witness {
+            _ if root == self.root => Ok(()),
+            None => Err(LedgerError::Rewritten { size }),
+            Some(witness) => {
+                let because = Dispute::Other { size };
+                Err(LedgerError::Disputed { witness: witness.clone(), because })
+            }
+        }
+    }
+}
+
+/// Adds every entry of the state that the files do not have yet.
+async fn grow(
+    store: &Store,
+    mut order: Order,
+    growth: &mut Growth,
+    marks: &[Mark],
+    writes: &mut Vec<Write>,
+) -> Result<(), LedgerError> {
+    loop {
+        let entries = store.entries(growth.size(), PAGE).await?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for entry in entries {
+            let index = growth.size();
+            order
+                .meet(index, &entry, || Some(growth.root()))
+                .map_err(|because| LedgerError::Misfit { index, because })?;
+            growth.push(entry, writes).map_err(unwritable)?;
+            for mark in marks.iter().filter(|mark| mark.size == growth.size()) {
+                mark.meet(growth.root())?;
+            }
+        }
     }
 }
 
@@ -247,6 +395,7 @@ impl LedgerError {
             Self::Store(error) => error.code(),
             Self::Read(_) | Self::Checkpoint(_) => Code::LedgerBroken,
             Self::Ahead { .. } | Self::Forked { .. } | Self::Rewritten { .. } => Code::LedgerAhead,
+            Self::Disputed { .. } => Code::LedgerDisputed,
             Self::Misfit { because: Fault::NoHandover | Fault::NoKey | Fault::Opening, .. } => {
                 Code::LedgerKey
             }
@@ -281,6 +430,9 @@ impl fmt::Display for LedgerError {
                 "the first {size} entries of the state are not those that were signed: somebody \
                  changed them"
             ),
+            Self::Disputed { witness, because } => {
+                write!(f, "the witness `{witness}` remembers {because}")
+            }
             Self::Misfit { index, because } => write!(
                 f,
                 "entry {index} of the state {because}, so it is not signed: somebody changed the \
@@ -290,6 +442,21 @@ impl fmt::Display for LedgerError {
             Self::Restless => f.write_str("others write to the ledger all the time"),
             Self::Write { path, because } => {
                 write!(f, "of the ledger, `{path}` cannot be written: {because}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Dispute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCheckpoint => f.write_str("something that is no checkpoint"),
+            Self::Unsigned => f.write_str("a checkpoint that the key of this ledger did not sign"),
+            Self::Longer { there, here } => {
+                write!(f, "{there} entries and here are {here}, so the state was set back")
+            }
+            Self::Other { size } => {
+                write!(f, "other entries before entry {size} than the ones here")
             }
         }
     }

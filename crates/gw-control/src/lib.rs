@@ -1,8 +1,10 @@
 //! Makes changes: reads sources, executes plans, keeps journal and ledger. It never names a driver.
 
+mod approvals;
+mod release;
+
 pub mod answer;
 pub mod apply;
-mod approvals;
 pub mod approve;
 pub mod asker;
 pub mod declared;
@@ -15,7 +17,6 @@ pub mod login;
 pub mod look;
 pub mod pull_request;
 pub mod reconcile;
-mod release;
 pub mod request;
 pub mod review;
 pub mod server;
@@ -24,4 +25,5 @@ pub mod stop;
 pub mod store;
 pub mod task;
 pub mod tell;
+pub mod witness;
 pub mod work;

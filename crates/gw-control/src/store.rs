@@ -14,6 +14,7 @@ mod people;
 mod queue;
 mod shown;
 mod tokens;
+mod witnessed;
 
 use std::{
     fmt, fs, io,
@@ -37,16 +38,18 @@ use sqlx::{
     Row, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use time::OffsetDateTime;
 pub use tokens::{Fresh, Granted, Unique};
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
     include_str!("../migrations/0004.sql"),
     include_str!("../migrations/0005.sql"),
     include_str!("../migrations/0006.sql"),
+    include_str!("../migrations/0007.sql"),
 ];
 
 /// The file in the folder of the state.
@@ -80,6 +83,10 @@ pub enum StoreError {
     OtherKey,
     /// An entry names a key that nobody handed over to.
     PlantedKey { index: u64 },
+    /// What was recorded since then is remembered nowhere else, and was waited for long enough.
+    Unwitnessed { since: OffsetDateTime },
+    /// Another ledger than this one is remembered elsewhere.
+    Distrusted { why: String },
     /// The ledger cannot hold what it should say.
     Unwritable { reason: String },
     /// Somebody else has taken over, because this one was not heard of for too long.
@@ -178,6 +185,8 @@ impl StoreError {
             Self::Busy { .. } | Self::Fenced { .. } => Code::StateBusy,
             Self::Newer { .. } => Code::StateNewer,
             Self::OtherKey | Self::PlantedKey { .. } => Code::LedgerKey,
+            Self::Unwitnessed { .. } => Code::LedgerUnwitnessed,
+            Self::Distrusted { .. } => Code::LedgerDisputed,
             Self::Unwritable { .. } => Code::LedgerUnwritable,
         }
     }
@@ -204,6 +213,11 @@ impl fmt::Display for StoreError {
                 "entry {index} of the state names a key that the one before it did not hand over \
                  to: somebody changed the state"
             ),
+            Self::Unwitnessed { since } => write!(
+                f,
+                "the witness was not reached, and does not know what was recorded since {since}"
+            ),
+            Self::Distrusted { why } => f.write_str(why),
             Self::Unwritable { reason } => {
                 write!(f, "the ledger cannot record it, so it is not done: {reason}")
             }

@@ -485,6 +485,17 @@ codes! {
         "There is nothing to verify or to list: no change was ever recorded here, or the folder is \
          not one of a ledger. A folder of a ledger has a file `checkpoint` and a folder `tile`.";
 
+    LedgerUnwitnessed = 5007 Error "the witness was not reached for too long",
+        "A second place remembers how large the ledger is, so that nobody can make it shorter unnoticed. \
+         It did not answer for longer than the setting `witness.patienceMin` allows, so nothing is begun \
+         that could be denied later. What goes on meanwhile is recorded, gateways serve on, and as soon \
+         as the witness answers everything is as before.";
+    LedgerDisputed = 5008 Error "the witness remembers another ledger",
+        "The newest checkpoint at the witness is not one of this ledger: the state was set back to an \
+         older copy, another one went on beside it, or somebody wrote there. Nothing is begun until \
+         somebody has looked. Compare both with a copy that was kept (`audit verify --checkpoint`), and \
+         bring back the newest state.";
+
     // GW6xxx: source and Git host.
 
     SourceUnreachable = 6001 Error "the source does not answer",

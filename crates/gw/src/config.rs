@@ -11,7 +11,9 @@ use std::{
 
 use gw_model::secret::Redacted;
 
-pub(crate) use self::file::{GatewayFile, NAME as SETTINGS, passed_over, pasted_secret};
+pub(crate) use self::file::{
+    GatewayFile, NAME as SETTINGS, WitnessFile, passed_over, pasted_secret,
+};
 use crate::{
     commands::Globals,
     ui::{Colour, Form, Input, Talk, Ui},

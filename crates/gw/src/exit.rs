@@ -68,8 +68,10 @@ impl From<&TargetError> for Exit {
 impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Busy { .. } | StoreError::Fenced { .. } => Self::Unreachable,
-            StoreError::PlantedKey { .. } => Self::Unproven,
+            StoreError::Busy { .. }
+            | StoreError::Fenced { .. }
+            | StoreError::Unwitnessed { .. } => Self::Unreachable,
+            StoreError::PlantedKey { .. } | StoreError::Distrusted { .. } => Self::Unproven,
             StoreError::Closed { .. }
             | StoreError::Newer { .. }
             | StoreError::Broken { .. }

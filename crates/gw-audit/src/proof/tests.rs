@@ -82,3 +82,17 @@ fn evidence_is_a_proof_that_brings_its_entry() {
     let bare = evidence.proof.to_string();
     assert_eq!(Evidence::parse(bare.as_bytes()), Err(Unproven::NoEntry));
 }
+
+#[test]
+fn the_root_of_every_earlier_size_is_known() {
+    let ledger = Ledger::of(600, 200);
+    let mut grown = Ledger::open();
+    for count in 1..=600u64 {
+        if grown.growth.size() < count {
+            grown.append(vec![event(Act::Planned)]);
+        }
+        assert_eq!(root_at(&ledger.files, count, 600), Ok(grown.growth.root()), "{count}");
+    }
+    assert_eq!(root_at(&ledger.files, 0, 600), Ok(Hash::empty()));
+    assert!(root_at(&ledger.files, 601, 600).is_err());
+}

@@ -99,7 +99,7 @@ impl LedgerFiles {
     }
 
     /// Puts a file there, whole or not at all.
-    fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let place = self.root.join(path);
         let folder = place.parent().unwrap_or(&self.root);
         make_folder(folder)?;

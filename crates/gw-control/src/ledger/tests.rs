@@ -230,12 +230,18 @@ async fn an_end_that_was_taken_away_is_noticed_and_written_again() {
     fs::write(files.join("checkpoint"), older).unwrap();
     fs::remove_file(files.join("checkpoints/3")).unwrap();
     let lost = Some(Lost { left: 2, signed: 3 });
-    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap(), Published { size: 3, lost });
+    assert_eq!(
+        ledger(folder.path()).publish(&store).await.unwrap(),
+        Published { size: 3, lost, unreached: None }
+    );
     assert_eq!(ledger(folder.path()).publish(&store).await.unwrap().lost, None);
 
     fs::remove_dir_all(&files).unwrap();
     let lost = Some(Lost { left: 0, signed: 3 });
-    assert_eq!(ledger(folder.path()).publish(&store).await.unwrap(), Published { size: 3, lost });
+    assert_eq!(
+        ledger(folder.path()).publish(&store).await.unwrap(),
+        Published { size: 3, lost, unreached: None }
+    );
     assert_eq!(entries(folder.path()).len(), 3);
 }
 

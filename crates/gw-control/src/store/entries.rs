@@ -152,6 +152,7 @@ impl Writing<'_> {
         event: Event,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
+        self.is_watched(event.act, at).await?;
         let newest = match self.newest().await? {
             Some(newest) => {
                 same_key(&mut self.transaction, &self.store.at_hand()).await?;

@@ -18,6 +18,10 @@ impl From<&StoreError> for Failure {
         let failure = Self::new(Exit::from(error), error.to_string()).coded(error.code());
         match error {
             StoreError::Unwritable { .. } => failure.help("give a shorter `--reason`"),
+            StoreError::Unwitnessed { .. } | StoreError::Distrusted { .. } => {
+                let way_out = format!("`gatewright explain {}` tells what to do", error.code());
+                failure.note("nothing was changed").help(way_out)
+            }
             _ => failure,
         }
     }
@@ -35,6 +39,7 @@ impl From<&LedgerError> for Failure {
             | LedgerError::Ahead { .. }
             | LedgerError::Forked { .. }
             | LedgerError::Rewritten { .. }
+            | LedgerError::Disputed { .. }
             | LedgerError::Misfit { .. } => Exit::Unproven,
         };
         Self::new(exit, error.to_string()).coded(error.code())

@@ -4,13 +4,15 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use gw_audit::note::{Malformed, Signer, Verifier};
 use gw_control::{
     event::local_user,
-    ledger::{Ledger, LedgerError, LedgerFiles, Lost, Published},
+    ledger::{Ledger, LedgerError, LedgerFiles, Lost, Published, Watch},
     store::Store,
+    witness::WitnessFolder,
 };
 use gw_model::code::Code;
 use time::OffsetDateTime;
@@ -20,6 +22,7 @@ use super::{
     state::{PRIVATE, PUBLIC, State, no_random, place, replace, unusable},
 };
 use crate::{
+    config::WitnessFile,
     exit::{Exit, Failure},
     ui::{Mark, Ui},
 };
@@ -36,6 +39,31 @@ const PUBLIC_KEY: &str = "ledger.pub";
 impl State {
     pub(crate) fn ledger_folder(&self) -> PathBuf {
         self.folder.join(FOLDER)
+    }
+
+    /// The ledger under a key, with its witness.
+    fn ledger(&self, signer: Signer) -> Result<Ledger, Failure> {
+        Ok(Ledger::new(&self.ledger_folder(), signer).watched_by(self.watch()?))
+    }
+
+    /// Who else remembers the ledger, by the settings.
+    pub(crate) fn watch(&self) -> Result<Option<Watch>, Failure> {
+        let named = self.settings.as_deref();
+        let Some(WitnessFile { folder, patience }) = WitnessFile::read(named, &self.folder)? else {
+            return Ok(None);
+        };
+        let witness = Arc::new(WitnessFolder::new(&folder, &self.origin()));
+        Ok(Some(Watch { witness, patience }))
+    }
+
+    /// That the witness, where there is one, remembers no other ledger than this one. It learns what
+    /// it does not know yet, so that one that was away holds nothing back.
+    pub(crate) async fn is_witnessed(&self, store: &Store) -> Result<(), Failure> {
+        if self.watch()?.is_none() || !self.folder.join(PUBLIC_KEY).exists() {
+            return Ok(());
+        }
+        let published = self.ledger(self.ledger_signer()?)?.publish(store).await;
+        published.map(|_| ()).map_err(|error| refused(&error))
     }
 
     /// The key to verify by, where there is a ledger.
@@ -88,7 +116,7 @@ impl State {
         &self,
         store: &Store,
     ) -> Result<(u64, Verifier), Failure> {
-        let ledger = Ledger::new(&self.ledger_folder(), self.ledger_signer()?);
+        let ledger = self.ledger(self.ledger_signer()?)?;
         let path = self.folder.join(NEXT_KEY);
         // One that was made for a handover that never began.
         match fs::remove_file(&path) {
@@ -132,7 +160,7 @@ impl State {
             return Err(lost_key(words));
         }
         let public = format!("{}\n", next.verifier());
-        let published = Ledger::new(&self.ledger_folder(), next).publish(store).await;
+        let published = self.ledger(next)?.publish(store).await;
         published.map_err(|error| refused(&error))?;
         let path = self.folder.join(PUBLIC_KEY);
         let replaced = replace(&path, public.as_bytes(), PUBLIC)
@@ -216,11 +244,12 @@ impl State {
     /// The same, whether or not anything was recorded.
     pub(crate) async fn publish_now(&self, ui: &Ui, store: &Store) {
         let published = async {
-            let ledger = Ledger::new(&self.ledger_folder(), self.ledger_signer()?);
+            let ledger = self.ledger(self.ledger_signer()?)?;
             ledger.publish(store).await.map_err(|error| Failure::from(&error))
         };
         let warning = match published.await {
-            Ok(Published { lost: None, .. }) => return,
+            Ok(Published { lost: None, unreached: None, .. }) => return,
+            Ok(Published { unreached: Some(unreached), .. }) => unreached.to_string(),
             Ok(Published { lost: Some(Lost { left, signed }), .. }) => format!(
                 "the files of the ledger had {left} entries although {signed} were signed; they \
                  were written again, and the checkpoints between are lost"

@@ -200,6 +200,7 @@ impl Scene {
             store_failure(&error).help("wait until the other one ends, or stop it")
         })?;
         self.state.agrees(&self.store).await?;
+        self.state.is_witnessed(&self.store).await?;
         Ok(lock)
     }
 }

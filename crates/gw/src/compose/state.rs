@@ -42,6 +42,8 @@ pub(crate) enum Purpose {
 pub(crate) struct State {
     pub(crate) folder: PathBuf,
     pub(crate) workspace_id: WorkspaceId,
+    /// The settings that were named, where they are not those of the folder.
+    pub(super) settings: Option<PathBuf>,
 }
 
 /// The API of a demo workspace whose backend `dev` plays; `init --demo` wrote that down.
@@ -76,7 +78,8 @@ impl State {
                 .join(workspace_id.as_str()),
         };
         let folder = std::path::absolute(&folder).unwrap_or(folder);
-        Ok(Self { folder, workspace_id })
+        let settings = context.surroundings.named_config(None).map(Path::to_owned);
+        Ok(Self { folder, workspace_id, settings })
     }
 
     /// The state where something was ever written down.

@@ -1,10 +1,11 @@
-//! `gatewright.toml`: how a process of the built-in gateway runs. Secrets are files, never values.
+//! `gatewright.toml`: how processes run on this machine. Secrets are files, never values.
 
 use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use gw_model::{
@@ -32,13 +33,31 @@ pub(crate) struct GatewayFile {
     pub(crate) upstream_authorities: Vec<u8>,
 }
 
+/// Where else the newest checkpoint of the ledger is kept.
+#[derive(Debug)]
+pub(crate) struct WitnessFile {
+    pub(crate) folder: PathBuf,
+    /// So long others may wait for it.
+    pub(crate) patience: Duration,
+}
+
 pub(crate) const NAME: &str = "gatewright.toml";
+/// What others wait for a witness where nothing is said.
+const PATIENCE_MIN: u64 = 60;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Written {
     gateway: WrittenGateway,
     tls: Option<WrittenTls>,
+    witness: Option<WrittenWitness>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenWitness {
+    folder: PathBuf,
+    patience_min: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,19 +77,17 @@ struct WrittenTls {
     key: PathBuf,
 }
 
-impl GatewayFile {
-    /// Reads the file that was named, or `gatewright.toml` of the state folder where there is one.
-    /// Never that of the declarations: whoever proposes a change to them would also say how the
-    /// process runs that serves them.
-    pub(crate) fn read(named: Option<&Path>, state: &Path) -> Result<Self, Failure> {
+impl Written {
+    /// The file that was named, or the usual one where there is one.
+    fn find(named: Option<&Path>, state: &Path) -> Result<Option<(PathBuf, Self)>, Failure> {
         let usual = state.join(NAME);
         let path = match named {
-            Some(path) => path,
-            None if usual.exists() => &usual,
-            None => return Ok(Self::default()),
+            Some(path) => path.to_owned(),
+            None if usual.exists() => usual,
+            None => return Ok(None),
         };
-        let text = String::from_utf8(read(path)?)
-            .map_err(|_| unreadable(path, &io::ErrorKind::InvalidData.into()))?;
+        let text = String::from_utf8(read(&path)?)
+            .map_err(|_| unreadable(&path, &io::ErrorKind::InvalidData.into()))?;
         // Before anything that could repeat a line of it.
         if let Some((line, kind)) = pasted_secret(&text) {
             return Err(Failure::wrong(format!("{kind} stands in the settings"))
@@ -84,6 +101,32 @@ impl GatewayFile {
                 .coded(Code::SettingsWrong)
                 .note(format!("{}:{line}", path.display()))
         })?;
+        Ok(Some((path, written)))
+    }
+}
+
+impl WitnessFile {
+    /// The witness that the settings name, if they name one.
+    pub(crate) fn read(named: Option<&Path>, state: &Path) -> Result<Option<Self>, Failure> {
+        let found = Written::find(named, state)?;
+        let witness = found.and_then(|(path, written)| Some((path, written.witness?)));
+        let Some((path, WrittenWitness { folder, patience_min })) = witness else {
+            return Ok(None);
+        };
+        let folder = path.parent().unwrap_or(state).join(folder);
+        let minutes = patience_min.map_or(PATIENCE_MIN, u64::from);
+        Ok(Some(Self { folder, patience: Duration::from_secs(minutes * 60) }))
+    }
+}
+
+impl GatewayFile {
+    /// Reads the file that was named, or `gatewright.toml` of the state folder where there is one.
+    /// Never that of the declarations: whoever proposes a change to them would also say how the
+    /// process runs that serves them.
+    pub(crate) fn read(named: Option<&Path>, state: &Path) -> Result<Self, Failure> {
+        let Some((path, written)) = Written::find(named, state)? else {
+            return Ok(Self::default());
+        };
         let folder = path.parent().unwrap_or(state);
         let bytes = |file: &Path| read(&folder.join(file));
         let tls = match written.tls {

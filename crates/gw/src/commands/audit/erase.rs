@@ -40,6 +40,7 @@ impl Erase {
             store_failure(&error).help("wait until the other one ends, or stop it")
         })?;
         state.agrees(&store).await?;
+        state.is_witnessed(&store).await?;
         let erased = store.erase(&self.subject, local_user(), OffsetDateTime::now_utc()).await;
         let erased = erased.map_err(|error| store_failure(&error))?;
         // An earlier one may have been cut off before the files.

@@ -16,7 +16,7 @@ use gw_audit::{
 use gw_model::code::Code;
 use serde::Serialize;
 
-use super::{Opened, Period, Source, evidence::ENTRIES, list, people::People};
+use super::{Opened, Period, Source, evidence::ENTRIES, list, people::People, state};
 use crate::{
     commands::Context,
     exit::{Exit, Failure},
@@ -37,8 +37,11 @@ pub(crate) struct Verify {
     /// A checkpoint of this ledger that was kept elsewhere; may be given several times.
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
+    /// Compares with what the witness remembers, which the settings name.
+    #[arg(long, conflicts_with = "ledger")]
+    witness: bool,
     /// Verifies what `prove` or `export` wrote instead: one file, or a folder of them.
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["checkpoint", "ledger"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["checkpoint", "ledger", "witness"])]
     proof: Option<PathBuf>,
 }
 
@@ -83,6 +86,9 @@ impl Verify {
         }
         let opened = self.source.open(context).await?;
         let mut kept = self.checkpoint.iter().map(remembered).collect::<Result<Vec<_>, _>>()?;
+        if self.witness {
+            kept.push(of_witness(context).await?);
+        }
         let given = kept.len();
         kept.extend(of_state(&opened).await?);
         let (mut known, mut decided) = (BTreeMap::new(), vec![]);
@@ -149,6 +155,26 @@ fn changes(known: &BTreeMap<(String, u64), Known>) -> Changes {
         changes.incomplete.push(format!("change {number} of {environment} {lacks}"));
     }
     changes
+}
+
+/// The newest checkpoint that the witness remembers.
+async fn of_witness(context: Context<'_>) -> Result<(String, Note), Failure> {
+    let watch = state(context)?.watch()?.ok_or_else(|| {
+        Failure::wrong("no witness is named")
+            .help("name a folder of another machine in `gatewright.toml`: `[witness]`, `folder`")
+    })?;
+    let name = format!("the witness {}", watch.witness.name());
+    let left = watch.witness.newest().await;
+    let left = left.map_err(|unreached| Failure::new(Exit::Unreachable, unreached.to_string()))?;
+    let bytes = left.ok_or_else(|| {
+        Failure::new(Exit::Unproven, format!("{name} remembers nothing of this ledger"))
+            .coded(Code::LedgerDisputed)
+    })?;
+    let note = Note::parse(&bytes).map_err(|why| {
+        Failure::new(Exit::Unproven, format!("{name} has no checkpoint: {why}"))
+            .coded(Code::LedgerDisputed)
+    })?;
+    Ok((name, note))
 }
 
 /// The checkpoint that the state remembers: files that end before it lost their end.

@@ -16,7 +16,7 @@ fn a_key_that_stands_is_never_written_over() {
 fn a_gateway_needs_only_the_public_half() {
     let folder = TempDir::new().unwrap();
     let workspace_id = WorkspaceId::from_random([1; 16]);
-    let state = State { folder: folder.path().to_owned(), workspace_id };
+    let state = State { folder: folder.path().to_owned(), workspace_id, settings: None };
     let made = state.verifying_key().unwrap();
     assert_eq!(made, state.signing_key().unwrap().public());
     fs::remove_file(folder.path().join(KEY)).unwrap();

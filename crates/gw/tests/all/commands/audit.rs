@@ -163,6 +163,46 @@ fn a_shorter_ledger_is_found_by_a_checkpoint_that_somebody_kept() {
     assert!(told.contains("1 checkpoint from elsewhere found in it"), "{told}");
 }
 
+/// The witness is a folder elsewhere; who sets the state back is told so before anything is done.
+#[test]
+fn a_witness_remembers_what_a_state_of_yesterday_does_not_know() {
+    let machine = with_a_history();
+    let (told, code) = machine.tells(&["audit", "verify", "--witness"]);
+    assert_eq!(code, 2, "{told}");
+    let away = machine.folder.path("away");
+    fs::create_dir(&away).expect("a folder");
+    let settings = "[witness]\nfolder = \"../../../../../away\"\n";
+    fs::write(machine.state().join("gatewright.toml"), settings).expect("it can be written");
+    let (told, code) = machine.tells(&["audit", "verify", "--witness"]);
+    assert_eq!(code, 7, "{told}");
+    assert!(told.contains("remembers nothing of this ledger"), "{told}");
+
+    let copy = |from: &Path, to: &Path| {
+        let done = Command::new("cp").arg("-rT").args([from, to]).status();
+        assert!(done.expect("cp runs").success());
+    };
+    let yesterday = machine.folder.path("yesterday");
+    copy(&machine.state(), &yesterday);
+    machine.edit("60/1m", "50/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let (told, code) = machine.tells(&["audit", "verify", "--witness"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("1 checkpoint from elsewhere found in it"), "{told}");
+
+    fs::remove_dir_all(machine.state()).expect("it is ours");
+    copy(&yesterday, &machine.state());
+    let before = machine.says(&["audit", "list"]);
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 7, "{told}");
+    assert!(told.contains("so the state was set back"), "{told}");
+    assert!(told.contains("nothing was changed"), "{told}");
+    assert_eq!(machine.tells(&["audit", "verify", "--witness"]).1, 7);
+    assert_eq!(machine.says(&["audit", "list"]), before);
+
+    fs::remove_dir_all(&away).expect("it is ours");
+    assert_eq!(machine.tells(&["audit", "verify", "--witness"]).1, 6);
+}
+
 #[test]
 fn one_entry_is_proved_by_one_file() {
     let machine = with_a_history();

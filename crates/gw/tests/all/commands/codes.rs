@@ -23,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 53] = [
+const CASES: [Case; 55] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -64,6 +64,8 @@ const CASES: [Case; 53] = [
     },
     Case { code: "GW5005", prepare: with_a_locked_ledger, ask: &["apply"] },
     Case { code: "GW5006", prepare: nothing, ask: &["audit", "list"] },
+    Case { code: "GW5007", prepare: with_a_witness_away, ask: &["apply"] },
+    Case { code: "GW5008", prepare: with_another_witness, ask: &["apply"] },
     Case { code: "GW6001", prepare: nothing, ask: &["explain", "GW6001"] },
     Case { code: "GW6002", prepare: nothing, ask: &["explain", "GW6002"] },
     Case { code: "GW6003", prepare: nothing, ask: &["explain", "GW6003"] },
@@ -224,6 +226,37 @@ fn without_its_key(machine: &Machine) -> Kept {
 
 fn with_a_locked_ledger(machine: &Machine) -> Kept {
     fs::create_dir_all(machine.state().join("ledger/lock")).expect("a folder");
+    None
+}
+
+/// A witness in the folder `away`, which is waited for so many minutes.
+fn name_witness(machine: &Machine, minutes: u32) -> PathBuf {
+    let away = machine.folder.path("away");
+    let settings = format!("[witness]\nfolder = {away:?}\npatienceMin = {minutes}\n");
+    fs::write(machine.state().join("gatewright.toml"), settings).expect("it can be written");
+    away
+}
+
+fn with_a_witness_away(machine: &Machine) -> Kept {
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    name_witness(machine, 0);
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6, "it was not waited for yet");
+    machine.edit("60/1m", "50/1m");
+    None
+}
+
+fn with_another_witness(machine: &Machine) -> Kept {
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let away = name_witness(machine, 60);
+    fs::create_dir(&away).expect("a folder");
+    machine.edit("100/1m", "60/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let id = machine.folder.read("shop/.gatewright/id");
+    let kept = away.join("gatewright").join(id.trim()).join("checkpoint");
+    let text = fs::read_to_string(&kept).expect("it was left there");
+    fs::write(&kept, text.replacen("gatewright/", "gatewrong/", 1)).expect("it can be written");
+    machine.edit("60/1m", "50/1m");
     None
 }
 
