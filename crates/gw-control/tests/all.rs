@@ -3,4 +3,5 @@
 #[cfg(test)]
 mod all {
     mod bitbucket;
+    mod login;
 }

@@ -102,6 +102,9 @@ impl Pipelines {
         if principal.claims.contains_key(ENVIRONMENT) {
             id(ENVIRONMENT)?;
         }
+        if !is_subject(&principal) {
+            return Err(StepRefusal::Claim { claim: "sub" });
+        }
         if workspace != self.workspace {
             return Err(StepRefusal::Workspace { declared: self.workspace.clone() });
         }
@@ -122,6 +125,19 @@ pub(super) fn only<'p>(principal: &'p Principal, claim: &str) -> Option<&'p str>
     let mut values = values.iter().map(String::as_str);
     let only = values.next().filter(|value| form::UUID.holds(value))?;
     values.next().is_none().then_some(only)
+}
+
+/// Whether the subject names the step, and beside it nothing but what the claims name as well. In which
+/// order, nobody says who has seen more than one kind of step.
+fn is_subject(principal: &Principal) -> bool {
+    let named = |part: &str| {
+        let claims = [REPOSITORY, PIPELINE, ENVIRONMENT].into_iter();
+        claims.filter_map(|claim| only(principal, claim)).any(|named| named == part)
+    };
+    let parts = principal.subject.rsplit_once(':');
+    parts.is_some_and(|(before, step)| {
+        only(principal, STEP) == Some(step) && before.split(':').all(named)
+    })
 }
 
 /// The pipeline that carried a step here.

@@ -28,7 +28,7 @@ pub enum Refused {
 /// What is wrong with the step of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepRefusal {
-    /// A claim is missing, several, or no UUID in braces.
+    /// A claim is missing, several, no UUID in braces, or a subject that names something else.
     Claim { claim: &'static str },
     /// Its workspace is not the declared one, whatever it is called now.
     Workspace { declared: String },
@@ -294,7 +294,7 @@ impl fmt::Display for Refused {
         match self {
             Self::Token { why, .. } => why.fmt(f),
             Self::Step { why: StepRefusal::Claim { claim }, .. } => {
-                write!(f, "the token of the step has no `{claim}` that is one UUID in braces")
+                write!(f, "the `{claim}` of the step's token is not as Bitbucket writes it")
             }
             // Which of the two it is would tell what is declared here.
             Self::Step { .. } => f.write_str("this pipeline is not one that may ask here"),

@@ -89,7 +89,11 @@ impl Issuer {
         }
         say("iat", json!(now.unix_timestamp()));
         say("exp", json!((now + LIFE).unix_timestamp()));
-        self.key.sign("JWT", &Value::Object(claims))
+        self.sign(&Value::Object(claims))
+    }
+
+    pub(super) fn sign(&self, claims: &Value) -> Option<String> {
+        self.key.sign("JWT", claims)
     }
 }
 

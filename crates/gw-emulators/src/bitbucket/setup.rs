@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use gw_model::secret::Redacted;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::{
@@ -413,7 +414,7 @@ impl Bitbucket {
         let uuid = world.names.uuid();
         let repository = repository(&mut world, of)?;
         let head = repository.branch(branch).ok_or(SetupError::Unknown("branch"))?.to_owned();
-        let target = serde_json::json!({
+        let target = json!({
             "type": "pipeline_ref_target", "ref_type": "branch", "ref_name": branch,
         });
         let number = repository.pipelines.len() + 1;
@@ -489,6 +490,14 @@ impl Bitbucket {
         };
         let issuer = workspace.issuer.clone();
         Ok(issuer.and_then(|it| it.token(&self.host.url, workspace, &claims, audience, now)))
+    }
+
+    /// A token that says what Bitbucket would never say, signed with the key of the workspace: for
+    /// tests of whoever reads tokens.
+    pub fn forge_token(&self, workspace: &Uuid, claims: &Value) -> Result<Option<String>> {
+        let mut world = self.host.world.lock();
+        let issuer = self::workspace(&mut world, workspace)?.issuer.clone();
+        Ok(issuer.and_then(|it| it.sign(claims)))
     }
 }
 

@@ -112,7 +112,11 @@ fn both_ids_must_be_the_declared_ones() {
             "stepUuid" => ("stepUuid", values),
             other => unreachable!("{other}"),
         });
-        pipelines(&[SHARED]).step(principal(&claims))
+        let mut principal = principal(&claims);
+        if let ("repositoryUuid", [own]) = (claim, values) {
+            principal.subject = format!("{own}:{STEP}");
+        }
+        pipelines(&[SHARED]).step(principal)
     };
     assert!(with("repositoryUuid", &[SHARED]).is_ok());
     let workspace = StepRefusal::Workspace { declared: ACME.to_owned() };
@@ -135,6 +139,29 @@ fn both_ids_must_be_the_declared_ones() {
                 "{claim} {values:?}: {refused:?}"
             );
         }
+    }
+}
+
+#[test]
+fn a_subject_names_the_step_and_nothing_else() {
+    let with = |subject: &str| {
+        let step = Principal { subject: subject.to_owned(), ..principal(&good()) };
+        pipelines(&[]).step(step).is_ok()
+    };
+    // The orders that were seen.
+    assert!(with(&format!("{APIS}:{STEP}")));
+    assert!(with(&format!("{APIS}:{PROD}:{STEP}")));
+    assert!(with(&format!("{RUN}:{APIS}:{STEP}")));
+    for other in [
+        STEP,
+        &format!("{STEP}:{APIS}"),
+        &format!("{SHARED}:{STEP}"),
+        &format!("{APIS}:{SHARED}:{STEP}"),
+        &format!("{APIS}:{RUN}"),
+        &format!(":{STEP}"),
+        &format!("{APIS}::{STEP}"),
+    ] {
+        assert!(!with(other), "{other}");
     }
 }
 
