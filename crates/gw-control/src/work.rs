@@ -40,10 +40,12 @@ pub async fn work(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
         // Listening begins before looking, so that nothing is queued in between unheard.
         let queued = server.signals.queued.notified();
         let settled = server.signals.settled.notified();
+        if *stop.borrow() {
+            break;
+        }
         let free = Arc::clone(&places).try_acquire_owned().ok();
-        let taken = match (free, *stop.borrow()) {
-            (_, true) => break,
-            (Some(place), false) => server.store.take_task(server.clock.now()).await.map(|taken| {
+        let taken = match free {
+            Some(place) => server.store.take_task(server.clock.now()).await.map(|taken| {
                 let taken = taken?;
                 let server = Arc::clone(&server);
                 running.spawn(async move {
@@ -52,7 +54,7 @@ pub async fn work(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
                 });
                 Some(())
             }),
-            (None, false) => Ok(None),
+            None => Ok(None),
         };
         if matches!(taken, Ok(Some(()))) {
             continue;

@@ -4,4 +4,5 @@
 mod all {
     mod bitbucket;
     mod login;
+    mod server;
 }

@@ -38,10 +38,10 @@ const ALL: &[&str] = &[
     "read:user:bitbucket",
 ];
 
-struct Somebody {
-    uuid: Uuid,
-    email: String,
-    token: Redacted<String>,
+pub(super) struct Somebody {
+    pub(super) uuid: Uuid,
+    pub(super) email: String,
+    pub(super) token: Redacted<String>,
 }
 
 /// What a secret store holds, by name.
@@ -74,25 +74,25 @@ impl SecretStore for Vault {
     }
 }
 
-struct Stage {
-    bitbucket: Emulated,
-    folder: TempDir,
-    clock: FixedClock,
+pub(super) struct Stage {
+    pub(super) bitbucket: Emulated,
+    pub(super) folder: TempDir,
+    pub(super) clock: FixedClock,
     vault: Vault,
-    workspace: Uuid,
-    repository: Uuid,
+    pub(super) workspace: Uuid,
+    pub(super) repository: Uuid,
     /// Rules the repository.
-    ann: Somebody,
+    pub(super) ann: Somebody,
     /// These write to it.
-    bob: Somebody,
-    carol: Somebody,
+    pub(super) bob: Somebody,
+    pub(super) carol: Somebody,
     /// Reads it.
-    eve: Somebody,
+    pub(super) eve: Somebody,
 }
 
 impl Stage {
     /// The repository has one commit on `main`.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = FixedClock::at(datetime!(2026-01-01 00:00 UTC));
         let repositories = folder.path().join("repositories");
@@ -116,7 +116,7 @@ impl Stage {
         stage
     }
 
-    fn advance(&self) {
+    pub(super) fn advance(&self) {
         self.clock.advance(time::Duration::minutes(1));
     }
 
@@ -148,7 +148,7 @@ impl Stage {
     }
 
     /// The host as it is meant to be used: by a token that may everything.
-    fn host(&self) -> Bitbucket {
+    pub(super) fn host(&self) -> Bitbucket {
         self.host_by(self.api_token(&self.ann))
     }
 
@@ -168,24 +168,24 @@ impl Stage {
         serde_json::from_slice(&body).unwrap_or_default()
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(super) async fn get(&self, path: &str) -> Value {
         self.ask(&self.ann, Method::Get, path, Value::Null).await
     }
 
-    async fn post(&self, who: &Somebody, path: &str, body: Value) -> Value {
+    pub(super) async fn post(&self, who: &Somebody, path: &str, body: Value) -> Value {
         self.ask(who, Method::Post, path, body).await
     }
 
-    async fn approve(&self, who: &Somebody) {
+    pub(super) async fn approve(&self, who: &Somebody) {
         self.post(who, "/pullrequests/1/approve", Value::Null).await;
     }
 
-    async fn merge(&self, strategy: &str) {
+    pub(super) async fn merge(&self, strategy: &str) {
         let body = json!({ "type": "pullrequest_merge_parameters", "merge_strategy": strategy });
         self.post(&self.ann, "/pullrequests/1/merge", body).await;
     }
 
-    async fn git(&self, folder: &std::path::Path, arguments: &[&str]) -> String {
+    pub(super) async fn git(&self, folder: &std::path::Path, arguments: &[&str]) -> String {
         let output = Command::new("git")
             .current_dir(folder)
             .args(arguments)
@@ -209,20 +209,20 @@ impl Stage {
         format!("http://x-bitbucket-api-token-auth:{}@{host}/acme/apis.git", who.token.reveal())
     }
 
-    async fn clone_as(&self, who: &Somebody, name: &str) -> PathBuf {
+    pub(super) async fn clone_as(&self, who: &Somebody, name: &str) -> PathBuf {
         self.git(self.folder.path(), &["clone", "--quiet", &self.remote(who), name]).await;
         self.folder.path().join(name)
     }
 
     /// Commits a file of this name, and says which commit that is.
-    async fn commit(&self, work: &std::path::Path, name: &str) -> String {
+    pub(super) async fn commit(&self, work: &std::path::Path, name: &str) -> String {
         std::fs::write(work.join(name), "kind: Api\n").unwrap();
         self.git(work, &["add", "--all"]).await;
         self.git(work, &["commit", "--quiet", "--message", name]).await;
         self.git(work, &["rev-parse", "HEAD"]).await
     }
 
-    async fn push(&self, who: &Somebody, work: &std::path::Path, what: &[&str]) {
+    pub(super) async fn push(&self, who: &Somebody, work: &std::path::Path, what: &[&str]) {
         let remote = self.remote(who);
         self.git(work, &[&["push", "--quiet", remote.as_str()], what].concat()).await;
     }

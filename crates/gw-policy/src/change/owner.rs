@@ -21,8 +21,9 @@ pub struct Owner {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnerIs {
-    /// Whoever this issuer calls so.
-    Subject { issuer: String, subject: String },
+    /// Whoever this identity calls so. It is one of the settings: what a commit declares could call
+    /// anybody so.
+    Subject { identity: IdentityName, subject: String },
     /// Whoever proves this identity and holds the claim.
     Holder { identity: IdentityName, claim: String, value: String },
 }
@@ -78,11 +79,10 @@ pub fn judge_first(
 }
 
 impl OwnerIs {
-    /// A caller is issuer and subject, never subject alone.
     fn is(&self, principal: &Principal) -> bool {
         match self {
-            Self::Subject { issuer, subject } => {
-                principal.issuer == *issuer && principal.subject == *subject
+            Self::Subject { identity, subject } => {
+                principal.identity == *identity && principal.subject == *subject
             }
             Self::Holder { identity, claim, value } => {
                 let held = principal.claims.get(claim);
@@ -95,7 +95,7 @@ impl OwnerIs {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.who {
-            OwnerIs::Subject { issuer, subject } => write!(f, "{subject} of {issuer}"),
+            OwnerIs::Subject { identity, subject } => write!(f, "{subject} of {identity}"),
             OwnerIs::Holder { identity, claim, value } => {
                 write!(f, "whoever is {identity} and has {claim} {value}")
             }

@@ -6,14 +6,18 @@ use time::macros::datetime;
 use super::*;
 use crate::principal::Caller;
 
-fn asked(issuer: &str, subject: &str, groups: &[&str]) -> Asked {
+fn identity(name: &str) -> IdentityName {
+    IdentityName::parse(name).unwrap()
+}
+
+fn asked(name: &str, subject: &str, groups: &[&str]) -> Asked {
     let held: BTreeSet<String> = groups.iter().map(ToString::to_string).collect();
     Asked {
         action: ChangeAction::Apply,
         actor: Caller {
             principals: vec![Principal {
-                identity: IdentityName::parse("operators").unwrap(),
-                issuer: issuer.to_owned(),
+                identity: identity(name),
+                issuer: "https://login.test".to_owned(),
                 subject: subject.to_owned(),
                 claims: BTreeMap::from([("groups".to_owned(), held)]),
                 expires_at: None,
@@ -35,23 +39,23 @@ fn owner(line: u32, who: OwnerIs) -> Owner {
 
 #[test]
 fn only_an_owner_brings_the_first_state() {
-    let subject = OwnerIs::Subject { issuer: "https://a.test".into(), subject: "erik".into() };
+    let subject = OwnerIs::Subject { identity: identity("operators"), subject: "erik".into() };
     let holder = OwnerIs::Holder {
-        identity: IdentityName::parse("operators").unwrap(),
+        identity: identity("people"),
         claim: "groups".into(),
         value: "platform".into(),
     };
     let owners = [owner(3, subject), owner(4, holder)];
     let prod = EnvironmentName::parse("prod").unwrap();
-    for (allowed, issuer, name, groups) in [
-        (Some(3), "https://a.test", "erik", &[][..]),
-        (Some(4), "https://b.test", "mira", &["platform", "other"][..]),
-        (None, "https://b.test", "erik", &[][..]),
-        (None, "https://a.test", "dana", &["sales"][..]),
+    for (allowed, identity, subject, groups) in [
+        (Some(3), "operators", "erik", &[][..]),
+        (Some(4), "people", "mira", &["platform", "other"][..]),
+        (None, "people", "erik", &[][..]),
+        (None, "operators", "dana", &["sales"][..]),
     ] {
-        let judged = judge_first(&owners, &prod, &asked(issuer, name, groups));
-        assert_eq!(judged.ok().map(|permit| permit.rule().line), allowed, "{issuer} {name}");
+        let judged = judge_first(&owners, &prod, &asked(identity, subject, groups));
+        assert_eq!(judged.ok().map(|permit| permit.rule().line), allowed, "{identity} {subject}");
     }
-    let nobody = judge_first(&[], &prod, &asked("https://a.test", "erik", &[])).unwrap_err();
+    let nobody = judge_first(&[], &prod, &asked("operators", "erik", &[])).unwrap_err();
     assert_eq!(nobody.reason, ChangeReason::NoRule);
 }

@@ -1,0 +1,303 @@
+//! A server over the emulated Bitbucket: real git over http, a real store and ledger, and a target in
+//! memory that lowers and compares as the built-in one does.
+
+mod flow;
+mod target;
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use gw_audit::note::Signer;
+use gw_control::{
+    answer::{Answer, End},
+    asker::Asker,
+    ledger::Ledger,
+    reconcile::{Aim, Order, reconcile},
+    server::{Server, Signals},
+    source::git::{Repository, RepositorySettings, address::Address, caps::Caps},
+    store::{Store, TaskState},
+    task::Task,
+    work::work,
+};
+use gw_drivers::registry::Registry;
+use gw_model::{
+    id::{EnvironmentName, IdentityName, WorkspaceId},
+    source::Origin,
+    workspace::Source,
+};
+use gw_net::{address::LoopbackReach, client::ClientSettings};
+use gw_policy::{
+    change::{Owner, OwnerIs},
+    generation::SigningKey,
+    principal::{Caller, Principal},
+};
+use serde_json::json;
+use tokio::{sync::watch, task::JoinHandle};
+
+use self::target::{Gateways, Live};
+use super::bitbucket::{Somebody, Stage};
+
+const OPENAPI: &str = r#"
+openapi: 3.0.3
+info: { title: orders, version: "1" }
+paths:
+  /orders:
+    get: { operationId: listOrders, responses: { "200": { description: ok } } }
+    post: { operationId: createOrder, responses: { "201": { description: made } } }
+"#;
+
+const POLICY: &str = r#"
+@id("widening-needs-security")
+@reason("giving anyone new access needs a review by security")
+forbid (principal, action == Gatewright::Action::"apply", resource)
+when { context.plan.widensAccess }
+unless { context.approverTeams.contains("security") };
+"#;
+
+/// A server, its target, and the world around both.
+struct House {
+    stage: Stage,
+    server: Arc<Server>,
+    live: Live,
+    /// Where Bob writes.
+    desk: PathBuf,
+    stop: watch::Sender<bool>,
+    working: Option<JoinHandle<()>>,
+}
+
+fn prod() -> EnvironmentName {
+    EnvironmentName::parse("prod").unwrap()
+}
+
+fn operators() -> IdentityName {
+    IdentityName::parse("operators").unwrap()
+}
+
+/// Somebody who signed in.
+fn somebody(subject: &str) -> Asker {
+    let principal = Principal {
+        identity: operators(),
+        issuer: "https://login.example.com".to_owned(),
+        subject: subject.to_owned(),
+        claims: Default::default(),
+        expires_at: None,
+    };
+    let mut asker = Asker::server();
+    asker.actor.identity = "operators".to_owned();
+    asker.caller = Caller { principals: vec![principal] };
+    asker
+}
+
+impl House {
+    /// A repository with one API, in force in `prod`.
+    async fn new() -> Self {
+        let house = Self::bare().await;
+        let first = Order {
+            environment: prod(),
+            asker: somebody("owner"),
+            aim: Aim::Head { reference: "refs/heads/main".to_owned() },
+        };
+        let answer = reconcile(&house.server, &first).await.unwrap();
+        assert_eq!(answer.end, End::Done, "{answer:?}");
+        house.settle().await;
+        house
+    }
+
+    /// The same before anything is in force.
+    async fn bare() -> Self {
+        let stage = Stage::new().await;
+        let desk = stage.clone_as(&stage.ann, "desk").await;
+        for (path, text) in files(&stage) {
+            let path = desk.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        std::fs::remove_file(desk.join("api.yaml")).unwrap();
+        stage.git(&desk, &["add", "--all"]).await;
+        stage.git(&desk, &["commit", "--quiet", "--message", "Declare orders"]).await;
+        stage.push(&stage.ann, &desk, &["HEAD:refs/heads/main"]).await;
+        let live = Live::default();
+        let server = Arc::new(server(&stage, live.clone()).await);
+        let (stop, stopped) = watch::channel(false);
+        let working = Some(tokio::spawn(work(Arc::clone(&server), stopped)));
+        let house = Self { stage, server, live, desk, stop, working };
+        house.look().await;
+        house
+    }
+
+    /// Lets the server see what is new, and waits until nothing is left to do.
+    async fn look(&self) {
+        self.stage.advance();
+        self.server.ask(Task::Look).await.unwrap();
+        self.settle().await;
+    }
+
+    async fn settle(&self) {
+        let waiting = async {
+            loop {
+                let settled = self.server.signals.settled.notified();
+                let tasks = self.server.store.tasks(1000).await.unwrap();
+                let open = |state| matches!(state, TaskState::Waiting | TaskState::Running);
+                if !tasks.iter().any(|task| open(task.state)) {
+                    return;
+                }
+                settled.await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await.unwrap();
+    }
+
+    /// What became of the newest task of this key.
+    async fn answer(&self, key: &str) -> Answer {
+        let tasks = self.server.store.tasks(1000).await.unwrap();
+        let newest = tasks.iter().filter(|it| it.task.key() == key).max_by_key(|it| it.id);
+        let outcome = newest.unwrap_or_else(|| panic!("nothing did `{key}`")).outcome.clone();
+        serde_json::from_str(&outcome.unwrap()).unwrap()
+    }
+
+    /// Somebody commits a change of the API's file on a branch and opens a pull request.
+    async fn propose(&self, who: &Somebody, branch: &str, api: &str) -> String {
+        let stage = &self.stage;
+        stage.advance();
+        stage.git(&self.desk, &["checkout", "--quiet", "-b", branch, "main"]).await;
+        std::fs::write(self.desk.join("apis/orders/api.yaml"), api).unwrap();
+        stage.git(&self.desk, &["commit", "--quiet", "--all", "--message", branch]).await;
+        stage.push(who, &self.desk, &["HEAD"]).await;
+        let source = json!({ "branch": { "name": branch } });
+        stage.post(who, "/pullrequests", json!({ "title": branch, "source": source })).await;
+        let head = stage.git(&self.desk, &["rev-parse", "HEAD"]).await;
+        stage.git(&self.desk, &["checkout", "--quiet", "main"]).await;
+        head
+    }
+
+    /// The texts below a pull request.
+    async fn comments(&self, number: u64) -> Vec<String> {
+        let page = self.stage.get(&format!("/pullrequests/{number}/comments")).await;
+        let values = page["values"].as_array().unwrap().clone();
+        values.iter().map(|it| it["content"]["raw"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn change(&self) -> u64 {
+        self.server.store.in_force(&prod()).await.unwrap().unwrap().number
+    }
+
+    async fn end(mut self) {
+        self.stop.send(true).unwrap();
+        self.working.take().unwrap().await.unwrap();
+    }
+}
+
+async fn server(stage: &Stage, live: Live) -> Server {
+    let folder = stage.folder.path();
+    let workspace_id = WorkspaceId::from_random([7; 16]);
+    let signer = Signer::new("gatewright/test", &[7; 32]).unwrap();
+    let store = Store::open(&folder.join("state"), signer.verifier().clone()).await.unwrap();
+    let clock: Arc<dyn gw_model::clock::Clock> = Arc::new(stage.clock.clone());
+    let address = format!("{}/acme/apis.git", stage.bitbucket.url());
+    let client = ClientSettings { loopback: LoopbackReach::Listed, ..ClientSettings::default() };
+    let repository = Repository::open(RepositorySettings {
+        address: Address::parse(&address).unwrap(),
+        folder: folder.join("source"),
+        caps: Caps::default(),
+        client,
+        ssh: PathBuf::from("ssh"),
+    });
+    let registry = Registry {
+        workspace_id: workspace_id.clone(),
+        state: folder.join("state"),
+        key: Arc::new(SigningKey::from_seed(&[3; 32]).unwrap()),
+        clock: Arc::clone(&clock),
+    };
+    let owner = OwnerIs::Subject { identity: operators(), subject: "owner".to_owned() };
+    let at = Origin { file: "gatewright.toml".to_owned(), line: 3 };
+    Server {
+        store,
+        clock,
+        repository: repository.unwrap(),
+        host: Arc::new(stage.host()),
+        targets: Arc::new(Gateways { registry, live }),
+        ledger: Ledger::new(&folder.join("ledger"), signer),
+        workspace_id,
+        source: Source::Bitbucket {
+            repository: "acme/apis".to_owned(),
+            repository_uuid: stage.repository.to_string(),
+            workspace_uuid: stage.workspace.to_string(),
+        },
+        owners: Arc::new([Owner { who: owner, at }]),
+        address: "https://gatewright.example.com".to_owned(),
+        holder: "test".to_owned(),
+        signals: Signals::default(),
+    }
+}
+
+/// Who may call, with the groups that may create orders.
+fn api(groups: &str, limit: &str) -> String {
+    format!(
+        "apiVersion: gatewright.io/v1alpha1
+kind: Api
+metadata: {{ name: orders }}
+spec:
+  owner: orders-team
+  openapi: {{ file: apis/orders/openapi.yaml }}
+  upstream: {{ url: https://orders.example.com }}
+  access:
+    - {{ methods: [GET], identities: [staff] }}
+    - {{ methods: [POST], identities: [staff], claims: {{ groups: [{groups}] }} }}
+  limits:
+    - {{ rate: {limit}, per: caller }}
+"
+    )
+}
+
+fn files(stage: &Stage) -> Vec<(&'static str, String)> {
+    let workspace = format!(
+        "apiVersion: gatewright.io/v1alpha1
+kind: Workspace
+metadata: {{ name: acme }}
+spec:
+  source:
+    bitbucket:
+      repository: acme/apis
+      repositoryUuid: \"{}\"
+      workspaceUuid: \"{}\"
+  identities:
+    staff: {{ oidc: {{ issuer: https://login.example.com, audiences: [api://orders] }} }}
+    operators: {{ oidc: {{ issuer: https://login.example.com, audiences: [https://gatewright] }} }}
+  people:
+    ann: {{ bitbucket: \"{}\", subjects: {{ operators: ann }} }}
+    bob: {{ bitbucket: \"{}\", subjects: {{ operators: bob }} }}
+    carol: {{ bitbucket: \"{}\", subjects: {{ operators: carol }} }}
+  teams:
+    security: {{ people: [carol] }}
+",
+        stage.repository, stage.workspace, stage.ann.uuid, stage.bob.uuid, stage.carol.uuid
+    );
+    let environment = "apiVersion: gatewright.io/v1alpha1
+kind: Environment
+metadata: { name: prod }
+spec:
+  targets:
+    default: { builtin: { listen: \"127.0.0.1:8080\" } }
+  changes:
+    - { actions: [view, plan, approve], identities: [operators] }
+    - { actions: [apply], identities: [server, operators], commit: { branch: main, approvals: 1 } }
+    - { actions: [rollback], identities: [operators] }
+  on:
+    - { event: pullRequest, do: plan }
+    - { event: merge, branch: main, do: apply }
+  drift: { every: 5m, then: revert }
+";
+    vec![
+        (".gatewright/id", format!("{}\n", WorkspaceId::from_random([7; 16]).as_str())),
+        ("gatewright.yaml", workspace),
+        ("environments/prod.yaml", environment.to_owned()),
+        ("policies/changes.cedar", POLICY.to_owned()),
+        ("apis/orders/api.yaml", api("orders-team", "100/1m")),
+        ("apis/orders/openapi.yaml", OPENAPI.to_owned()),
+    ]
+}
+
+/// Asks for a commit by hand.
+fn order(asker: Asker, sha: &str) -> Order {
+    let aim = Aim::Commit { sha: sha.to_owned(), only: BTreeSet::new(), plan: None };
+    Order { environment: prod(), asker, aim }
+}

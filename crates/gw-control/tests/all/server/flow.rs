@@ -1,0 +1,104 @@
+//! From a pull request to what is served, and back.
+
+use gw_control::stop::Stop;
+
+use super::*;
+
+/// Shows S3.23: part (a target in memory)
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_security_approved_is_live_and_one_that_nobody_approved_is_not() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    assert!(house.live.has("orders-team") && !house.live.has("sales"));
+
+    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    let [comment] = &house.comments(1).await[..] else { panic!("one comment") };
+    assert!(comment.contains("sales") && comment.contains("1 approval"), "{comment}");
+
+    // Ann is no member of security, so that one more is needed.
+    stage.advance();
+    stage.approve(&stage.ann).await;
+    stage.advance();
+    stage.merge("merge_commit").await;
+    house.look().await;
+    let refused = house.answer("release/prod/merge/refs/heads/main").await;
+    assert_eq!(refused.end, End::Denied, "{refused:?}");
+    assert!(!house.live.has("sales"));
+    assert_eq!(house.comments(1).await.len(), 1);
+    house.end().await;
+}
+
+/// Shows S1.24: part (a target in memory)
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_is_live_whatever_was_merged_in_between() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    stage.advance();
+    stage.approve(&stage.carol).await;
+    stage.advance();
+    stage.merge("squash").await;
+    house.look().await;
+    let applied = house.answer("release/prod/merge/refs/heads/main").await;
+    assert_eq!(applied.end, End::Done, "{applied:?}");
+    assert_eq!(applied.change, Some(2), "{applied:?}");
+    assert!(house.live.has("sales"));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changes_behind_our_back_is_put_back_and_a_fight_ends() {
+    let house = House::new().await;
+    let drift = Task::Drift { environment: prod() };
+    for times in 1..=3 {
+        house.live.tamper("100/1m", "900/1m");
+        house.stage.advance();
+        house.server.ask(drift.clone()).await.unwrap();
+        house.settle().await;
+        let answer = house.answer("drift/prod").await;
+        assert_eq!(answer.end, End::Done, "{answer:?}");
+        assert!(house.live.has("100/1m"), "{times}");
+    }
+    house.live.tamper("100/1m", "900/1m");
+    house.server.ask(drift).await.unwrap();
+    house.settle().await;
+    let answer = house.answer("drift/prod").await;
+    assert_eq!(answer.code.as_deref(), Some("GW3112"), "{answer:?}");
+    assert!(house.live.has("900/1m"));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_that_was_rewritten_is_not_followed() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    let switches = house.live.switches();
+    // A branch of its own, without anything before it.
+    stage.git(&house.desk, &["checkout", "--quiet", "--orphan", "other"]).await;
+    stage.git(&house.desk, &["commit", "--quiet", "--message", "All new"]).await;
+    stage.push(&stage.ann, &house.desk, &["--force", "HEAD:refs/heads/main"]).await;
+    let sha = stage.git(&house.desk, &["rev-parse", "HEAD"]).await;
+    let stop = reconcile(&house.server, &order(somebody("owner"), &sha)).await.unwrap_err();
+    assert!(matches!(stop, Stop::Rewritten { .. }), "{stop:?}");
+    assert_eq!(house.live.switches(), switches);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_owner_brings_the_first_state() {
+    let house = House::bare().await;
+    let aim = || Aim::Head { reference: "refs/heads/main".to_owned() };
+    for (asker, end) in [
+        (Asker::server(), End::Denied),
+        (somebody("ann"), End::Denied),
+        (somebody("owner"), End::Done),
+    ] {
+        let order = Order { environment: prod(), asker, aim: aim() };
+        let answer = reconcile(&house.server, &order).await.unwrap();
+        assert_eq!(answer.end, end, "{answer:?}");
+    }
+    assert_eq!(house.change().await, 1);
+    house.end().await;
+}

@@ -1,0 +1,186 @@
+//! A target in memory. What it lowers to, and what it compares, is the built-in driver's; what it
+//! holds stands here, where a test can change it behind everybody's back.
+
+use std::sync::Arc;
+
+use gw_control::server::Targets;
+use gw_drivers::registry::Registry;
+use gw_model::{
+    clock::Clock,
+    desired::Desired,
+    diagnostic::Diagnostic,
+    environment::Target,
+    id::{EnvironmentName, TargetName, WorkspaceId},
+};
+use gw_plan::{
+    difference::Difference,
+    driver::{
+        Actor, Answer, Driver, Fate, Lowered, Object, Observed, Order, Pending, Probe, Probed,
+        Served, Step, TargetError,
+    },
+};
+use parking_lot::Mutex;
+use serde_json::Value;
+
+#[derive(Debug)]
+pub(super) struct Gateways {
+    pub(super) registry: Registry,
+    pub(super) live: Live,
+}
+
+/// What is served, seen by whoever has a copy of this.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Live(pub(super) Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) objects: Vec<Object>,
+    staged: Option<Vec<Object>>,
+    pub(super) version: u64,
+    owner: Option<WorkspaceId>,
+    /// How often another state was put in force.
+    pub(super) switches: u64,
+    /// It does not answer.
+    pub(super) is_down: bool,
+}
+
+#[derive(Debug)]
+struct Memory {
+    pure: Box<dyn Driver>,
+    clock: Arc<dyn Clock>,
+    workspace_id: WorkspaceId,
+    live: Live,
+}
+
+impl Live {
+    /// Somebody replaces a text in what is served.
+    pub(super) fn tamper(&self, from: &str, to: &str) {
+        let mut state = self.0.lock();
+        let mut objects = vec![];
+        for object in &state.objects {
+            let text = serde_json::to_string(object).unwrap().replace(from, to);
+            objects.push(serde_json::from_str(&text).unwrap());
+        }
+        assert_ne!(objects, state.objects, "`{from}` is not served");
+        state.objects = objects;
+        state.version += 1;
+    }
+
+    pub(super) fn has(&self, text: &str) -> bool {
+        let state = self.0.lock();
+        state.objects.iter().any(|it| serde_json::to_string(it).unwrap().contains(text))
+    }
+
+    pub(super) fn switches(&self) -> u64 {
+        self.0.lock().switches
+    }
+}
+
+impl Targets for Gateways {
+    fn open(
+        &self,
+        environment: &EnvironmentName,
+        name: &TargetName,
+        target: &Target,
+    ) -> Result<Box<dyn Driver>, Box<Diagnostic>> {
+        let pure = self.registry.open(environment, name, target)?;
+        let (clock, live) = (Arc::clone(&self.registry.clock), self.live.clone());
+        let workspace_id = self.registry.workspace_id.clone();
+        Ok(Box::new(Memory { pure, clock, workspace_id, live }))
+    }
+}
+
+impl Memory {
+    fn down(&self) -> Result<(), TargetError> {
+        match self.live.0.lock().is_down {
+            true => {
+                let (place, because) = (self.place(), "it is down".to_owned());
+                Err(TargetError::Unreachable { place, because })
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+impl Driver for Memory {
+    fn kind(&self) -> &'static str {
+        self.pure.kind()
+    }
+
+    fn place(&self) -> String {
+        self.pure.place()
+    }
+
+    fn lower(&self, desired: &Desired) -> Lowered {
+        self.pure.lower(desired)
+    }
+
+    fn raise(&self, objects: &[Object]) -> Option<Desired> {
+        self.pure.raise(objects)
+    }
+
+    fn canonical(&self, object: &Object) -> Value {
+        self.pure.canonical(object)
+    }
+
+    fn steps(&self, differences: &[Difference]) -> Vec<Step> {
+        self.pure.steps(differences)
+    }
+
+    fn probes(&self, desired: &Desired) -> Vec<Probe> {
+        self.pure.probes(desired)
+    }
+
+    fn observe(&self) -> Pending<'_, Observed> {
+        Box::pin(async move {
+            self.down()?;
+            let state = self.live.0.lock();
+            Ok(Observed {
+                objects: state.objects.clone(),
+                owner: state.owner.clone(),
+                version: Some(state.version.to_string()),
+                served: Served::Live,
+                read_at: self.clock.now(),
+            })
+        })
+    }
+
+    fn step<'a>(&'a self, order: Order<'a>) -> Pending<'a, ()> {
+        Box::pin(async move {
+            self.down()?;
+            let mut state = self.live.0.lock();
+            match order.step {
+                Step::Stage => state.staged = Some(order.wanted.to_vec()),
+                Step::Switch => {
+                    if let Some(staged) = state.staged.take() {
+                        state.objects = staged;
+                        state.version += 1;
+                        state.switches += 1;
+                        state.owner = Some(self.workspace_id.clone());
+                    }
+                }
+                Step::Abandon => state.staged = None,
+                Step::Write { .. } | Step::Delete { .. } | Step::Retire => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn probe<'a>(&'a self, probe: &'a Probe) -> Pending<'a, Probed> {
+        Box::pin(async move {
+            self.down()?;
+            Ok(match probe.expect {
+                Answer::Status(status) => Probed { status, fate: Fate::Refused },
+                Answer::LetThrough => Probed { status: 200, fate: Fate::Answered },
+            })
+        })
+    }
+
+    fn actor<'a>(&'a self, _: &'a Difference) -> Pending<'a, Option<Actor>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn import(&self) -> Pending<'_, Vec<Object>> {
+        Box::pin(async move { Ok(self.live.0.lock().objects.clone()) })
+    }
+}
