@@ -15,6 +15,7 @@ pub mod host;
 pub mod ledger;
 pub mod login;
 pub mod look;
+pub mod notify;
 pub mod pull_request;
 pub mod reconcile;
 pub mod request;

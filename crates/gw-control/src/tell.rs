@@ -7,6 +7,8 @@
 mod comment;
 mod links;
 mod report;
+#[cfg(test)]
+pub(crate) mod sample;
 mod status;
 mod waiting;
 
@@ -77,7 +79,7 @@ fn short(commit: &str) -> String {
 }
 
 /// A text of other people in a line without markup.
-fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let text: String =
         text.chars().map(|sign| if sign.is_whitespace() { ' ' } else { sign }).collect();
     Visible(&text).to_string()

@@ -29,6 +29,11 @@ pub(super) struct Rules<'a> {
     pub(super) policy: &'a str,
 }
 
+/// The rules of a small shop.
+pub(crate) fn rules() -> Desired {
+    matrix::DECLARED.read()
+}
+
 struct Folder([(&'static str, String); 5]);
 
 impl Files for Folder {
