@@ -1,14 +1,16 @@
 //! A pull request, as a server deals with it: what it would do is told below it, and what somebody
 //! asks for there in so many words is done.
 
-use gw_plan::render;
+use gw_model::id::EnvironmentName;
+use gw_policy::decision::DecisionId;
 
 use crate::{
-    answer::Answer,
-    host::report::Comment,
-    review::{self, Reading, Review},
+    answer::{Answer, End},
+    host::PullRequest,
+    review::{self, Reading},
     server::Server,
     stop::Stop,
+    tell::{self, Links, News, Progress, Prospect, Told, findings},
 };
 
 /// The remarks that ask for something, each exactly so and without arguments.
@@ -46,24 +48,54 @@ pub async fn remark(server: &Server, pull_request: u64, id: u64) -> Result<Answe
     }
 }
 
-/// How our comment begins, whatever it tells.
-const START: &str = "**Gatewright**";
-
-/// Writes below the pull request what it would do.
+/// Writes below the pull request, and beside its commit, what it would do.
 async fn tell(server: &Server, reading: &Reading) -> Result<(), Stop> {
-    let (number, text) = match reading {
-        Reading::Open(review) => (review.pull_request.number, text(review)),
-        Reading::Wrong(wrong) => (wrong.pull_request.number, format!(" · {}", wrong.stop)),
-        Reading::Closed(_) | Reading::Elsewhere => return Ok(()),
-    };
-    let comment = Comment { start: START.to_owned(), text };
-    let known = server.store.comment(number).await?;
-    let id = server.host.comment(number, &comment, known).await?;
-    server.store.remember_comment(number, id).await?;
-    Ok(())
+    let (at, links) = (server.clock.now(), Links::to(&server.address));
+    let told = |commit, news| Told { commit, at, links: &links, news };
+    match reading {
+        Reading::Open(review) => {
+            let plans = review.environments.iter().map(|it| &it.planned.plan);
+            let prospect = |plan| Prospect { plan, median_wait: None };
+            let prospects: Vec<Prospect<'_>> = plans.map(prospect).collect();
+            let told = told(&review.head, News::Plans(&prospects));
+            write(server, &review.pull_request, told).await
+        }
+        Reading::Wrong(wrong) => {
+            let notes = findings(&wrong.declared.found, &wrong.declared.sources);
+            let told = told(&wrong.head, News::Broken(&notes));
+            write(server, &wrong.pull_request, told).await
+        }
+        Reading::Closed(_) | Reading::Elsewhere => Ok(()),
+    }
 }
 
-fn text(review: &Review) -> String {
-    let plans = review.environments.iter().map(|it| render::markdown(&it.planned.plan));
-    format!(" · plan for commit {}\n\n{}", review.head, plans.collect::<Vec<_>>().join("\n\n"))
+/// Writes beside a commit what became of it in an environment.
+pub async fn tell_apply(
+    server: &Server,
+    environment: &EnvironmentName,
+    commit: &str,
+    answer: &Answer,
+) -> Result<Answer, Stop> {
+    let links = Links::to(&server.address);
+    let decision = answer.decision.as_deref().and_then(|id| DecisionId::parse(id).ok());
+    let progress = match (answer.end, answer.change, &decision) {
+        (End::Done, Some(change), _) => Progress::Verified(change),
+        (End::Done, None, _) => Progress::Nothing,
+        (End::Denied, _, Some(decision)) => Progress::Refused { decision, why: &answer.text },
+        _ => Progress::Failed(&answer.text),
+    };
+    let plan = answer.plan.as_deref().unwrap_or_default();
+    let status = tell::of_apply(environment, plan, progress, &links);
+    server.host.status(commit, &status).await?;
+    Ok(Answer::done("it is told"))
+}
+
+async fn write(server: &Server, pull_request: &PullRequest, told: Told<'_>) -> Result<(), Stop> {
+    let (number, branch) = (pull_request.number, pull_request.source.branch.as_str());
+    let known = server.store.comment(number).await?;
+    let id = server.host.comment(number, &tell::comment(told), known).await?;
+    server.store.remember_comment(number, id).await?;
+    server.host.report(told.commit, &tell::report(told)).await?;
+    server.host.status(told.commit, &tell::of_plan(told, Some(branch))).await?;
+    Ok(())
 }

@@ -13,6 +13,7 @@ use gw_model::{
 };
 use gw_plan::{
     digest::Digest,
+    driver::Class,
     plan::{Plan, Planned, from_file, replan, to_file},
 };
 use gw_policy::change::CommitFacts;
@@ -30,6 +31,7 @@ use crate::{
     source::git::{GitError, ObjectId, Tree, View, signature::Standing},
     stop::Stop,
     store::Store,
+    task::Task,
 };
 
 /// What is wanted of an environment, and by whom.
@@ -78,7 +80,29 @@ pub async fn reconcile(server: &Server, order: &Order) -> Result<Answer, Stop> {
     }
     // What was done is on the record; its files follow, also after a failure.
     server.publish().await?;
+    // The Git host is told by a task of its own: it may not answer, and that stops nothing here.
+    tell(server, order, &ground, &brought).await?;
     brought
+}
+
+async fn tell(
+    server: &Server,
+    order: &Order,
+    ground: &Ground,
+    brought: &Result<Answer, Stop>,
+) -> Result<(), Stop> {
+    let (Some(commit), Aim::Head { .. } | Aim::Commit { .. }) = (ground.commit, &order.aim) else {
+        return Ok(());
+    };
+    let answer = match brought {
+        Ok(answer) => answer.clone(),
+        // It is tried again before anybody is told.
+        Err(stop) if stop.class() != Class::Human => return Ok(()),
+        Err(stop) => Answer::from(stop),
+    };
+    let (environment, commit) = (order.environment.clone(), commit.to_string());
+    server.ask(Task::Tell { environment, commit, answer: Box::new(answer) }).await?;
+    Ok(())
 }
 
 /// Gives up a change that stopped half way, as long as callers cannot have seen it.

@@ -23,6 +23,7 @@ use gw_plan::driver::Driver;
 use gw_policy::change::Owner;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use url::Url;
 
 use crate::{
     engine::{self, Drivers},
@@ -61,7 +62,7 @@ pub struct Server {
     pub source: Source,
     pub owners: Arc<[Owner]>,
     /// Under which people reach this server: what links begin with.
-    pub address: String,
+    pub address: Url,
     /// Who this is, beside other servers of the same store.
     pub holder: String,
     pub signals: Signals,

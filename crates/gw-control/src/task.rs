@@ -4,7 +4,7 @@
 use gw_model::id::EnvironmentName;
 use serde::{Deserialize, Serialize};
 
-use crate::request::Request;
+use crate::{answer::Answer, request::Request};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -19,6 +19,8 @@ pub enum Task {
     Release { environment: EnvironmentName, reference: String, cause: Cause },
     /// Whether an environment's targets still hold what was written.
     Drift { environment: EnvironmentName },
+    /// What became of a commit in an environment is written beside it in the Git host.
+    Tell { environment: EnvironmentName, commit: String, answer: Box<Answer> },
     /// Somebody asked.
     Request { id: String, request: Box<Request> },
 }
@@ -44,6 +46,7 @@ impl Task {
                 format!("release/{environment}/{}/{reference}", cause.as_str())
             }
             Self::Drift { environment } => format!("drift/{environment}"),
+            Self::Tell { environment, commit, .. } => format!("tell/{environment}/{commit}"),
             Self::Request { id, .. } => format!("request/{id}"),
         }
     }
@@ -59,6 +62,7 @@ impl Task {
             Self::Release { environment, .. } | Self::Drift { environment } => {
                 format!("environment/{environment}")
             }
+            Self::Tell { commit, .. } => format!("tell/{commit}"),
             Self::Request { request, .. } => format!("environment/{}", request.environment),
         }
     }

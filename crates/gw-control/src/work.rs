@@ -101,6 +101,9 @@ async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {
             release(server, environment, reference, *cause).await
         }
         Task::Drift { environment } => drift::compare(server, environment).await,
+        Task::Tell { environment, commit, answer } => {
+            pull_request::tell_apply(server, environment, commit, answer).await
+        }
         Task::Request { id: _, request } => do_request(server, request).await,
     }
 }

@@ -298,7 +298,8 @@ async fn enqueue(
         "INSERT INTO task (key, lane, task, state, hints, attempts, queued_at, due_ms)
          VALUES (?, ?, ?, 'waiting', 1, 0, ?, ?)
          ON CONFLICT (key) WHERE state = 'waiting'
-         DO UPDATE SET hints = hints + 1, due_ms = min(due_ms, excluded.due_ms)
+         DO UPDATE SET hints = hints + 1, task = excluded.task,
+             due_ms = min(due_ms, excluded.due_ms)
          RETURNING id",
     )
     .bind(new.task.key())

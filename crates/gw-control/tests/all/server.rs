@@ -32,6 +32,7 @@ use gw_policy::{
 };
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
+use url::Url;
 
 use self::target::{Gateways, Live};
 use super::bitbucket::{Somebody, Stage};
@@ -223,7 +224,7 @@ async fn server(stage: &Stage, live: Live) -> Server {
             workspace_uuid: stage.workspace.to_string(),
         },
         owners: Arc::new([Owner { who: owner, at }]),
-        address: "https://gatewright.example.com".to_owned(),
+        address: Url::parse("https://gatewright.example.com").unwrap(),
         holder: "test".to_owned(),
         signals: Signals::default(),
     }

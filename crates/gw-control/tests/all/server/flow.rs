@@ -14,7 +14,7 @@ async fn a_merge_that_security_approved_is_live_and_one_that_nobody_approved_is_
     house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
     house.look().await;
     let [comment] = &house.comments(1).await[..] else { panic!("one comment") };
-    assert!(comment.contains("sales") && comment.contains("1 approval"), "{comment}");
+    assert!(comment.contains("sales") && comment.contains("security"), "{comment}");
 
     // Ann is no member of security, so that one more is needed.
     stage.advance();
@@ -45,6 +45,11 @@ async fn what_was_approved_is_live_whatever_was_merged_in_between() {
     assert_eq!(applied.end, End::Done, "{applied:?}");
     assert_eq!(applied.change, Some(2), "{applied:?}");
     assert!(house.live.has("sales"));
+    let head = stage.git(&house.desk, &["ls-remote", "origin", "refs/heads/main"]).await;
+    let head = head.split_whitespace().next().unwrap();
+    let statuses = stage.get(&format!("/commit/{head}/statuses")).await;
+    let told = statuses["values"][0]["description"].as_str().unwrap();
+    assert_eq!(told, "change 2 is applied and verified");
     house.end().await;
 }
 
