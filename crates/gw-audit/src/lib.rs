@@ -14,6 +14,7 @@ pub mod note;
 pub mod order;
 pub mod private;
 pub mod proof;
+pub mod report;
 pub mod tile;
 pub mod tower;
 pub mod tree;

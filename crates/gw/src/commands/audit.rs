@@ -4,6 +4,7 @@ mod erase;
 mod evidence;
 mod list;
 mod people;
+mod report;
 mod rotate_key;
 mod verify;
 
@@ -43,6 +44,7 @@ enum Act {
     List(list::List),
     Prove(evidence::Prove),
     Export(evidence::Export),
+    Report(report::Report),
     Erase(erase::Erase),
     RotateKey(rotate_key::RotateKey),
 }
@@ -85,6 +87,7 @@ impl Audit {
             Act::List(command) => command.run(context).await,
             Act::Prove(command) => command.run(context).await,
             Act::Export(command) => command.run(context).await,
+            Act::Report(command) => command.run(context).await,
             Act::Erase(command) => command.run(context).await,
             Act::RotateKey(command) => command.run(context).await,
         }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use gw_audit::entry::{Act, Actor, Entry, Event, Subject};
+use gw_audit::entry::{Act, Entry, Event, Subject};
 use gw_model::terminal::Visible;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Period, Source, people::People};
+use super::{Period, Source, people::People, report::who};
 use crate::{
     commands::Context,
     exit::{Exit, Failure},
@@ -102,19 +102,6 @@ fn line(entry: &Entry, people: &People) -> String {
     let (who, what) = (who(&event.by, people), what(event, people));
     let line = format!("{index:>6}  {at}  {act:<15} {outcome:<8} {who:<8} {what}");
     Visible(line.trim_end()).to_string()
-}
-
-/// Who it was, and through whom it came, the nearest last.
-fn who(by: &Actor, people: &People) -> String {
-    let mut who = match &by.subject {
-        Some(Subject::Machine(subject)) => format!("{} ({subject})", by.identity),
-        Some(Subject::Person(hash)) => format!("{} ({})", by.identity, people.text(hash)),
-        None => by.identity.clone(),
-    };
-    for via in &by.via {
-        who.push_str(&format!(" via {}", self::who(via, people)));
-    }
-    who
 }
 
 /// What it was about: what is particular to the act first. Digests and places are for machines.

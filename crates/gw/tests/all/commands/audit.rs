@@ -103,7 +103,7 @@ fn a_refusal_is_on_the_record_too() {
     assert!(last["entry"]["facts"]["why"].is_string(), "{last}");
 }
 
-/// Shows S2.23: part (entries, proofs and an export; the report per period is not there yet)
+/// Shows S2.23: holds
 #[test]
 fn a_copy_and_a_key_are_enough_to_verify() {
     let machine = with_a_history();
@@ -201,6 +201,98 @@ fn a_witness_remembers_what_a_state_of_yesterday_does_not_know() {
 
     fs::remove_dir_all(&away).expect("it is ours");
     assert_eq!(machine.tells(&["audit", "verify", "--witness"]).1, 6);
+}
+
+/// Shows S3.12: holds
+#[test]
+fn a_report_tells_who_changed_what_from_a_copy_alone() {
+    let machine = with_a_history();
+    let _people = with_people(&machine);
+    machine.folder.write(
+        "shop/policies/calm.cedar",
+        "@id(\"calm\")\nforbid (principal, action == Gatewright::Action::\"apply\", resource);\n",
+    );
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    machine.edit("60/1m", "50/1m");
+    assert_eq!(machine.ends("shop", &["apply"]), 3);
+    let (copy, key) = (copied(&machine), key(&machine));
+    let copy = copy.to_str().expect("a path of text");
+    let report = ["audit", "report", "--ledger", copy, "--key", &key];
+
+    let (told, code) = elsewhere(&machine, &report);
+    assert_eq!(code, 0, "{told}");
+    // How long somebody waited is another time on another machine.
+    let unhurried = |line: &str| {
+        let parts = line.trim().split(" · ").filter(|part| !part.starts_with("waited "));
+        parts.collect::<Vec<_>>().join(" · ")
+    };
+    let told: Vec<String> =
+        told.lines().filter(|line| !line.contains("verified (root")).map(unhurried).collect();
+    insta::assert_snapshot!(told.join("\n"), @"
+    DATE TIME dev change 1 apply: verified, by local (state)
+    p-ID · d-ID · rules env/dev/changes[0]
+    entries 1-16
+    DATE TIME dev change 2 apply: verified, by local (state)
+    p-ID · d-ID · rules env/dev/changes[0]
+    entries 17-32, 35
+    DATE TIME dev change 3 rollback: verified, by local (state)
+    p-ID · d-ID · rules env/dev/changes[0]
+    reason calls were refused
+    entries 33-34, 36-48
+    DATE TIME dev change 4 apply: applied, by local (state)
+    p-ID · d-ID · rules env/dev/changes[0]
+    entries 50-62
+    DATE TIME dev refused: refused, by local (state)
+    p-ID · d-ID · rules env/dev/changes[0], calm
+    reason a policy does not allow apply here
+    entries 64
+    ");
+    assert_eq!(
+        elsewhere(&machine, &[&report[..], &["--to", "2020-01-01"]].concat()).0.lines().count(),
+        1
+    );
+
+    let json = machine.run("home", &[&report[..], &["--format", "json"]].concat()).stdout;
+    let json: Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(json["schema"], "gatewright.io/report/v1");
+    let back = &json["rows"][2];
+    assert_eq!((&back["what"], &back["change"]), (&"rollback".into(), &3.into()));
+    assert_eq!((&back["by"], &back["proof"]), (&"local".into(), &"state".into()));
+    assert!(back["entries"].as_array().is_some_and(|entries| entries.len() > 10), "{back}");
+    assert!(back["endedAt"].is_string() && back["waitedS"].is_u64(), "{back}");
+
+    let csv = machine.run("home", &[&report[..], &["--format", "csv"]].concat()).stdout;
+    let csv = String::from_utf8(csv).expect("it is text");
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 1 + json["rows"].as_array().map_or(0, Vec::len));
+    assert!(lines[0].starts_with("at,endedAt,environment,change,what,outcome,by,proof,approvedBy"));
+    assert!(lines[3].contains(",dev,3,rollback,verified,local,state,,"), "{}", lines[3]);
+    assert!(lines[3].contains("\"calls were refused\""), "{}", lines[3]);
+}
+
+/// What somebody types as a reason is a text in every form, wherever it is opened.
+#[test]
+fn hostile_words_stay_words_in_every_form_of_the_record() {
+    let machine = with_a_history();
+    let reason = "=HYPERLINK(\"http://x\") \u{1b}[31m\r\n\u{202e}9 Z change.ended done \",@SUM";
+    let back = ["rollback", "--to", "2", "--no-input", "--reason", reason];
+    assert_eq!(machine.ends("shop", &back), 6);
+    for form in [
+        &["audit", "list"][..],
+        &["audit", "list", "--json"],
+        &["audit", "report"],
+        &["audit", "report", "--format", "json"],
+        &["audit", "report", "--format", "csv"],
+    ] {
+        let said = machine.says(form);
+        let plain = |sign: char| sign == '\n' || sign == '\r' || !sign.is_control();
+        assert!(said.chars().all(plain) && !said.contains('\u{202e}'), "{form:?}: {said:?}");
+        assert!(said.contains("=HYPERLINK"), "{form:?}");
+        assert!(said.lines().all(|line| !line.starts_with(['=', '@'])), "{form:?}: {said}");
+    }
+    let csv = machine.says(&["audit", "report", "--format", "csv"]);
+    assert!(csv.contains("\"'=HYPERLINK"), "{csv}");
+    assert_eq!(machine.tells(&["audit", "verify"]).1, 0);
 }
 
 #[test]

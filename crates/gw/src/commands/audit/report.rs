@@ -1,0 +1,222 @@
+//! `gatewright audit report`.
+
+mod csv;
+
+use clap::{Args, ValueEnum};
+use gw_audit::{
+    entry::{Actor, Subject},
+    report::{Report as Rows, Row},
+    verify::Verified,
+};
+use gw_model::terminal::Visible;
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{Period, Source, people::People};
+use crate::{
+    commands::Context,
+    exit::{Exit, Failure},
+    ui::Form,
+    words::{clock_text, count},
+};
+
+/// Tells who changed what, on whose approval and by which proof; the ledger is verified on the way.
+///
+/// Each row names the entries that it was made from: `audit prove` proves them one by one. Refusals,
+/// erasures and rotations of the key have rows too. A copy of the ledger's folder is enough.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    period: Period,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Csv,
+    Json,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    ledger: Whole<'a>,
+    rows: &'a [Told],
+}
+
+/// What the rows were made from.
+#[derive(Serialize)]
+struct Whole<'a> {
+    origin: &'a str,
+    entries: u64,
+    root: String,
+}
+
+/// One row, as texts. Times are UTC.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Told {
+    at: String,
+    ended_at: Option<String>,
+    environment: Option<String>,
+    change: Option<u64>,
+    what: String,
+    outcome: String,
+    by: String,
+    proof: &'static str,
+    approved_by: Vec<String>,
+    waited_s: Option<i64>,
+    commit: Option<String>,
+    plan: Option<String>,
+    decision: Option<String>,
+    effect: Option<String>,
+    rules: Vec<String>,
+    reason: Option<String>,
+    entries: Vec<u64>,
+}
+
+impl Report {
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let opened = self.source.open(context).await?;
+        let (mut rows, mut people) = (Rows::default(), People::default());
+        let mut unread = None;
+        let verified = opened.walk(&[], &mut |entry| {
+            rows.meet(&entry);
+            if let Err(failure) = people.learn(&opened.files, &entry) {
+                unread.get_or_insert(failure);
+            }
+        })?;
+        if let Some(failure) = unread {
+            return Err(failure);
+        }
+        let environment = context.globals.env.as_ref().map(|env| env.as_str());
+        let rows: Vec<Row> = rows
+            .rows()
+            .into_iter()
+            .filter(|row| self.period.has(row.at))
+            .filter(|row| environment.is_none() || row.environment.as_deref() == environment)
+            .collect();
+        let told: Vec<Told> = rows.iter().map(|row| Told::of(row, &people)).collect();
+        match (self.format, context.ui.form) {
+            (Format::Json, _) | (Format::Text, Form::Json) => {
+                let newest = &verified.newest;
+                let ledger = Whole {
+                    origin: &newest.origin,
+                    entries: newest.size,
+                    root: newest.root.to_string(),
+                };
+                context.ui.json(&Document {
+                    schema: "gatewright.io/report/v1",
+                    ledger,
+                    rows: &told,
+                });
+            }
+            (Format::Csv, _) => context.ui.result(&csv::table(&told)),
+            (Format::Text, Form::Text) => context.ui.result(&text(&rows, &told, &verified)),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Told {
+    fn of(row: &Row, people: &People) -> Self {
+        let approvals = row.approvals.iter().map(|actor| who(actor, people));
+        let hosts = row.approved_by.iter().map(|name| people.shown(name));
+        let mut approved_by: Vec<String> = approvals.chain(hosts).collect();
+        approved_by.dedup();
+        Self {
+            at: utc(row.at),
+            ended_at: row.ended_at.map(utc),
+            environment: row.environment.clone(),
+            change: row.change,
+            what: row.what.clone(),
+            outcome: row.outcome.clone(),
+            by: who(&row.by, people),
+            proof: row.by.proof.as_str(),
+            approved_by,
+            waited_s: row.waited.map(time::Duration::whole_seconds),
+            commit: row.commit.clone(),
+            plan: row.plan.clone(),
+            decision: row.decision.clone(),
+            effect: row.effect.clone(),
+            rules: row.rules.clone(),
+            reason: row.reason.clone(),
+            entries: row.entries.clone(),
+        }
+    }
+
+    /// `34, 36-48`.
+    fn ranges(&self) -> String {
+        let mut ranges: Vec<(u64, u64)> = vec![];
+        for &index in &self.entries {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == index => *last = index,
+                _ => ranges.push((index, index)),
+            }
+        }
+        let range = |(first, last): &(u64, u64)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        };
+        ranges.iter().map(range).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Who it was, and through whom it came, the nearest last.
+pub(super) fn who(by: &Actor, people: &People) -> String {
+    let mut who = match &by.subject {
+        Some(Subject::Machine(subject)) => format!("{} ({subject})", by.identity),
+        Some(Subject::Person(hash)) => format!("{} ({})", by.identity, people.text(hash)),
+        None => by.identity.clone(),
+    };
+    for via in &by.via {
+        who.push_str(&format!(" via {}", self::who(via, people)));
+    }
+    who
+}
+
+fn text(rows: &[Row], told: &[Told], verified: &Verified) -> String {
+    let mut text = String::new();
+    for (row, told) in rows.iter().zip(told) {
+        let at = clock_text(row.at);
+        let change = told.change.map(|change| format!("change {change}"));
+        let subject = [told.environment.clone(), change].into_iter().flatten();
+        let subject: String = subject.map(|word| format!("{word} ")).collect();
+        let Told { what, outcome, by, proof, .. } = told;
+        let mut lines = vec![format!("{at}  {subject}{what}: {outcome}, by {by} ({proof})")];
+        let mut about = vec![];
+        if !told.approved_by.is_empty() {
+            about.push(format!("approved by {}", told.approved_by.join(", ")));
+        }
+        about.extend(told.waited_s.filter(|waited| *waited > 0).map(|it| format!("waited {it} s")));
+        about.extend(told.commit.as_ref().map(|commit| format!("commit {commit}")));
+        about.extend(told.plan.clone());
+        about.extend(told.decision.clone());
+        if !told.rules.is_empty() {
+            about.push(format!("rules {}", told.rules.join(", ")));
+        }
+        if !about.is_empty() {
+            lines.push(format!("  {}", about.join(" · ")));
+        }
+        lines.extend(told.reason.as_ref().map(|reason| format!("  reason {reason}")));
+        lines.push(format!("  entries {}", told.ranges()));
+        for line in lines {
+            text.push_str(&format!("{}\n", Visible(&line)));
+        }
+    }
+    let size = usize::try_from(verified.newest.size).unwrap_or(usize::MAX);
+    let (rows, all) = (count(told.len(), "row"), count(size, "entry"));
+    text.push_str(&format!(
+        "{rows} of a ledger of {all}, verified (root {})\n",
+        verified.newest.root
+    ));
+    text
+}
+
+fn utc(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
+}
