@@ -47,4 +47,19 @@ for lock in tests/*/package-lock.json; do
   find "$from" -maxdepth 1 -name '*.mjs' -exec cp {} "$to/" \;
 done
 
+for lock in tests/*/requirements.txt; do
+  from=$(dirname "$lock")
+  to=.cache/$(basename "$from")
+  want=$(sha256sum "$lock" | cut -d' ' -f1)
+  if [ "$(cat "$to/.fetched" 2>/dev/null || true)" != "$want" ]; then
+    echo "fetching $(basename "$from")"
+    rm -rf "$to"
+    python3 -m pip install --quiet --root-user-action ignore --require-hashes --no-deps --target "$to" \
+      --only-binary :all: --requirement "$lock"
+    echo "$want" >"$to/.fetched"
+  fi
+  # The scripts beside the lock file run from where their packages are.
+  find "$from" -maxdepth 1 -name '*.py' -exec cp {} "$to/" \;
+done
+
 scripts/openapi-documents.sh

@@ -3,6 +3,7 @@
 //! A token of an issuer is verified as the gateway verifies one. Nothing here says what anybody may:
 //! that, the rules in force say. Facts about a commit never come from a proof; the Git host has them.
 
+pub mod aws;
 pub mod exchange;
 mod pipelines;
 mod refusals;
@@ -36,13 +37,18 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use url::Url;
 
-use self::pipelines::Pipelines;
 pub use self::{
+    aws::SignedRequest,
     exchange::{Exchange, Issued, NotIssued, Request},
     refused::Refused,
     scope::Scope,
 };
-use crate::{asker::Asker, host::bitbucket::Place, login::refused::Once};
+use self::{
+    aws::{Aws, Signed},
+    pipelines::Pipelines,
+    refused::{AwsRefusal, Once},
+};
+use crate::{asker::Asker, host::bitbucket::Place};
 
 /// How long nobody asks again how the issuer of the pipelines is called now.
 const SPACING: time::Duration = time::Duration::seconds(30);
@@ -53,6 +59,8 @@ const DOCUMENT_BYTES: usize = 128 * 1024;
 pub enum Proof<'a> {
     /// A JWT of an issuer: of a person, of a machine, or of the step of a pipeline.
     Token(&'a str),
+    /// A GetCallerIdentity request that an AWS principal signed, as [`SignedRequest::parse`] reads it.
+    Signed(&'a str),
 }
 
 /// What the commit in force declares.
@@ -75,6 +83,8 @@ pub struct Settings {
     pub login: Option<IdentityName>,
     /// Where Bitbucket is.
     pub bitbucket: Place,
+    /// Where signed requests are sent, each as the signer writes it. None: the global host of AWS.
+    pub sts: Vec<Url>,
     pub timing: Timing,
 }
 
@@ -92,6 +102,7 @@ pub struct Verifier {
     /// Those whose subjects are people.
     people: BTreeSet<IdentityName>,
     pipelines: Option<Pipelines>,
+    aws: Aws,
     trusted: RwLock<Arc<TrustedIssuers>>,
     issuers: Issuers<KeySet>,
     /// When it was last asked how the issuer of the pipelines is called.
@@ -130,12 +141,14 @@ impl Verifier {
         let subjects = declared.people.values().flat_map(|person| person.subjects.keys());
         let people = subjects.chain(&settings.login).cloned().collect();
         let pipelines = Pipelines::of(&identities, declared.source, &settings.bitbucket);
+        let aws = Aws::of(&identities, &settings.sts);
         let issuers = Issuers::new(read_keys, settings.timing);
         let verifier = Self {
             settings,
             identities,
             people,
             pipelines,
+            aws,
             trusted: RwLock::default(),
             issuers,
             asked: Mutex::new(None),
@@ -171,7 +184,19 @@ impl Verifier {
     async fn prove(&self, proof: &Proof<'_>) -> Result<Proven, Refused> {
         match proof {
             Proof::Token(text) => self.by_token(text).await,
+            Proof::Signed(text) => self.by_request(text).await.map_err(Refused::Aws),
         }
+    }
+
+    async fn by_request(&self, text: &str) -> Result<Proven, AwsRefusal> {
+        let request = SignedRequest::parse(text)?;
+        let Signed { principals, signature, until } =
+            self.aws.verify(&request, &self.client, self.clock.now()).await?;
+        let first = principals.first().ok_or(AwsRefusal::Account)?;
+        let once = Some((Once::SignedRequest, signature));
+        let (actor, person) = self.named(first, &principals, Shown::Signature);
+        let asker = Asker { caller: Caller { principals }, actor };
+        Ok(Proven { asker, person, once, until })
     }
 
     async fn by_token(&self, text: &str) -> Result<Proven, Refused> {
@@ -216,27 +241,33 @@ impl Verifier {
             let why = TokenRefusal::UnknownIssuer;
             return Err(nearest.unwrap_or(Refused::Token { issuer: None, why }));
         };
-        let is_person = principals.iter().any(|it| self.people.contains(&it.identity));
+        let (mut actor, person) = self.named(first, &principals, Shown::Token);
         let step = pipelines::only(first, pipelines::STEP)
             .filter(|_| self.pipelines.as_ref().is_some_and(|it| it.has(&first.identity)));
+        actor.via.extend(step.and_then(|_| pipelines::pipeline(first)));
         let token_id = first.claims.get("jti").and_then(|ids| ids.first());
-        let once = match (is_person, step, token_id) {
+        let once = match (&person, step, token_id) {
             // Whoever signed in goes on until the sign-in ends.
-            (true, ..) => None,
+            (Some(_), ..) => None,
             (_, Some(step), _) => Some((Once::Step, step.to_owned())),
             (_, None, Some(id)) => Some((Once::Token, id.clone())),
             (_, None, None) => Some((Once::Token, text.to_owned())),
         };
+        let until = principals.iter().filter_map(|it| it.expires_at).min().unwrap_or_default();
+        Ok(Proven { asker: Asker { caller: Caller { principals }, actor }, person, once, until })
+    }
+
+    /// Who it is, for the ledger; the subject apart where it is a person.
+    fn named(&self, first: &Principal, all: &[Principal], proof: Shown) -> (Actor, Option<String>) {
+        let is_person = all.iter().any(|it| self.people.contains(&it.identity));
         let actor = Actor {
             identity: first.identity.to_string(),
             issuer: Some(first.issuer.clone()),
             subject: (!is_person).then(|| Subject::Machine(first.subject.clone())),
-            proof: Shown::Token,
-            via: step.and_then(|_| pipelines::pipeline(first)).into_iter().collect(),
+            proof,
+            via: vec![],
         };
-        let person = is_person.then(|| first.subject.clone());
-        let until = principals.iter().filter_map(|it| it.expires_at).min().unwrap_or_default();
-        Ok(Proven { asker: Asker { caller: Caller { principals }, actor }, person, once, until })
+        (actor, is_person.then(|| first.subject.clone()))
     }
 
     /// The trusted issuers, once it is known how the one of the pipelines is called now.
@@ -289,6 +320,7 @@ impl std::fmt::Debug for Proof<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Token(_) => "Token",
+            Self::Signed(_) => "Signed",
         })
     }
 }

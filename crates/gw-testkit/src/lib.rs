@@ -11,6 +11,7 @@ pub mod clock;
 pub mod corpus;
 pub mod git;
 pub mod issuer;
+pub mod moto;
 pub mod oidc_provider;
 pub mod secured;
 pub mod shared;

@@ -33,6 +33,8 @@ const MEMORY: Duration = Duration::days(1);
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const TOKEN_TYPES: [&str; 2] =
     ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:access_token"];
+/// Base64 of the JSON of a request that was signed and not sent.
+const SIGNED_TYPE: &str = "urn:gatewright:token-type:aws-request";
 /// The type of what is issued.
 pub const ISSUED_TYPE: &str = TOKEN_TYPES[1];
 
@@ -97,6 +99,7 @@ impl<'a> Request<'a> {
         }
         let text = one("subject_token")?;
         let proof = match one("subject_token_type")? {
+            SIGNED_TYPE => Proof::Signed(text),
             kind if TOKEN_TYPES.contains(&kind) => Proof::Token(text),
             _ => return Err(RequestFault::TokenType),
         };

@@ -41,6 +41,8 @@ pub enum StepRefusal {
 pub enum AwsRefusal {
     /// No identity is declared that it could prove.
     NotDeclared,
+    /// Not base64 of JSON with `url`, `headers` and `body`.
+    Form,
     TooLong,
     /// It goes elsewhere than to one of `sts.hosts`.
     Host,
@@ -240,6 +242,7 @@ impl AwsRefusal {
     const fn reason(&self) -> &'static str {
         match self {
             Self::NotDeclared => "aws-not-declared",
+            Self::Form => "aws-form",
             Self::TooLong => "aws-too-long",
             Self::Host => "aws-host",
             Self::HeaderTwice => "aws-header-twice",
@@ -319,6 +322,7 @@ impl fmt::Display for AwsRefusal {
             Self::NotDeclared | Self::Account | Self::Arn => {
                 f.write_str("this AWS principal is not one that may ask here")
             }
+            Self::Form => f.write_str("the signed request cannot be read"),
             Self::TooLong => f.write_str("the signed request is longer than 8 KiB"),
             Self::Host => f.write_str("the signed request is not for an STS host of this server"),
             Self::HeaderTwice => f.write_str("the signed request has a header twice"),

@@ -90,6 +90,7 @@ impl Scene {
             owners: vec![Owner::Subject { issuer: issuer.url(), subject: "erik".to_owned() }],
             login: Some(identity("operators")),
             bitbucket: Place::at(&Url::parse("https://bitbucket.org").unwrap()),
+            sts: vec![],
             timing: Timing::default(),
         };
         let declared =

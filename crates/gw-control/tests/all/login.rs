@@ -1,5 +1,6 @@
 //! Who asks: proofs of the emulated Bitbucket, of a certified provider and of AWS, exchanged.
 
+mod aws;
 mod claims;
 mod provider;
 
@@ -61,6 +62,31 @@ fn identity(name: &str) -> IdentityName {
 impl Scene {
     /// `deploy` is the pipelines; `ci` is what this issuer signs, where there is one.
     fn new(issuer: Option<&str>) -> Self {
+        let ci = issuer.map(|issuer| {
+            let oidc = Oidc {
+                issuer: issuer.to_owned(),
+                audiences: vec![AUDIENCE.to_owned()],
+                subject: "sub".to_owned(),
+                algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
+                clock_skew: Period::MINUTE,
+                rename: BTreeMap::new(),
+            };
+            (identity("ci"), Identity::Oidc(oidc))
+        });
+        Self::build(ci, vec![])
+    }
+
+    /// `aws` is these principals of that account, as the host tells.
+    fn with_aws(host: &str, account: &str, arns: &[&str]) -> Self {
+        let aws = Identity::AwsIam {
+            audience: AUDIENCE.to_owned(),
+            accounts: vec![account.to_owned()],
+            arns: arns.iter().map(|&arn| arn.to_owned()).collect(),
+        };
+        Self::build(Some((identity("aws"), aws)), vec![Url::parse(host).unwrap()])
+    }
+
+    fn build(more: Option<(IdentityName, Identity)>, sts: Vec<Url>) -> Self {
         let runtime = Runtime::new().unwrap();
         let (folder, clock) = (tempfile::tempdir().unwrap(), FixedClock::at(START));
         let repositories = folder.path().join("repositories");
@@ -80,17 +106,7 @@ impl Scene {
         let pipelines =
             Identity::BitbucketPipelines { audience: AUDIENCE.to_owned(), repositories: vec![] };
         let mut identities = BTreeMap::from([(identity("deploy"), pipelines)]);
-        if let Some(issuer) = issuer {
-            let oidc = Oidc {
-                issuer: issuer.to_owned(),
-                audiences: vec![AUDIENCE.to_owned()],
-                subject: "sub".to_owned(),
-                algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
-                clock_skew: Period::MINUTE,
-                rename: BTreeMap::new(),
-            };
-            identities.insert(identity("ci"), Identity::Oidc(oidc));
-        }
+        identities.extend(more);
         let source = Source::Bitbucket {
             repository: "acme/apis".to_owned(),
             workspace_uuid: workspace.to_string(),
@@ -101,6 +117,7 @@ impl Scene {
             owners: vec![],
             login: None,
             bitbucket: Place::at(&Url::parse(bitbucket.url()).unwrap()),
+            sts,
             timing: Timing::default(),
         };
         let declared =
@@ -156,9 +173,9 @@ impl Scene {
     }
 
     /// Asks for a token that writes.
-    fn ask(&self, token: &str) -> Said {
+    fn ask(&self, proof: &Proof<'_>) -> Said {
         let scope = Scope::parse("plan apply", "urn:gatewright:prod").unwrap();
-        let request = Request { proof: Proof::Token(token), scope };
+        let request = Request { proof: *proof, scope };
         let answer = self.runtime.block_on(self.exchange.exchange(&self.verifier, &request));
         match answer {
             Ok(issued) => Said { given: true, words: format!("{issued:?}") },
@@ -176,14 +193,21 @@ impl Scene {
     }
 
     fn attack(&self, name: &str, token: &str, reason: &str) {
+        self.attack_by(name, token, |token| Proof::Token(token), reason);
+    }
+
+    fn attack_by(&self, name: &str, text: &str, proof: fn(&str) -> Proof<'_>, reason: &str) {
         // Equal refusals within a minute are one entry.
         self.clock.advance(Duration::minutes(2));
         let bench = Bench {
             written: vec![self.folder.path().join("state")],
-            exchange: &|token| self.ask(token),
+            exchange: &|shown| match shown == text {
+                true => self.ask(&proof(shown)),
+                false => self.ask(&Proof::Token(shown)),
+            },
             good: &|| self.step(),
             entries: &|| self.entries(),
         };
-        attack(&bench, &Attack { name, proof: token, reason });
+        attack(&bench, &Attack { name, proof: text, reason });
     }
 }

@@ -1,5 +1,6 @@
 //! What a token of a pipeline may say, and what it may not: two hundred claim sets, one of them good.
 
+use gw_control::login::Proof;
 use gw_emulators::bitbucket::Audience;
 use serde_json::{Value, json};
 
@@ -233,7 +234,7 @@ fn of_two_hundred_claim_sets_one_gets_a_token() {
     assert_eq!(rows.len(), 199, "and the good one");
 
     let good = scene.step();
-    assert!(scene.ask(&good).given, "the good one");
+    assert!(scene.ask(&Proof::Token(&good)).given, "the good one");
     for Row { name, claims, reason } in &rows {
         // The clock of the table goes on, so what does not end is made to end later.
         let mut claims = claims.clone();
@@ -280,7 +281,7 @@ fn what_bitbucket_itself_gives_to_others_gets_no_token() {
     scene.attack("a repository that has the name now", &token, "step-repository");
 
     let good = scene.step();
-    assert!(scene.ask(&good).given);
+    assert!(scene.ask(&Proof::Token(&good)).given);
     scene.attack("the same step again", &good, "step-used");
     let (signed, _) = good.rsplit_once('.').unwrap();
     scene.attack("no signature", &format!("{signed}."), "token-signature");
@@ -291,12 +292,12 @@ fn what_bitbucket_itself_gives_to_others_gets_no_token() {
 fn a_name_of_a_workspace_that_changes_hands_opens_nothing() {
     let scene = Scene::new(None);
     let own = Audience::One(AUDIENCE.to_owned());
-    assert!(scene.ask(&scene.step()).given);
+    assert!(scene.ask(&Proof::Token(&scene.step())).given);
     let before = scene.step();
 
     // Bitbucket says at the UUID how the workspace is called now.
     scene.bitbucket.rename_workspace(&scene.workspace, "acme-new").unwrap();
-    assert!(scene.ask(&scene.step()).given, "the renamed workspace");
+    assert!(scene.ask(&Proof::Token(&scene.step())).given, "the renamed workspace");
     scene.attack("a token by the former name", &before, "token-issuer-unknown");
 
     let evil = scene.bitbucket.add_workspace("acme").unwrap();
@@ -328,11 +329,11 @@ fn refusals_are_the_same_for_a_foreign_workspace_and_a_foreign_repository() {
     let step = claims["stepUuid"].as_str().unwrap().to_owned();
     let other = scene.person.to_string();
     claims["workspaceUuid"] = json!(other);
-    scene.ask(&scene.forge(&claims));
+    scene.ask(&Proof::Token(&scene.forge(&claims)));
     let mut claims = scene.claims(&scene.step());
     claims["repositoryUuid"] = json!(other);
     claims["sub"] = json!(format!("{other}:{}", claims["stepUuid"].as_str().unwrap()));
-    scene.ask(&scene.forge(&claims));
+    scene.ask(&Proof::Token(&scene.forge(&claims)));
     let told = scene.told.borrow();
     let [one, two] = told.as_slice() else { unreachable!("{told:?}") };
     assert_eq!(one, two);

@@ -1,5 +1,6 @@
 //! Tokens of a certified provider that nobody here wrote.
 
+use gw_control::login::Proof;
 use gw_testkit::{
     absent::not_run,
     oidc_provider::{OidcProvider, TokenRequest},
@@ -28,7 +29,7 @@ fn what_a_provider_signs_for_others_gets_no_token() {
     scene.clock.set(OffsetDateTime::now_utc());
     let wanted = TokenRequest::new(AUDIENCE);
     let good = provider.token(&wanted);
-    assert!(scene.ask(&good).given, "the good one");
+    assert!(scene.ask(&Proof::Token(&good)).given, "the good one");
     scene.clock.set(now());
     scene.attack("the same once more", &good, "token-used");
 
@@ -48,7 +49,7 @@ fn what_a_provider_signs_for_others_gets_no_token() {
     let step = ids.map(|id| (id.to_owned(), claims[id].clone())).into_iter().collect();
     let as_step = provider.token(&TokenRequest::new(AUDIENCE).claims(step));
     scene.clock.set(OffsetDateTime::now_utc());
-    let said = scene.ask(&as_step);
+    let said = scene.ask(&Proof::Token(&as_step));
     assert!(said.given, "it is `ci`, whatever else it says: {}", said.words);
     let last = scene.entries().pop().unwrap();
     let entry: serde_json::Value = serde_json::from_slice(&last).unwrap();
