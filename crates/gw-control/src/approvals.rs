@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use gw_model::id::EnvironmentName;
-use gw_plan::plan::{Planned, Rules};
+use gw_plan::{
+    driver::Class,
+    plan::{Planned, Rules},
+};
 use gw_policy::change::Asked;
 
 use crate::{
@@ -85,7 +88,8 @@ async fn gather(
     Ok(candidates)
 }
 
-/// What those who approved may do now.
+/// What those who approved may do now. Where the host does not let this server know, nothing is known
+/// and nothing counts; where it only does not answer, it is asked again.
 async fn permissions(
     server: &Server,
     candidates: &[Candidate],
@@ -95,7 +99,11 @@ async fn permissions(
     let accounts: BTreeMap<&String, &Account> =
         approvals.map(|approval| (&approval.by.id, &approval.by)).collect();
     for (id, account) in accounts {
-        permissions.insert(id.clone(), server.host.permission(account).await?);
+        match server.host.permission(account).await {
+            Ok(permission) => drop(permissions.insert(id.clone(), permission)),
+            Err(error) if error.class() == Class::Human => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(permissions)
 }

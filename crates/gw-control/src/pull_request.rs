@@ -54,9 +54,12 @@ async fn tell(server: &Server, reading: &Reading) -> Result<(), Stop> {
     let told = |commit, news| Told { commit, at, links: &links, news };
     match reading {
         Reading::Open(review) => {
-            let plans = review.environments.iter().map(|it| &it.planned.plan);
-            let prospect = |plan| Prospect { plan, median_wait: None };
-            let prospects: Vec<Prospect<'_>> = plans.map(prospect).collect();
+            let prospects = review.environments.iter().map(|it| Prospect {
+                plan: &it.planned.plan,
+                refused: &it.approved.refused,
+                median_wait: None,
+            });
+            let prospects: Vec<Prospect<'_>> = prospects.collect();
             let told = told(&review.head, News::Plans(&prospects));
             write(server, &review.pull_request, told).await
         }

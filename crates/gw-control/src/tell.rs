@@ -27,6 +27,7 @@ pub use self::{
     status::{Progress, of_apply, of_plan},
     waiting::Waiting,
 };
+use crate::approve::Refused;
 
 /// What is known about one commit.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,8 @@ pub enum News<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Prospect<'a> {
     pub plan: &'a Plan,
+    /// Approvals that do not count for it.
+    pub refused: &'a [Refused],
     /// How long half of those that had to wait here waited at most, where some did.
     pub median_wait: Option<Duration>,
 }

@@ -27,6 +27,8 @@ pub enum Discounted {
     Machine,
     /// Its giver may not write to the repository now.
     MayNotWrite,
+    /// The host does not tell what its giver may do.
+    Untold,
 }
 
 /// Judges each approval by what its giver may do now. An account of which nothing is known may do
@@ -44,10 +46,11 @@ pub fn judge<'a>(
             Some(Discounted::Machine)
         } else if !is_for_head(pull_request, approval) {
             Some(Discounted::FormerHead)
-        } else if permission(by).unwrap_or(Permission::None) < Permission::Write {
-            Some(Discounted::MayNotWrite)
         } else {
-            None
+            match permission(by) {
+                None => Some(Discounted::Untold),
+                Some(may) => (may < Permission::Write).then_some(Discounted::MayNotWrite),
+            }
         }
     };
     let approvals = pull_request.approvals.iter();
@@ -74,6 +77,7 @@ impl fmt::Display for Discounted {
             Self::FormerHead => "approved before the last push",
             Self::Machine => "is a token or an app and no person",
             Self::MayNotWrite => "may not write to the repository",
+            Self::Untold => "may or may not write to the repository: the Git host does not tell us",
         })
     }
 }

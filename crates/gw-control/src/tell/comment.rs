@@ -20,6 +20,7 @@ const PLANS_MAX: usize = 15;
 const ENDS_MAX: usize = 5;
 const FINDINGS_MAX: usize = 10;
 const RULES_MAX: usize = 20;
+const REFUSED_MAX: usize = 5;
 /// First and last line, and the empty lines round what is between.
 const FRAME_LINES: usize = 5;
 
@@ -74,6 +75,11 @@ fn plans(told: &Told<'_>, prospects: &[Prospect<'_>]) -> Parts {
             left -= table.len();
             body.extend(table);
         }
+    }
+    let refused: Vec<String> = prospects.iter().flat_map(refused_approvals).collect();
+    if refused.len() <= left {
+        left -= refused.len();
+        body.extend(refused);
     }
     body.extend(tables(&shown, left));
     Parts { head, body, foot }
@@ -134,6 +140,21 @@ fn same_as<'a>(prospect: &Prospect<'_>, later: &[Prospect<'a>]) -> Option<&'a Pl
         !plan.notices.is_empty() && plan.notices == other.notices && plan.access == other.access
     };
     later.iter().map(|other| other.plan).find(is_same)
+}
+
+/// Why somebody's approval does not help a plan that waits.
+fn refused_approvals(prospect: &Prospect<'_>) -> Vec<String> {
+    let Prospect { plan, refused, median_wait: _ } = prospect;
+    if refused.is_empty() || plan.allowed() {
+        return vec![];
+    }
+    let mut told: Vec<String> =
+        refused.iter().take(REFUSED_MAX).map(|it| cell(&it.to_string())).collect();
+    if refused.len() > REFUSED_MAX {
+        told.push(format!("and {} more", refused.len() - REFUSED_MAX));
+    }
+    let told = told.join("; ");
+    vec![String::new(), format!("Approvals that do not count in {}: {told}", plan.environment)]
 }
 
 /// What makes a plan impossible.

@@ -56,7 +56,7 @@ pub fn report(told: Told<'_>) -> Report {
 }
 
 fn of_all(prospects: &[Prospect<'_>]) -> ReportOutcome {
-    let each = prospects.iter().map(|Prospect { plan, median_wait: _ }| {
+    let each = prospects.iter().map(|Prospect { plan, .. }| {
         if plan.has_errors() {
             ReportOutcome::Failed
         } else if plan.is_empty() || plan.allowed() {

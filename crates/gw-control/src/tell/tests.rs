@@ -17,10 +17,16 @@ use super::{
     },
     *,
 };
-use crate::host::report::{Comment, Report};
+use crate::{
+    approve::Why,
+    host::{
+        approvals::Discounted,
+        report::{Comment, Report},
+    },
+};
 
 fn prospects(plans: &[Plan]) -> Vec<Prospect<'_>> {
-    plans.iter().map(|plan| Prospect { plan, median_wait: None }).collect()
+    plans.iter().map(|plan| Prospect { plan, refused: &[], median_wait: None }).collect()
 }
 
 fn told<'a>(news: News<'a>, links: &'a Links) -> Told<'a> {
@@ -61,13 +67,35 @@ fn a_change_that_waits_for_somebody() {
 #[test]
 fn how_long_others_waited_is_told() {
     let plan = widens("prod", waits_for_security());
-    let waited = [Prospect { plan: &plan, median_wait: Some(Duration::minutes(190)) }];
+    let waited =
+        [Prospect { plan: &plan, refused: &[], median_wait: Some(Duration::minutes(190)) }];
     let comment = whole(&comment(told(News::Plans(&waited), &links())));
     let row = comment.lines().find(|line| line.starts_with("| prod")).unwrap();
     assert!(
         row.ends_with("✘ needs approval by team security (half of them came within 3 h) |"),
         "{row}"
     );
+}
+
+#[test]
+fn an_approval_that_does_not_count_is_told_with_its_reason() {
+    let refused = |who: &str, why| Refused { who: who.to_owned(), why };
+    let refused = [
+        refused("bob", Why::Host(Discounted::Author)),
+        refused("*erik*", Why::Host(Discounted::FormerHead)),
+        refused("mira", Why::OtherEffect),
+        refused("nils", Why::Unlisted),
+        refused("eve", Why::Host(Discounted::Untold)),
+        refused("ci", Why::Host(Discounted::Machine)),
+        refused("ci", Why::Host(Discounted::Machine)),
+    ];
+    let told_of = |plan: &Plan| {
+        let prospects = [Prospect { plan, refused: &refused, median_wait: None }];
+        let comment = whole(&comment(told(News::Plans(&prospects), &links())));
+        comment.lines().find(|line| line.starts_with("Approvals")).map(str::to_owned)
+    };
+    insta::assert_snapshot!(told_of(&widens("prod", waits_for_security())).unwrap(), @r"Approvals that do not count in prod: bob made part of this change; \*erik\* approved before the last push; mira approved something else than what would be done; nils is not one person under \`people\`; eve may or may not write to the repository: the Git host does not tell us; and 2 more");
+    assert_eq!(told_of(&widens("prod", allowed())), None);
 }
 
 #[test]

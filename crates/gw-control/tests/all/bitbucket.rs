@@ -13,7 +13,7 @@ use gw_control::host::{
     GitHost, HostError,
     bitbucket::{Bitbucket, Credential, Declared, Place, Settings},
 };
-use gw_emulators::bitbucket::{Bitbucket as Emulated, Permission as Right, Person, Uuid};
+use gw_emulators::bitbucket::{Bitbucket as Emulated, Permission as Right, Person, Reach, Uuid};
 use gw_model::{
     id::SecretName,
     secret::{Redacted, Secret, SecretFuture, SecretRefusal, SecretStore},
@@ -150,6 +150,16 @@ impl Stage {
     /// The host as it is meant to be used: by a token that may everything.
     pub(super) fn host(&self) -> Bitbucket {
         self.host_by(self.api_token(&self.ann))
+    }
+
+    /// The host as a token of the repository reads and writes it, which may not ask what accounts may
+    /// do.
+    pub(super) fn writer(&self) -> Bitbucket {
+        let reach = Reach::Repository(self.repository.clone());
+        let scopes = ["repository:write", "pullrequest:write"];
+        let token = self.bitbucket.add_access_token(reach, "gatewright", &scopes).unwrap();
+        let token = self.vault.put("writer", &token);
+        self.host_by(Credential::AccessToken { token })
     }
 
     /// What the API answers somebody.

@@ -10,6 +10,7 @@ use gw_audit::note::Signer;
 use gw_control::{
     answer::{Answer, End},
     asker::Asker,
+    host::bitbucket::Bitbucket,
     ledger::Ledger,
     reconcile::{Aim, Order, reconcile},
     server::{Server, Signals},
@@ -91,7 +92,12 @@ fn somebody(subject: &str) -> Asker {
 impl House {
     /// A repository with one API, in force in `prod`.
     async fn new() -> Self {
-        let house = Self::bare().await;
+        Self::by(Stage::host).await
+    }
+
+    /// The same, with a server that asks the Git host in this way.
+    async fn by(host: fn(&Stage) -> Bitbucket) -> Self {
+        let house = Self::bare_by(host).await;
         let first = Order {
             environment: prod(),
             asker: somebody("owner"),
@@ -105,6 +111,10 @@ impl House {
 
     /// The same before anything is in force.
     async fn bare() -> Self {
+        Self::bare_by(Stage::host).await
+    }
+
+    async fn bare_by(host: fn(&Stage) -> Bitbucket) -> Self {
         let stage = Stage::new().await;
         let desk = stage.clone_as(&stage.ann, "desk").await;
         for (path, text) in files(&stage) {
@@ -117,7 +127,7 @@ impl House {
         stage.git(&desk, &["commit", "--quiet", "--message", "Declare orders"]).await;
         stage.push(&stage.ann, &desk, &["HEAD:refs/heads/main"]).await;
         let live = Live::default();
-        let server = Arc::new(server(&stage, live.clone()).await);
+        let server = Arc::new(server(&stage, host(&stage), live.clone()).await);
         let (stop, stopped) = watch::channel(false);
         let working = Some(tokio::spawn(work(Arc::clone(&server), stopped)));
         let house = Self { stage, server, live, desk, stop, working };
@@ -187,7 +197,7 @@ impl House {
     }
 }
 
-async fn server(stage: &Stage, live: Live) -> Server {
+async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
     let folder = stage.folder.path();
     let workspace_id = WorkspaceId::from_random([7; 16]);
     let signer = Signer::new("gatewright/test", &[7; 32]).unwrap();
@@ -214,7 +224,7 @@ async fn server(stage: &Stage, live: Live) -> Server {
         store,
         clock,
         repository: repository.unwrap(),
-        host: Arc::new(stage.host()),
+        host: Arc::new(host),
         targets: Arc::new(Gateways { registry, live }),
         ledger: Ledger::new(&folder.join("ledger"), signer),
         workspace_id,

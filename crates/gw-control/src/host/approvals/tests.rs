@@ -33,7 +33,7 @@ fn pull_request(by: Account, after_s: i64, commit: Option<&str>) -> PullRequest 
 
 #[test]
 fn an_approval_counts_by_who_gave_it_and_for_what() {
-    use Discounted::{Author, FormerHead, Machine, MayNotWrite};
+    use Discounted::{Author, FormerHead, Machine, MayNotWrite, Untold};
     let machine = |name| account(name, AccountKind::Machine);
     let (write, former) = (Some(Permission::Write), "1".repeat(40));
     let rows = [
@@ -47,7 +47,7 @@ fn an_approval_counts_by_who_gave_it_and_for_what() {
         // What they may do now.
         (person("ann"), 1, None, Some(Permission::Read), Some(MayNotWrite)),
         (person("ann"), 1, None, Some(Permission::None), Some(MayNotWrite)),
-        (person("ann"), 1, None, None, Some(MayNotWrite)),
+        (person("ann"), 1, None, None, Some(Untold)),
         // To which head, by its time.
         (person("ann"), 0, None, write, Some(FormerHead)),
         (person("ann"), -1, None, write, Some(FormerHead)),

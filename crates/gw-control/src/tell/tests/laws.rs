@@ -117,7 +117,9 @@ fn comments(text: &str) -> Vec<String> {
     let broken = Plan { notes: notes.to_vec(), ..plan.clone() };
     let links = links();
     let both = [plan.clone(), broken];
-    let prospects = prospects(&both);
+    let refused = [Refused { who: texts("v"), why: Why::NotAdmitted { because: texts("u") } }];
+    let prospect = |plan| Prospect { plan, refused: &refused, median_wait: None };
+    let prospects: Vec<Prospect<'_>> = both.iter().map(prospect).collect();
     let news = [
         News::Plans(&prospects[..1]),
         News::Plans(&prospects),

@@ -1,5 +1,5 @@
 use gw_control::host::CredentialFault;
-use gw_emulators::bitbucket::{Consumer, Reach};
+use gw_emulators::bitbucket::Consumer;
 use gw_testkit::backend::{Answer, Backend};
 
 use super::*;

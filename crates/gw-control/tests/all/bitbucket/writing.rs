@@ -1,7 +1,7 @@
 use gw_control::host::report::{
     Annotation, Comment, Figure, FigureValue, Report, ReportOutcome, Severity, Status, StatusState,
 };
-use gw_emulators::bitbucket::{Fault, Reach};
+use gw_emulators::bitbucket::Fault;
 
 use super::*;
 
@@ -23,20 +23,11 @@ async fn comments(stage: &Stage) -> Vec<(u64, String, String)> {
         .collect()
 }
 
-/// A host that writes as a token, as a server does.
-fn writer(stage: &Stage) -> Bitbucket {
-    let reach = Reach::Repository(stage.repository.clone());
-    let scopes = ["repository:write", "pullrequest:write"];
-    let token = stage.bitbucket.add_access_token(reach, "gatewright", &scopes).unwrap();
-    let token = stage.vault.put("writer", &token);
-    stage.host_by(Credential::AccessToken { token })
-}
-
 #[tokio::test]
 async fn one_comment_is_written_over_and_over() {
     let stage = Stage::new().await;
     stage.open().await;
-    let host = writer(&stage);
+    let host = stage.writer();
     // Somebody wrote before us, and begins as we do.
     let theirs = json!({ "content": { "raw": "**Gatewright** all is well" } });
     stage.post(&stage.eve, "/pullrequests/1/comments", theirs).await;
@@ -64,7 +55,7 @@ async fn one_comment_is_written_over_and_over() {
 async fn a_comment_whose_answer_was_lost_is_not_written_twice() {
     let stage = Stage::new().await;
     stage.open().await;
-    let host = writer(&stage);
+    let host = stage.writer();
     for place in ["GET", "POST"] {
         stage.bitbucket.fail_next(place, Fault::Status(502));
         let refused = host.comment(1, &comment(" · waits"), None).await.unwrap_err();
@@ -88,7 +79,7 @@ async fn a_comment_whose_answer_was_lost_is_not_written_twice() {
 async fn a_report_whose_answers_were_lost_is_whole_after_all() {
     let stage = Stage::new().await;
     let (_, head) = stage.open().await;
-    let host = writer(&stage);
+    let host = stage.writer();
     let all = format!("/commit/{head}/reports/gatewright-plan/annotations?pagelen=100");
     host.report(&head, &report(0..3)).await.unwrap();
     // It is replaced, and after each of its steps nobody hears that it was done.
@@ -132,7 +123,7 @@ fn report(findings: impl Iterator<Item = usize>) -> Report {
 async fn a_report_is_replaced_with_everything_in_it() {
     let stage = Stage::new().await;
     let (_, head) = stage.open().await;
-    let host = writer(&stage);
+    let host = stage.writer();
     let path = format!("/commit/{head}/reports/gatewright-plan");
     let all = format!("{path}/annotations?pagelen=100");
     host.report(&head, &report(0..3)).await.unwrap();
@@ -168,7 +159,7 @@ async fn a_report_is_replaced_with_everything_in_it() {
 async fn a_report_takes_a_thousand_findings_and_survives_a_failure_in_their_middle() {
     let stage = Stage::new().await;
     let (_, head) = stage.open().await;
-    let host = writer(&stage);
+    let host = stage.writer();
     let all = format!("/commit/{head}/reports/gatewright-plan/annotations");
     stage.bitbucket.fail_next("POST", Fault::Slow(Duration::from_millis(1)));
     stage.bitbucket.fail_next("POST", Fault::Status(500));
@@ -183,7 +174,7 @@ async fn a_report_takes_a_thousand_findings_and_survives_a_failure_in_their_midd
 async fn a_build_status_follows_what_happens() {
     let stage = Stage::new().await;
     let (_, head) = stage.open().await;
-    let host = writer(&stage);
+    let host = stage.writer();
     let key = "gatewright/production/of-the-whole-company";
     for state in
         [StatusState::Running, StatusState::Failed, StatusState::Stopped, StatusState::Passed]

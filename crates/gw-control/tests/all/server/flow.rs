@@ -54,6 +54,27 @@ async fn what_was_approved_is_live_whatever_was_merged_in_between() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_approval_that_does_not_count_is_told_and_stops_nothing() {
+    // A token of the repository may not ask what accounts may do, so that no approval is worth anything.
+    let house = House::by(Stage::writer).await;
+    let stage = &house.stage;
+    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    stage.advance();
+    stage.approve(&stage.bob).await;
+    stage.approve(&stage.carol).await;
+    house.server.ask(Task::PullRequest { number: 1 }).await.unwrap();
+    house.settle().await;
+    let [comment] = &house.comments(1).await[..] else { panic!("one comment") };
+    assert!(comment.contains("waits for"), "{comment}");
+    let told = comment.lines().find(|line| line.starts_with("Approvals that do not count in prod"));
+    let told = told.unwrap_or_else(|| panic!("{comment}"));
+    assert!(told.contains("bob made part of this change"), "{told}");
+    assert!(told.contains("carol may or may not write to the repository"), "{told}");
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_changes_behind_our_back_is_put_back_and_a_fight_ends() {
     let house = House::new().await;
     let drift = Task::Drift { environment: prod() };
