@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::{
     can::{Answer, Known, Question, SOMEWHERE},
     decision::{Asker, Reason, Record},
-    principal::{Caller, Principal},
+    principal::{Caller, LEFT_OUT, Principal},
     snapshot::{Operation, Routed, Snapshot},
 };
 
@@ -88,7 +88,8 @@ impl LookedAt {
         let (mut kept, mut cut) = (BTreeMap::new(), BTreeSet::new());
         for (name, held) in claims {
             let named = self.claims.get(name);
-            if named.is_none() && !self.any {
+            // What is unknown decides as much as what is held.
+            if named.is_none() && !self.any && name != LEFT_OUT {
                 continue;
             }
             let is_named = |value: &&String| named.is_some_and(|named| named.contains(*value));

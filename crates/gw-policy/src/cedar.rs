@@ -131,6 +131,21 @@ impl Hits {
         add(&mut self.forbidden, other.forbidden);
         add(&mut self.failed, other.failed);
     }
+
+    /// Forbids that cannot be told from claims which the issuer left out count as failed.
+    pub(crate) fn add_unknown<'f>(
+        &mut self,
+        forbids: impl Iterator<Item = &'f Forbid>,
+        principal: Option<&Principal>,
+    ) {
+        let Some(principal) = principal.filter(|it| it.leaves_anything_out()) else { return };
+        for forbid in forbids {
+            if let Some(NotEvaluated(error)) = unknown(&forbid.looks, principal) {
+                let failed = vec![forbid.hit(Some(error))];
+                self.add(Self { forbidden: vec![], failed });
+            }
+        }
+    }
 }
 
 /// A condition could not be evaluated.
@@ -274,13 +289,20 @@ impl Guards {
             }
         };
         let response = self.authorizer.is_authorized(&request, policies, &entities);
-        read_hits(&response, &self.forbids)
+        let mut hits = read_hits(&response, &self.forbids);
+        let touching = numbers.iter().filter_map(|number| self.forbids.get(*number));
+        hits.add_unknown(touching, call.principal);
+        hits
     }
 
     /// Whether a condition holds.
     pub(crate) fn holds(&self, condition: usize, call: &Call<'_>) -> Result<bool, NotEvaluated> {
-        let unknown = || NotEvaluated("the condition is not part of this snapshot".to_owned());
-        let when = self.conditions.get(condition).ok_or_else(unknown)?;
+        let unknown_condition =
+            || NotEvaluated("the condition is not part of this snapshot".to_owned());
+        let when = self.conditions.get(condition).ok_or_else(unknown_condition)?;
+        if let Some(unknown) = call.principal.and_then(|it| unknown(&when.looks, it)) {
+            return Err(unknown);
+        }
         let (request, entities) = call.lower(self.words, &self.environment)?;
         ask(&self.authorizer, &request, &when.policies, &entities)
     }
@@ -289,6 +311,21 @@ impl Guards {
     pub(crate) fn looks(&self, condition: usize) -> Option<&Looks> {
         Some(&self.conditions.get(condition)?.looks)
     }
+}
+
+/// That nothing can be said by what looks at a claim which the issuer left out of the token: absent is
+/// what somebody would be who holds none.
+pub(crate) fn unknown(looks: &Looks, principal: &Principal) -> Option<NotEvaluated> {
+    if !principal.leaves_anything_out() {
+        return None;
+    }
+    let claim = looks.claims.iter().find(|claim| principal.leaves_out(claim));
+    let told = match claim {
+        Some(claim) => format!("the issuer left `{claim}` out of the token (overage)"),
+        None if looks.computed => "the issuer left claims out of the token (overage)".to_owned(),
+        None => return None,
+    };
+    Some(NotEvaluated(told))
 }
 
 /// Whether a condition, lowered to one `permit`, holds.

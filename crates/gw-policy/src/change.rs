@@ -11,7 +11,7 @@ mod rule;
 
 use std::fmt;
 
-use cedar_policy::{Authorizer, PolicySet};
+use cedar_policy::Authorizer;
 use gw_model::{
     desired::Desired,
     diagnostic::Diagnostic,
@@ -29,7 +29,7 @@ pub use self::{
 use crate::{
     cedar::{
         NotEvaluated, Vocabulary,
-        policy::{self, Forbid},
+        policy::{self, Forbid, When},
     },
     principal::Principal,
 };
@@ -146,7 +146,7 @@ pub struct ChangeRules<'d> {
     words: &'static Vocabulary,
     forbids: Vec<Forbid>,
     /// Beside each rule: its condition.
-    conditions: Vec<Option<PolicySet>>,
+    conditions: Vec<Option<When>>,
     authorizer: Authorizer,
 }
 
@@ -187,7 +187,7 @@ impl<'d> ChangeRules<'d> {
                 continue;
             };
             match policy::read_condition(text, &rule.at, &action_scope(rule), words) {
-                Ok(when) => conditions.push(Some(when.policies)),
+                Ok(when) => conditions.push(Some(when)),
                 Err(finding) => findings.push(*finding),
             }
         }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     json::{Object, Value},
-    principal::ClaimSet,
+    principal::{ClaimSet, LEFT_OUT},
 };
 
 /// All claims, after renaming. A renamed claim comes from its path alone, never from a claim that
@@ -25,7 +25,23 @@ pub(crate) fn claims(token: &Object, rename: &BTreeMap<String, String>) -> Claim
             insert(&mut claims, name, value);
         }
     }
+    match left_out(token, rename) {
+        names if names.is_empty() => claims.remove(LEFT_OUT),
+        names => claims.insert(LEFT_OUT.to_owned(), names),
+    };
     claims
+}
+
+/// The claims that the issuer says it has and left out, under the names that rules know them by. A text
+/// or a list of that name says nothing of the kind.
+fn left_out(token: &Object, rename: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let elsewhere = token.get(LEFT_OUT).and_then(Value::object);
+    let named = elsewhere.into_iter().flat_map(Object::iter).map(|(name, _)| name);
+    let many = token.has("hasgroups").then_some("groups");
+    let absent: BTreeSet<&str> = named.chain(many).filter(|name| !token.has(name)).collect();
+    let renamed = rename.iter().filter(|(_, path)| absent.contains(path.as_str()));
+    let kept = absent.iter().filter(|name| !rename.contains_key(**name));
+    renamed.map(|(name, _)| name.clone()).chain(kept.map(|name| (*name).to_owned())).collect()
 }
 
 /// The claim of that name, after renaming.

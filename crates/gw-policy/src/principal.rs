@@ -20,6 +20,22 @@ pub struct Principal {
     pub expires_at: Option<i64>,
 }
 
+/// Under this name a claim set lists the claims that the issuer says it has and left out of the token, as
+/// Entra does with many groups. They are unknown, which is not the same as none.
+pub const LEFT_OUT: &str = "_claim_names";
+
+impl Principal {
+    /// Whether nobody here can tell what this claim holds.
+    pub fn leaves_out(&self, claim: &str) -> bool {
+        !self.claims.contains_key(claim)
+            && self.claims.get(LEFT_OUT).is_some_and(|names| names.contains(claim))
+    }
+
+    pub(crate) fn leaves_anything_out(&self) -> bool {
+        self.claims.contains_key(LEFT_OUT)
+    }
+}
+
 /// Everything that one request proved: a token may satisfy several identities of one issuer, and a
 /// client certificate may come beside it. Empty: nobody in particular.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

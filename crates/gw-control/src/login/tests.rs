@@ -151,6 +151,19 @@ async fn a_token_proves_the_identities_that_are_declared_for_it() {
 }
 
 #[tokio::test]
+async fn groups_that_entra_leaves_out_are_unknown() {
+    let scene = Scene::new().await;
+    let mut claims = scene.claims(AUDIENCE, "robot");
+    claims["_claim_names"] = json!({ "groups": "src1" });
+    claims["_claim_sources"] = json!({ "src1": { "endpoint": "https://graph.windows.net/x" } });
+    let caller = scene.caller(&scene.token(&claims)).await.unwrap();
+    assert!(caller.principals[0].leaves_out("groups"));
+    claims["groups"] = json!(["a"]);
+    let caller = scene.caller(&scene.token(&claims)).await.unwrap();
+    assert!(!caller.principals[0].leaves_out("groups"));
+}
+
+#[tokio::test]
 async fn an_owner_is_one_by_an_identity_of_the_settings_only() {
     let scene = Scene::new().await;
     // The same issuer and subject, for another audience: whoever declares it chose the audience.

@@ -5,6 +5,7 @@ use super::*;
 use crate::{
     decision::Reason,
     denial::Candidate,
+    principal::LEFT_OUT,
     sample::{
         IP, NOW, ORDERS, api, at, bob, caller, claims, compile, desired, identity, operation,
         orders, orders_access, principal, rule, staff, with_policy,
@@ -49,6 +50,25 @@ fn a_missing_claim_is_not_the_same_as_a_wrong_one() {
     apis/orders/api.yaml:13   ✘ GET only
     ");
     insta::assert_snapshot!(denial.why, @"POST needs group orders-team; the token has no claim groups");
+}
+
+#[test]
+fn a_policy_on_groups_that_were_left_out_denies() {
+    let interns = r#"@id("no-interns")
+forbid (principal, action == Gatewright::Action::"call", resource)
+when { principal.hasTag("groups") && principal.getTag("groups").contains("interns") };
+"#;
+    let desired = with_policy(orders(), interns);
+    let reads = |held: &[(&str, &[&str])]| {
+        let somebody = caller(&[principal("staff", "bob", held)]);
+        let snapshot = compile(&desired);
+        operation(&snapshot, "listOrders").authorize(&somebody, IP, NOW).map(drop)
+    };
+    assert!(reads(&[]).is_ok());
+    let denial = reads(&[(LEFT_OUT, &["groups"])]).unwrap_err();
+    assert_eq!(denial.reason, Reason::PolicyError);
+    // What looks at nothing that is unknown says what it says to anybody.
+    assert!(reads(&[(LEFT_OUT, &["department"])]).is_ok());
 }
 
 #[test]

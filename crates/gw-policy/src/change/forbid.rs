@@ -5,7 +5,9 @@ use gw_model::{id::IdentityName, workspace::Identity};
 
 use super::{Asked, ChangeRules, CommitFacts, Missing, PlanFacts, RuleEffect, RuleOutcome};
 use crate::{
-    cedar::{Hits, Kind, NotEvaluated, datetime, entity, not_evaluated, read_hits, texts},
+    cedar::{
+        Hits, Kind, NotEvaluated, datetime, entity, not_evaluated, policy::Forbid, read_hits, texts,
+    },
     principal::Principal,
 };
 
@@ -24,8 +26,7 @@ impl ChangeRules<'_> {
         plan: &PlanFacts,
     ) -> Vec<RuleOutcome> {
         let hits = self.hits(principal, asked, plan);
-        let judging = self.forbids.iter().filter(|it| it.judges(asked.action.as_str()));
-        let outcomes = judging.map(|forbid| {
+        let outcomes = self.judging(asked).map(|forbid| {
             let named = |hit: &&crate::denial::PolicyHit| hit.id == forbid.id;
             let failed = hits.failed.iter().find(named).and_then(|hit| hit.error.clone());
             let speaks = hits.forbidden.iter().any(|hit| named(&hit));
@@ -48,6 +49,11 @@ impl ChangeRules<'_> {
         outcomes.collect()
     }
 
+    /// The forbids on this action.
+    fn judging(&self, asked: &Asked) -> impl Iterator<Item = &Forbid> {
+        self.forbids.iter().filter(|it| it.judges(asked.action.as_str()))
+    }
+
     fn hits(&self, principal: &Principal, asked: &Asked, plan: &PlanFacts) -> Hits {
         let judging = self.forbids.iter().enumerate();
         let judging = judging.filter(|(_, forbid)| forbid.judges(asked.action.as_str()));
@@ -65,7 +71,9 @@ impl ChangeRules<'_> {
             hits.add(match lower(self, view, asked, plan) {
                 Ok((request, entities)) => {
                     let response = self.authorizer.is_authorized(&request, &policies, &entities);
-                    read_hits(&response, &self.forbids)
+                    let mut hits = read_hits(&response, &self.forbids);
+                    hits.add_unknown(self.judging(asked), Some(view));
+                    hits
                 }
                 Err(error) => failed(error),
             });

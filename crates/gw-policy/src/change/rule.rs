@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::PolicySet;
 use gw_model::{
     environment::{ChangeAction, ChangeRule, CommitRule, Hours},
     id::IdentityName,
 };
 
 use super::{Asked, ChangeRules, Missing, PlanFacts, RuleEffect, RuleOutcome, forbid, is_reserved};
-use crate::{cedar::NotEvaluated, hours, principal::Principal};
+use crate::{
+    cedar::{NotEvaluated, policy::When, unknown},
+    hours,
+    principal::Principal,
+};
 
 /// A rule, and whom it grants the change.
 pub(super) struct Judged<'a> {
@@ -39,7 +42,7 @@ impl ChangeRules<'_> {
         &self,
         number: usize,
         rule: &ChangeRule,
-        condition: Option<&PolicySet>,
+        condition: Option<&When>,
         asked: &'a Asked,
         plan: &PlanFacts,
     ) -> Judged<'a> {
@@ -79,7 +82,7 @@ impl ChangeRules<'_> {
     fn look_at_principal(
         &self,
         rule: &ChangeRule,
-        condition: Option<&PolicySet>,
+        condition: Option<&When>,
         principal: &Principal,
         asked: &Asked,
         plan: &PlanFacts,
@@ -96,6 +99,10 @@ impl ChangeRules<'_> {
                 accepted.iter().find(|value| held.contains(*value)).cloned()
             };
             let needs = match held {
+                None if principal.leaves_out(name) => {
+                    let left_out = "unknown: the issuer left it out of the token, overage";
+                    format!("claim {name}: {} ({left_out})", accepted.join(" or "))
+                }
                 None => format!("claim {name}: {} (there is none)", accepted.join(" or ")),
                 Some(held) => {
                     let has = held.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -106,8 +113,8 @@ impl ChangeRules<'_> {
             let met = format!("{name} {}", shared.clone().unwrap_or_default());
             found.say(shared.is_some(), &format!("claims.{name}"), met, needs);
         }
-        if let (Some(policies), Some(text)) = (condition, &rule.when) {
-            let result = self.holds(policies, principal, asked, plan);
+        if let (Some(when), Some(text)) = (condition, &rule.when) {
+            let result = self.holds(when, principal, asked, plan);
             let needs = match &result {
                 Err(NotEvaluated(error)) => {
                     format!("condition `{text}` could not be evaluated: {error}")
@@ -176,13 +183,16 @@ impl ChangeRules<'_> {
 
     fn holds(
         &self,
-        policies: &PolicySet,
+        when: &When,
         principal: &Principal,
         asked: &Asked,
         plan: &PlanFacts,
     ) -> Result<bool, NotEvaluated> {
+        if let Some(unknown) = unknown(&when.looks, principal) {
+            return Err(unknown);
+        }
         let (request, entities) = forbid::lower(self, principal, asked, plan)?;
-        crate::cedar::ask(&self.authorizer, &request, policies, &entities)
+        crate::cedar::ask(&self.authorizer, &request, &when.policies, &entities)
     }
 }
 

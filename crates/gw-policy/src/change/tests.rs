@@ -9,7 +9,7 @@ use time::macros::datetime;
 
 use super::*;
 use crate::{
-    principal::Caller,
+    principal::{Caller, LEFT_OUT},
     sample::{self, change_rule, identity, orders, principal, with_policy},
 };
 
@@ -158,6 +158,37 @@ fn claims_identities_and_actions_count() {
         denied(&prod(), &asked(ChangeAction::BreakGlass, by("staff", &[])), &PlanFacts::default());
     assert_eq!(nobody.reason, ChangeReason::NoRule);
     insta::assert_snapshot!(nobody.why, @"no rule under `changes` of prod names breakGlass");
+}
+
+/// Somebody of whom nobody can tell the groups, because the issuer left them out.
+fn with_overage(name: &str) -> Caller {
+    sample::caller(&[principal(name, "someone", &[(LEFT_OUT, &["groups"])])])
+}
+
+#[test]
+fn groups_that_were_left_out_are_unknown_and_not_none() {
+    let oncall = asked(ChangeAction::Rollback, with_overage("staff"));
+    insta::assert_snapshot!(denied(&prod(), &oncall, &PlanFacts::default()).why, @"no rule for rollback under `changes` of prod holds: the nearest lacks claim groups: platform-oncall (unknown: the issuer left it out of the token, overage)");
+
+    // Whoever holds no group passes; of whoever's groups are unknown nobody can say that.
+    let interns = r#"@id("no-interns")
+forbid (principal, action, resource)
+when { principal.hasTag("groups") && principal.getTag("groups").contains("interns") };
+"#;
+    let mut rules = with_policy(prod(), interns);
+    let nobody = sample::caller(&[principal("pipeline", "someone", &[])]);
+    let apply = |actor: &Caller| Asked { actor: actor.clone(), ..apply() };
+    assert!(is_allowed(&rules, &apply(&nobody)));
+    let denial = denied(&rules, &apply(&with_overage("pipeline")), &PlanFacts::default());
+    assert_eq!(denial.reason, ChangeReason::PolicyError);
+    insta::assert_snapshot!(denial.why, @"a policy could not be evaluated: the issuer left `groups` out of the token (overage)");
+
+    rules.policies.clear();
+    let text = r#"!principal.hasTag("groups")"#;
+    rules.spec.changes[1].when = Some(text.to_owned());
+    assert!(is_allowed(&rules, &apply(&nobody)));
+    let denial = denied(&rules, &apply(&with_overage("pipeline")), &PlanFacts::default());
+    assert!(denial.why.contains("overage"), "{}", denial.why);
 }
 
 #[test]

@@ -75,3 +75,29 @@ fn a_renamed_claim_never_comes_from_its_new_name() {
     let claims = renamed(&[("groups", "realm_access.roles")]);
     assert_eq!(claims["groups"], BTreeSet::from(["ops".to_owned()]));
 }
+
+#[test]
+fn what_the_issuer_left_out_is_listed_under_the_names_of_rules() {
+    let left_out = |text: &str, rename: &[(&str, &str)]| {
+        let token = Object::parse(text.as_bytes(), LIMITS).unwrap();
+        let owned = |(name, path): &(&str, &str)| ((*name).to_owned(), (*path).to_owned());
+        let claims = claims(&token, &rename.iter().map(owned).collect());
+        claims.get(LEFT_OUT).map(|names| names.iter().cloned().collect::<Vec<_>>().join(" "))
+    };
+    // Entra, with more groups than fit.
+    let many =
+        r#"{"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "x"}}}"#;
+    let rows = [
+        (many, vec![], Some("groups")),
+        (many, vec![("teams", "groups")], Some("groups teams")),
+        (many, vec![("groups", "other")], None),
+        (r#"{"hasgroups": true}"#, vec![], Some("groups")),
+        (r#"{"hasgroups": "true", "groups": ["a"]}"#, vec![], None),
+        (r#"{"groups": ["a"]}"#, vec![], None),
+        (r#"{"_claim_names": "groups"}"#, vec![], None),
+        (r#"{"_claim_names": ["groups"]}"#, vec![], None),
+    ];
+    for (token, rename, expected) in rows {
+        assert_eq!(left_out(token, &rename).as_deref(), expected, "{token} {rename:?}");
+    }
+}
