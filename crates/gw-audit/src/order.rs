@@ -49,9 +49,10 @@ pub(crate) struct Head {
 }
 
 impl Order {
-    /// Goes on behind entries that were met before.
-    pub fn resume(keys: Keys) -> Self {
-        Self { keys, former: None }
+    /// Goes on behind entries that were met before: the keys that they name, and the last of them.
+    pub fn resume(keys: Keys, last: Option<&[u8]>) -> Self {
+        let head: Option<Head> = last.and_then(|entry| serde_json::from_slice(entry).ok());
+        Self { keys, former: head.map(|head| head.at) }
     }
 
     pub fn keys(&self) -> &Keys {

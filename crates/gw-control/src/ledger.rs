@@ -165,7 +165,11 @@ impl Ledger {
         }
         self.look_back(&marks, size)?;
         let mut writes = vec![];
-        let order = Order::resume(keys.up_to(size));
+        let last = match size.checked_sub(1) {
+            Some(last) => store.entries(last, 1).await?,
+            None => vec![],
+        };
+        let order = Order::resume(keys.up_to(size), last.first().map(Vec::as_slice));
         grow(store, order, &mut growth, &marks, &mut writes).await?;
         let here = growth.size();
         if let Some(there) = claim.iter().flatten().map(|claim| claim.size).find(|it| *it > here) {

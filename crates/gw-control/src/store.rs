@@ -149,6 +149,11 @@ impl Store {
         Ok(store)
     }
 
+    #[cfg(test)]
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
     pub async fn close(self) {
         self.pool.close().await;
     }

@@ -7,11 +7,13 @@
 //!
 //! It works from outside, over the wire and the folder, so the gateway may be in this process or in
 //! another one. What attacks whoever reads declarations instead goes through [`folder`], whoever
-//! fetches them from a Git host through [`source`], and whoever gives tokens through [`exchange`].
+//! fetches them from a Git host through [`source`], whoever gives tokens through [`exchange`], and
+//! whoever keeps the ledger through [`record`].
 
 pub mod exchange;
 pub mod folder;
 mod log;
+pub mod record;
 pub mod source;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,6 @@
-use std::fs;
+mod attacked;
+
+use std::{fs, path::PathBuf};
 
 use gw_audit::{
     entry::{self, Entry},
