@@ -8,10 +8,7 @@
 
 mod voice;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeSet, fmt};
 
 use gw_model::{
     desired::Desired,
@@ -127,43 +124,47 @@ pub fn judge(
     if question.changed.is_empty() {
         return approved;
     }
-    let brought = in_order(question.history, candidates);
-    let runs: BTreeMap<&str, Vec<usize>> = question
+    let known = Known::of(question.rules);
+    let brought = in_order(question.history, candidates).into_iter().map(|candidate| {
+        let accounts = candidate.pull_request.authors();
+        Brought { candidate, authors: known.authors(&accounts), accounts }
+    });
+    let brought: Vec<Brought<'_>> = brought.collect();
+    let runs: Vec<Vec<usize>> = question
         .changed
         .iter()
-        .map(|(name, digest)| (name.as_str(), run(&brought, |it| it.says(name, digest.as_ref()))))
+        .map(|(name, digest)| run(&brought, |it| it.says(name, digest.as_ref())))
         .collect();
-    let known = Known::of(question.rules);
-    for first in runs.values().filter_map(|run| run.first()).filter_map(|at| brought.get(*at)) {
-        approved.authors.extend(known.authors(&first.pull_request).into_iter().cloned());
+    let firsts = runs.iter().filter_map(|run| run.first()).copied().collect::<BTreeSet<_>>();
+    for first in firsts.into_iter().filter_map(|at| brought.get(at)) {
+        approved.authors.extend(first.authors.iter().copied().cloned());
     }
     let hearing = voice::Hearing::open(question, known, &approved.authors);
     let (voices, refused) = hearing.hear(&brought, given, permission);
     approved.refused = refused;
     let mut reasons: Vec<Option<Why>> = voices.iter().map(|_| Some(Why::OtherEffect)).collect();
-    let mut all: Option<Entry> = None;
-    for (name, digest) in question.changed {
-        let run = runs.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+    let mut all: Option<Entry<'_>> = None;
+    for ((name, digest), run) in question.changed.iter().zip(&runs) {
         let first = run.first().and_then(|at| brought.get(*at));
         if first.is_none() {
             approved.unshown.insert(name.clone());
         }
         let mut entry = Entry::default();
         for (voice, reason) in voices.iter().zip(&mut reasons) {
-            let seen = voice.entries.get(name) == Some(digest);
-            let covers = seen && voice.is_in(run, &brought, question.history);
-            let Some(first) = first.filter(|_| covers) else {
-                if seen && first.is_none() && reason.is_some() {
-                    *reason = Some(Why::NoPullRequest);
-                }
-                continue;
-            };
-            if voice.made(first, &hearing.known) {
-                *reason = reason.take().map(|_| Why::Author);
+            if voice.entries.get(name) != Some(digest) {
                 continue;
             }
-            *reason = None;
-            entry.add(voice, &hearing.known);
+            let why = match first {
+                None => Some(Why::NoPullRequest),
+                Some(_) if !voice.is_in(run, &brought) => continue,
+                Some(first) if voice.made(first) => Some(Why::Author),
+                Some(_) => None,
+            };
+            if why.is_none() {
+                entry.add(voice);
+            }
+            // What covers one entry is told as covering, whatever it is for others.
+            *reason = reason.take().and(why);
         }
         approved.count = approved.count.min(entry.count());
         all = Some(match all {
@@ -171,8 +172,10 @@ pub fn judge(
             None => entry,
         });
     }
-    if let Some(Entry { approvers: _, people, teams }) = all {
-        (approved.approvers, approved.teams) = (people, teams);
+    if let Some(Entry { approvers, teams }) = all {
+        approved.approvers =
+            approvers.into_iter().filter_map(|who| who.person()).cloned().collect();
+        approved.teams = teams.into_iter().cloned().collect();
     }
     let silent = voices.iter().zip(reasons);
     let silent = silent.filter_map(|(voice, why)| Some(Refused { who: voice.name(), why: why? }));
@@ -180,19 +183,25 @@ pub fn judge(
     approved
 }
 
-/// Who approved one entry.
-#[derive(Default)]
-struct Entry {
-    approvers: BTreeSet<voice::Who>,
-    people: BTreeSet<PersonName>,
-    teams: BTreeSet<TeamName>,
+/// A pull request that is part of the change, and who made it: the accounts, and who they are of
+/// `people`.
+struct Brought<'a> {
+    candidate: &'a Candidate,
+    accounts: Vec<&'a Account>,
+    authors: BTreeSet<&'a PersonName>,
 }
 
-impl Entry {
-    fn add(&mut self, voice: &Voice<'_>, known: &Known<'_>) {
-        self.approvers.insert(voice.who.clone());
-        self.people.extend(voice.who.person().cloned());
-        self.teams.extend(known.teams(voice).cloned());
+/// Who approved one entry.
+#[derive(Default)]
+struct Entry<'a> {
+    approvers: BTreeSet<&'a voice::Who>,
+    teams: BTreeSet<&'a TeamName>,
+}
+
+impl<'a> Entry<'a> {
+    fn add(&mut self, voice: &'a Voice<'_>) {
+        self.approvers.insert(&voice.who);
+        self.teams.extend(&voice.teams);
     }
 
     fn count(&self) -> u32 {
@@ -201,7 +210,7 @@ impl Entry {
 
     /// Who approved both.
     fn and(mut self, other: &Self) -> Self {
-        self.people.retain(|person| other.people.contains(person));
+        self.approvers.retain(|who| other.approvers.contains(who));
         self.teams.retain(|team| other.teams.contains(team));
         self
     }
@@ -263,8 +272,8 @@ fn in_order<'a>(history: &[String], candidates: &'a [Candidate]) -> Vec<&'a Cand
 
 /// Those that brought an entry to what it is, the first one being who made it so, and those that were
 /// planned on top of it. Whoever changed it in between to something else begins anew.
-fn run(brought: &[&Candidate], says: impl Fn(&Candidate) -> Says) -> Vec<usize> {
-    let newest_first = brought.iter().enumerate().rev().map(|(at, it)| (at, says(it)));
+fn run(brought: &[Brought<'_>], says: impl Fn(&Candidate) -> Says) -> Vec<usize> {
+    let newest_first = brought.iter().enumerate().rev().map(|(at, it)| (at, says(it.candidate)));
     let since = newest_first.take_while(|(_, says)| *says != Says::Other);
     let mut run: Vec<usize> =
         since.filter(|(_, says)| *says == Says::This).map(|(at, _)| at).collect();

@@ -1,6 +1,8 @@
 mod laws;
 mod matrix;
 
+use std::collections::BTreeMap;
+
 use gw_model::{
     environment::ChangeAction,
     id::{EnvironmentName, IdentityName},

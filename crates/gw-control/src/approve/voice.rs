@@ -16,8 +16,8 @@ use gw_policy::{
 };
 use time::OffsetDateTime;
 
-use super::{Candidate, Given, Question, Refused, Why};
-use crate::host::{Account, Approval, Permission, PullRequest, approvals};
+use super::{Brought, Candidate, Given, Question, Refused, Why};
+use crate::host::{Account, Approval, Permission, approvals};
 
 /// Somebody who is counted once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,14 +31,23 @@ pub(super) enum Who {
 pub(super) struct Voice<'a> {
     pub(super) who: Who,
     pub(super) entries: &'a Changed,
+    /// For which they speak.
+    pub(super) teams: BTreeSet<TeamName>,
     by: By<'a>,
 }
 
+#[derive(Clone, Copy)]
 enum By<'a> {
-    /// On the candidate of this place.
+    /// On the pull request of this place.
     Host(&'a Account, usize),
-    /// On a plan of this commit.
-    Caller(&'a Caller, &'a str),
+    Caller(&'a Given, Since),
+}
+
+/// Whether the commit that somebody approved came after the last apply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Since {
+    InHistory,
+    Elsewhere,
 }
 
 /// Whom the rules know.
@@ -49,7 +58,7 @@ pub(super) struct Known<'a> {
 
 /// Hears approvals one after the other.
 pub(super) struct Hearing<'a> {
-    pub(super) known: Known<'a>,
+    known: Known<'a>,
     question: Question<'a>,
     authors: &'a BTreeSet<PersonName>,
     /// The rules that an approval in the Git host can satisfy; none: nothing restricts them.
@@ -68,25 +77,24 @@ impl Who {
 impl Voice<'_> {
     /// Whether it was given to one of the pull requests that brought an entry, or to what became of
     /// them.
-    pub(super) fn is_in(&self, run: &[usize], brought: &[&Candidate], history: &[String]) -> bool {
+    pub(super) fn is_in(&self, run: &[usize], brought: &[Brought<'_>]) -> bool {
         match self.by {
             By::Host(_, at) => run.contains(&at),
-            By::Caller(_, commit) => {
+            By::Caller(_, Since::InHistory) => true,
+            By::Caller(given, Since::Elsewhere) => {
                 let mut run = run.iter().filter_map(|at| brought.get(*at));
-                history.iter().any(|it| it == commit) || run.any(|it| it.head() == Some(commit))
+                run.any(|it| it.candidate.head() == Some(&given.commit))
             }
         }
     }
 
     /// Whether a pull request is theirs.
-    pub(super) fn made(&self, candidate: &Candidate, known: &Known<'_>) -> bool {
-        let pull_request = &candidate.pull_request;
+    pub(super) fn made(&self, brought: &Brought<'_>) -> bool {
         let is_same = match self.by {
-            By::Host(account, _) => pull_request.authors().iter().any(|it| it.is(account)),
+            By::Host(account, _) => brought.accounts.iter().any(|it| it.is(account)),
             By::Caller(..) => false,
         };
-        let person = self.who.person();
-        is_same || person.is_some_and(|person| known.authors(pull_request).contains(person))
+        is_same || self.who.person().is_some_and(|person| brought.authors.contains(person))
     }
 
     pub(super) fn name(&self) -> String {
@@ -103,42 +111,39 @@ impl<'a> Known<'a> {
         Self { rules }
     }
 
-    /// The people that made a pull request, as far as they are declared.
-    pub(super) fn authors(&self, pull_request: &PullRequest) -> BTreeSet<&'a PersonName> {
-        let authors = pull_request.authors();
-        authors.into_iter().filter_map(|account| self.of_account(account)).collect()
+    /// Who of `people` these are.
+    pub(super) fn authors(self, accounts: &[&Account]) -> BTreeSet<&'a PersonName> {
+        accounts.iter().filter_map(|account| self.of_account(account)).collect()
     }
 
-    pub(super) fn teams(&self, voice: &Voice<'_>) -> impl Iterator<Item = &'a TeamName> {
-        let holds = |team: &Team| match (team, &voice.by) {
-            (Team::People(people), _) => {
-                voice.who.person().is_some_and(|person| people.contains(person))
-            }
-            (Team::Holders { identity, claims }, By::Caller(caller, _)) => {
+    fn teams(self, who: &Who, by: By<'_>) -> BTreeSet<TeamName> {
+        let holds = |team: &Team| match (team, by) {
+            (Team::People(people), _) => who.person().is_some_and(|person| people.contains(person)),
+            (Team::Holders { identity, claims }, By::Caller(given, _)) => {
                 let holds = |principal: &Principal| {
                     claims.iter().all(|(claim, accepted)| {
                         let held = principal.claims.get(claim);
                         held.is_some_and(|held| accepted.iter().any(|value| held.contains(value)))
                     })
                 };
-                caller.principals.iter().any(|it| it.identity == *identity && holds(it))
+                given.by.principals.iter().any(|it| it.identity == *identity && holds(it))
             }
             // The Git host says nothing about claims.
             (Team::Holders { .. }, By::Host(..)) => false,
         };
         let teams = self.rules.teams.iter().filter(|(_, team)| holds(team));
-        teams.map(|(name, _)| name).collect::<Vec<_>>().into_iter()
+        teams.map(|(name, _)| name.clone()).collect()
     }
 
     /// Who it is. Without `people`, an account stands for itself.
-    fn who(&self, account: &Account) -> Option<Who> {
+    fn who(self, account: &Account) -> Option<Who> {
         if self.rules.people.is_empty() {
             return Some(Who::Account(account.host, account.id.clone()));
         }
         self.of_account(account).cloned().map(Who::Person)
     }
 
-    fn of_account(&self, account: &Account) -> Option<&'a PersonName> {
+    fn of_account(self, account: &Account) -> Option<&'a PersonName> {
         self.only(|person| {
             let id = match account.host {
                 "bitbucket" => &person.bitbucket,
@@ -150,7 +155,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    fn of_caller(&self, caller: &Caller) -> Option<&'a PersonName> {
+    fn of_caller(self, caller: &Caller) -> Option<&'a PersonName> {
         self.only(|person| {
             let is_theirs = |it: &Principal| person.subjects.get(&it.identity) == Some(&it.subject);
             caller.principals.iter().any(is_theirs)
@@ -158,7 +163,7 @@ impl<'a> Known<'a> {
     }
 
     /// What several people have is nobody's.
-    fn only(&self, is_theirs: impl Fn(&Person) -> bool) -> Option<&'a PersonName> {
+    fn only(self, is_theirs: impl Fn(&Person) -> bool) -> Option<&'a PersonName> {
         let mut found = self.rules.people.iter().filter(|(_, person)| is_theirs(person));
         let (name, _) = found.next()?;
         found.next().is_none().then_some(name)
@@ -177,7 +182,7 @@ impl<'a> Hearing<'a> {
     /// Those that count for what they cover, and why the others do not.
     pub(super) fn hear<'v>(
         &self,
-        brought: &[&'v Candidate],
+        brought: &[Brought<'v>],
         given: &'v [Given],
         permission: impl Fn(&Account) -> Option<Permission>,
     ) -> (Vec<Voice<'v>>, Vec<Refused>) {
@@ -186,7 +191,7 @@ impl<'a> Hearing<'a> {
             Ok(voice) => voices.push(voice),
             Err(why) => refused.push(Refused { who: name(), why }),
         };
-        for (at, candidate) in brought.iter().enumerate() {
+        for (at, candidate) in brought.iter().map(|it| it.candidate).enumerate() {
             for judged in approvals::judge(&candidate.pull_request, &permission) {
                 let heard = match judged.refusal {
                     Some(why) => Err(Why::Host(why)),
@@ -218,15 +223,24 @@ impl<'a> Hearing<'a> {
         // Of the same moment: it may have been given before the plan could be read.
         let before = candidate.on_head().filter(|shown| shown.at < approval.at);
         let shown = before.max_by_key(|shown| shown.at).ok_or(Why::NothingShown)?;
-        Ok(Voice { who, entries: &shown.entries, by: By::Host(&approval.by, at) })
+        Ok(self.voice(who, &shown.entries, By::Host(&approval.by, at)))
     }
 
     fn given<'v>(&self, given: &'v Given) -> Result<Voice<'v>, Why> {
         // An account of a Git host and a subject of an issuer are one only by `people`.
         let person = self.known.of_caller(&given.by).ok_or(Why::Unlisted)?;
         self.admit(self.question.rules, given.by.clone(), given.at)?;
-        let by = By::Caller(&given.by, &given.commit);
-        Ok(Voice { who: Who::Person(person.clone()), entries: &given.entries, by })
+        let since = match self.question.history.contains(&given.commit) {
+            true => Since::InHistory,
+            false => Since::Elsewhere,
+        };
+        let (who, by) = (Who::Person(person.clone()), By::Caller(given, since));
+        Ok(self.voice(who, &given.entries, by))
+    }
+
+    fn voice<'v>(&self, who: Who, entries: &'v Changed, by: By<'v>) -> Voice<'v> {
+        let teams = self.known.teams(&who, by);
+        Voice { who, entries, teams, by }
     }
 
     /// An account may approve if the person whose it is may, by their identities alone.
