@@ -25,6 +25,15 @@ const web = {
   id_token_signed_response_alg: 'ES256',
 };
 
+// A tool without a secret that people sign in to on another device.
+const tool = {
+  client_id: 'tool',
+  token_endpoint_auth_method: 'none',
+  redirect_uris: [],
+  response_types: [],
+  grant_types: ['urn:ietf:params:oauth:grant-type:device_code'],
+};
+
 async function newKeys(kid) {
   const rsa = await generate('rsa', { modulusLength: 2048 });
   const ec = await generate('ec', { namedCurve: 'P-256' });
@@ -42,6 +51,7 @@ function provider(issuer) {
     jwks: { keys: state.keys },
     clients: [
       web,
+      tool,
       ...['caller', 'batch'].map((id) => ({
         client_id: id,
         client_secret: `${id}-secret-${id}-secret-${id}`,
@@ -69,6 +79,7 @@ function provider(issuer) {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
+      deviceFlow: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (ctx, resource) => ({
@@ -87,10 +98,25 @@ function provider(issuer) {
   return made;
 }
 
+// Goes where it is sent until it is sent elsewhere than here, or nowhere. The answer is the last one.
+async function browse(cookies, to, options = {}) {
+  let [next, asked] = [new URL(to, state.issuer), options];
+  for (;;) {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const answer = await fetch(next, { ...asked, redirect: 'manual', headers: { cookie } });
+    for (const line of answer.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
+      cookies.set(name, value);
+    }
+    if (!answer.headers.has('location')) return { answer };
+    [next, asked] = [new URL(answer.headers.get('location'), next), {}];
+    if (next.origin !== state.issuer) return { next };
+  }
+}
+
 // Signs bob in to `web`, as his browser and the application do it, and answers what the application has
 // then: the ID token of the front channel if there is one, ID token and access token of the back one.
 async function signIn({ responseType, nonce, resource }) {
-  const cookies = new Map();
   const verifier = randomBytes(32).toString('base64url');
   const asked = new URLSearchParams({
     client_id: web.client_id,
@@ -102,17 +128,8 @@ async function signIn({ responseType, nonce, resource }) {
     code_challenge_method: 'S256',
     ...(nonce && { nonce }),
   });
-  let next = new URL(`/auth?${asked}`, state.issuer);
-  while (next.origin === state.issuer) {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const answer = await fetch(next, { redirect: 'manual', headers: { cookie } });
-    for (const line of answer.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      cookies.set(name, value);
-    }
-    if (!answer.headers.has('location')) throw new Error(await answer.text());
-    next = new URL(answer.headers.get('location'), next);
-  }
+  const { next, answer: stuck } = await browse(new Map(), `/auth?${asked}`);
+  if (stuck) throw new Error(await stuck.text());
   const back = new URLSearchParams(next.hash.slice(1) || next.search);
   const answer = await fetch(new URL('/token', state.issuer), {
     method: 'POST',
@@ -128,6 +145,15 @@ async function signIn({ responseType, nonce, resource }) {
   });
   const tokens = await answer.json();
   return { front_id_token: back.get('id_token') ?? undefined, ...tokens };
+}
+
+// Bob enters a code that some device shows, and confirms it or not.
+async function decide(userCode, decision) {
+  const cookies = new Map();
+  const { answer } = await browse(cookies, '/device');
+  const [, xsrf] = /name="xsrf" value="([^"]+)"/.exec(await answer.text());
+  const body = new URLSearchParams({ xsrf, user_code: userCode, [decision]: 'yes' });
+  await browse(cookies, '/device', { method: 'POST', body });
 }
 
 // The token with which the provider tells `web` that bob is gone.
@@ -149,6 +175,10 @@ const controls = {
   // `?how=status|garbage|truncated|silent` for discovery and keys, until `?how=` is empty.
   async fail(query) {
     state.failure = query.get('how') || undefined;
+  },
+  // `?code=` is entered; `?decision=confirm|abort`.
+  async decide(query) {
+    await decide(query.get('code'), query.get('decision'));
   },
   // Every token of somebody who signs in to read `?resource=` and is signed out again.
   async 'sign-in'(query) {

@@ -4,6 +4,7 @@
 //! that, the rules in force say. Facts about a commit never come from a proof; the Git host has them.
 
 pub mod aws;
+pub mod device;
 pub mod exchange;
 mod pipelines;
 mod refusals;

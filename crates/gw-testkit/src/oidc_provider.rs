@@ -85,6 +85,16 @@ pub struct SignedIn {
 /// The id of the application that people sign in to.
 pub const APPLICATION: &str = "web";
 
+/// The id of the tool that people sign in to on another device. It has no secret.
+pub const TOOL: &str = "tool";
+
+/// What a person makes of a code that a device shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    Confirm,
+    Abort,
+}
+
 /// What becomes of the keys that signed until now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OldKeys {
@@ -184,6 +194,15 @@ impl OidcProvider {
             identity_of_front_channel: token("id_token_of_front_channel"),
             logout: token("logout_token"),
         }
+    }
+
+    /// Somebody enters a code that a device shows.
+    pub fn decide(&self, code: &str, decision: Decision) {
+        let decision = match decision {
+            Decision::Confirm => "confirm",
+            Decision::Abort => "abort",
+        };
+        self.control(&format!("/control/decide?code={}&decision={decision}", escape(code)));
     }
 
     /// From now on new keys sign.

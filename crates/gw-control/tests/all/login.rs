@@ -2,6 +2,7 @@
 
 mod aws;
 mod claims;
+mod device;
 mod provider;
 
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
