@@ -9,6 +9,7 @@ mod doctor;
 mod documents;
 mod examples;
 mod former;
+mod full;
 mod hook;
 mod hostile;
 mod interrupted;

@@ -77,7 +77,7 @@ impl Machine {
     }
 
     /// What a shell sets for itself holds for the program that takes its place.
-    fn behind(&self, set: &str, at: &str, arguments: &[&str]) -> Command {
+    pub(super) fn behind(&self, set: &str, at: &str, arguments: &[&str]) -> Command {
         let mut command = self.bare("sh", at);
         let run = format!("{set} && exec \"$@\"");
         command.args(["-c", &run, "sh", env!("CARGO_BIN_EXE_gatewright")]).args(arguments);
