@@ -46,6 +46,11 @@ pub trait GitHost: fmt::Debug + Send + Sync {
     /// What an account may do in the repository now, directly or through a group.
     fn permission<'a>(&'a self, account: &'a Account) -> Pending<'a, Permission>;
 
+    /// Who started a pipeline of the repository. None: this host has no such thing.
+    fn starter<'a>(&'a self, _pipeline: &'a str) -> Pending<'a, Option<Account>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// Writes our comment below a pull request, or writes over the one that is there. Answers its
     /// id, by which the next one finds it.
     fn comment<'a>(

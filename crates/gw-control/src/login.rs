@@ -102,6 +102,8 @@ pub struct Verifier {
     identities: BTreeMap<IdentityName, Identity>,
     /// Those whose subjects are people.
     people: BTreeSet<IdentityName>,
+    /// Whose an account at the Git host is.
+    accounts: BTreeMap<String, PersonName>,
     pipelines: Option<Pipelines>,
     aws: Aws,
     trusted: RwLock<Arc<TrustedIssuers>>,
@@ -141,6 +143,10 @@ impl Verifier {
         identities.extend(settings.identities.clone());
         let subjects = declared.people.values().flat_map(|person| person.subjects.keys());
         let people = subjects.chain(&settings.login).cloned().collect();
+        let of_bitbucket = |(name, person): (&PersonName, &Person)| {
+            person.bitbucket.as_ref().map(|account| (account.to_ascii_lowercase(), name.clone()))
+        };
+        let accounts = declared.people.iter().filter_map(of_bitbucket).collect();
         let pipelines = Pipelines::of(&identities, declared.source, &settings.bitbucket);
         let aws = Aws::of(&identities, &settings.sts);
         let issuers = Issuers::new(read_keys, settings.timing);
@@ -148,6 +154,7 @@ impl Verifier {
             settings,
             identities,
             people,
+            accounts,
             pipelines,
             aws,
             trusted: RwLock::default(),

@@ -39,7 +39,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use time::OffsetDateTime;
-pub use tokens::{Fresh, Granted, Unique};
+pub use tokens::{Carried, Fresh, Granted, Unique};
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
 const MIGRATIONS: [&str; 7] = [

@@ -137,6 +137,17 @@ impl Bitbucket {
         Err(HostError::Garbled { what, because: "it is another commit".to_owned() })
     }
 
+    async fn read_starter(&self, pipeline: &str) -> Result<Option<Account>, HostError> {
+        let what = format!("pipeline {}", api::words(pipeline));
+        if !is_uuid(pipeline) {
+            return Err(HostError::Missing { what });
+        }
+        let url = self.url(&["pipelines", pipeline], &[]);
+        let found: PipelinePart = self.api.read(&url, &what).await?;
+        is_declared(&format!("the id of {what}"), pipeline, &found.uuid)?;
+        Ok(found.creator.as_ref().map(AccountPart::account))
+    }
+
     async fn read_permission(&self, account: &Account) -> Result<Permission, HostError> {
         let what = format!("what {account} may do");
         if account.host != KIND || !is_uuid(&account.id) {
@@ -192,6 +203,10 @@ impl GitHost for Bitbucket {
         Box::pin(self.read_protection(branch))
     }
 
+    fn starter<'a>(&'a self, pipeline: &'a str) -> Pending<'a, Option<Account>> {
+        Box::pin(self.read_starter(pipeline))
+    }
+
     fn permission<'a>(&'a self, account: &'a Account) -> Pending<'a, Permission> {
         Box::pin(self.read_permission(account))
     }
@@ -235,6 +250,12 @@ struct NamePart {
 #[derive(Debug, Deserialize)]
 struct CommitPart {
     hash: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct PipelinePart {
+    uuid: String,
+    creator: Option<AccountPart>,
 }
 
 #[derive(Debug, Deserialize)]

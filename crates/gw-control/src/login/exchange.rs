@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     event,
-    store::{Fresh, Store, StoreError, Unique},
+    host::GitHost,
+    store::{Carried, Fresh, Store, StoreError, Unique},
 };
 
 /// What our tokens begin with, so that whoever finds one knows what it is.
@@ -35,6 +36,10 @@ const TOKEN_TYPES: [&str; 2] =
     ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:access_token"];
 /// Base64 of the JSON of a request that was signed and not sent.
 const SIGNED_TYPE: &str = "urn:gatewright:token-type:aws-request";
+/// By these words the ledger names who carried somebody here.
+const PEOPLE: &str = "people";
+pub(super) const PIPELINE: &str = "pipeline";
+const GATEWRIGHT: &str = "gatewright";
 /// The type of what is issued.
 pub const ISSUED_TYPE: &str = TOKEN_TYPES[1];
 
@@ -44,6 +49,7 @@ pub struct Exchange {
     store: Store,
     clock: Arc<dyn Clock>,
     refusals: Refusals,
+    host: Option<Arc<dyn GitHost>>,
 }
 
 /// What is asked for: the parameters of RFC 8693, read.
@@ -109,7 +115,13 @@ impl<'a> Request<'a> {
 
 impl Exchange {
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, refusals: Refusals::default() }
+        Self { store, clock, refusals: Refusals::default(), host: None }
+    }
+
+    /// The same, with a Git host that says who started a pipeline.
+    #[must_use]
+    pub fn with_host(self, host: Arc<dyn GitHost>) -> Self {
+        Self { host: Some(host), ..self }
     }
 
     /// A token for whoever the proof proves, on the record; or a refusal, on the record.
@@ -119,7 +131,10 @@ impl Exchange {
         request: &Request<'_>,
     ) -> Result<Issued, NotIssued> {
         match verifier.prove(&request.proof).await {
-            Ok(proven) => self.issue(proven, &request.scope).await,
+            Ok(proven) => {
+                let carried = self.carried(verifier, &proven.asker.actor).await;
+                self.issue(proven, carried, &request.scope).await
+            }
             Err(refused) => Err(self.refuse(refused).await),
         }
     }
@@ -148,7 +163,27 @@ impl Exchange {
         Ok(())
     }
 
-    async fn issue(&self, proven: Proven, scope: &Scope) -> Result<Issued, NotIssued> {
+    /// Who started the pipeline that carries somebody here: the person, and the account at the Git host.
+    /// Where the host does not say, the pipeline is named all the same, and whoever asks later finds it.
+    async fn carried(&self, verifier: &Verifier, actor: &Actor) -> Vec<Carried> {
+        let pipeline = actor.via.iter().find_map(|via| match &via.subject {
+            Some(Subject::Machine(pipeline)) if via.identity == PIPELINE => Some(pipeline),
+            _ => None,
+        });
+        let (Some(host), Some(pipeline)) = (&self.host, pipeline) else { return vec![] };
+        let Ok(Some(account)) = host.starter(pipeline).await else { return vec![] };
+        let person = verifier.accounts.get(&account.id);
+        let person = person.map(|name| Carried { by: PEOPLE, subject: name.to_string() });
+        let account = Carried { by: account.host, subject: account.id };
+        person.into_iter().chain([account]).collect()
+    }
+
+    async fn issue(
+        &self,
+        proven: Proven,
+        carried: Vec<Carried>,
+        scope: &Scope,
+    ) -> Result<Issued, NotIssued> {
         let Proven { mut asker, person, once, until } = proven;
         let (token, id) = draw().ok_or(NotIssued::Random)?;
         let at = self.clock.now();
@@ -158,7 +193,7 @@ impl Exchange {
             principal.expires_at = Some(expires_at.unix_timestamp());
         }
         asker.actor.via.push(Actor {
-            identity: "gatewright".to_owned(),
+            identity: GATEWRIGHT.to_owned(),
             issuer: None,
             subject: Some(Subject::Machine(id.clone())),
             proof: Shown::Token,
@@ -170,8 +205,14 @@ impl Exchange {
             key: once_key(*what, &issuer, name),
             until: until + MEMORY,
         });
-        let fresh =
-            Fresh { id: &id, hash: hash(&token), scope, expires_at, person: person.as_deref() };
+        let fresh = Fresh {
+            id: &id,
+            hash: hash(&token),
+            scope,
+            expires_at,
+            person: person.as_deref(),
+            carried,
+        };
         let issued = self.store.issue(fresh, asker, unique, at).await.map_err(NotIssued::Store)?;
         match (issued, once) {
             (false, Some((what, _))) => Err(self.refuse(Refused::Used { issuer, what }).await),

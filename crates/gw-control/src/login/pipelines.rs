@@ -14,7 +14,7 @@ use gw_model::{
 };
 use gw_policy::principal::Principal;
 
-use super::refused::StepRefusal;
+use super::{exchange, refused::StepRefusal};
 use crate::host::bitbucket::Place;
 
 const WORKSPACE: &str = "workspaceUuid";
@@ -143,7 +143,7 @@ fn is_subject(principal: &Principal) -> bool {
 /// The pipeline that carried a step here.
 pub(super) fn pipeline(principal: &Principal) -> Option<Actor> {
     Some(Actor {
-        identity: "pipeline".to_owned(),
+        identity: exchange::PIPELINE.to_owned(),
         issuer: Some(principal.issuer.clone()),
         subject: Some(Subject::Machine(only(principal, PIPELINE)?.to_owned())),
         proof: Proof::Token,

@@ -1,6 +1,6 @@
 //! Tokens of ours, by their hashes, and the proofs that may be used once.
 
-use gw_audit::entry::{Actor, Subject};
+use gw_audit::entry::{Actor, Proof, Subject};
 use sqlx::Row;
 use time::OffsetDateTime;
 
@@ -24,6 +24,15 @@ pub struct Fresh<'a> {
     pub expires_at: OffsetDateTime,
     /// The subject, where it is a person.
     pub person: Option<&'a str>,
+    /// Whoever the Git host says carried it here, the farthest first.
+    pub carried: Vec<Carried>,
+}
+
+/// Somebody at whose wish a machine asks, as the Git host reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    pub by: &'static str,
+    pub subject: String,
 }
 
 /// What may be used once.
@@ -53,7 +62,7 @@ impl Store {
         unique: Option<Unique>,
         at: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        let Fresh { id, hash, scope, expires_at, person } = fresh;
+        let Fresh { id, hash, scope, expires_at, person, carried } = fresh;
         let mut writing = self.write().await?;
         writing.forget_tokens(at).await?;
         if let Some(unique) = unique
@@ -64,6 +73,16 @@ impl Store {
         let Asker { caller, mut actor } = asker;
         if let Some(person) = person {
             actor.subject = Some(Subject::Person(writing.hide(person).await?));
+        }
+        for (place, Carried { by, subject }) in carried.into_iter().enumerate() {
+            let carried = Actor {
+                identity: by.to_owned(),
+                issuer: None,
+                subject: Some(Subject::Person(writing.hide(&subject).await?)),
+                proof: Proof::GitHost,
+                via: vec![],
+            };
+            actor.via.insert(place, carried);
         }
         sqlx::query(
             "INSERT INTO token (hash, id, caller, actor, scope, expires_at)

@@ -1,6 +1,7 @@
 //! Who asks: proofs of the emulated Bitbucket, of a certified provider and of AWS, exchanged.
 
 mod aws;
+mod chain;
 mod claims;
 mod device;
 mod provider;
@@ -16,9 +17,9 @@ use gw_control::{
 };
 use gw_emulators::bitbucket::{Audience, Bitbucket, Uuid};
 use gw_model::{
-    id::IdentityName,
+    id::{IdentityName, PersonName},
     scalar::Period,
-    workspace::{Algorithm, Identity, Oidc, Source},
+    workspace::{Algorithm, Identity, Oidc, Person, Source},
 };
 use gw_net::{
     client::{Client, ClientSettings},
@@ -121,8 +122,9 @@ impl Scene {
             sts,
             timing: Timing::default(),
         };
-        let declared =
-            Declared { identities: &identities, people: &BTreeMap::new(), source: &source };
+        let erik = Person { bitbucket: Some(person.to_string()), ..Person::default() };
+        let people = BTreeMap::from([(PersonName::parse("erik").unwrap(), erik)]);
+        let declared = Declared { identities: &identities, people: &people, source: &source };
         let client = Client::new(&ClientSettings::default());
         let inside = runtime.enter();
         let verifier = Verifier::new(declared, settings, client, Arc::new(clock.clone()));
