@@ -12,6 +12,7 @@ import subprocess
 
 import control
 import gateway
+import ledger
 import measure
 import report
 
@@ -35,16 +36,20 @@ def main():
     options.add_argument("--haproxy", default="haproxy", help="command line of HAProxy")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=4, help="length of one load")
-    options.add_argument("--only", choices=["control", "gateway"])
+    options.add_argument("--only", choices=["control", "gateway", "ledger"])
     chosen = options.parse_args()
     measure.raise_file_limit()
     RESULTS.mkdir(parents=True, exist_ok=True)
     machine = {"cores": os.cpu_count(), "kernel": platform.release(), "command": "make bench"}
-    if chosen.only != "gateway":
+    if chosen.only in (None, "control"):
         print("control plane")
         rows = control.run(chosen.binary, rounds=3)
         write("control", {**machine, "gatewright": version(chosen.binary, "version"), "rows": rows})
-    if chosen.only != "control":
+    if chosen.only in (None, "ledger"):
+        print("ledger")
+        rows = ledger.run(chosen.binary, ROOT)
+        write("ledger", {**machine, "gatewright": version(chosen.binary, "version"), "rows": rows})
+    if chosen.only in (None, "gateway"):
         print("gateway")
         rows, memory = gateway.run(chosen.binary, chosen.haproxy, chosen.rounds, chosen.seconds)
         versions = {"gatewright": version(chosen.binary, "version"), "nginx": version("nginx", "-v"),
@@ -97,6 +102,16 @@ def page():
         groups = [(f"{row['step']}, {row['apis']} APIs", [("gatewright", row["cpu_s"])])
                   for row in rows if row["apis"] == max(control.COUNTS)]
         (RESULTS / "control.svg").write_text(report.bars("CPU per command", "s", groups))
+    if data := read("ledger"):
+        parts.append("## Ledger\n\nEach entry is on disk before the next one begins, so appends tell of the disk as "
+                     "much as of the program; verification reads every entry, hash and signature from files.\n")
+        parts.append(report.table([
+            ("step", lambda row: row["step"]), ("entries", lambda row: row["entries"]),
+            ("CPU s", lambda row: "" if row["cpu_s"] is None else f"{row['cpu_s']:.2f}"),
+            ("wall s", lambda row: f"{row['wall_s']:.2f}"),
+            ("entries per s", lambda row: round(row["entries"] / row["wall_s"])),
+            ("memory MiB", lambda row: "" if row["memory_mib"] is None else row["memory_mib"]),
+        ], data["rows"]))
     return "\n".join(parts)
 
 
