@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     apply::{Executed, Halt},
     engine::{Applied, EngineError},
+    source::git::GitError,
     stop::Stop,
 };
 
@@ -93,6 +94,7 @@ fn end(stop: &Stop) -> End {
         Class::Human => End::Failed,
     };
     match stop {
+        Stop::Source(GitError::NoCommit { .. }) => End::Wrong,
         Stop::Source(_) | Stop::Host(_) | Stop::Occupied { .. } => match stop.class() {
             Class::Human => End::Failed,
             Class::Retry { .. } | Class::Wait => End::Unreachable,

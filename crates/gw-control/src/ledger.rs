@@ -133,6 +133,10 @@ impl Ledger {
         Self { watch, ..self }
     }
 
+    pub fn files(&self) -> &LedgerFiles {
+        &self.files
+    }
+
     /// Brings the files up to the newest entry, and leaves the newest checkpoint with the witness.
     /// Where that remembers another ledger, nothing is written, here or by anybody.
     pub async fn publish(&self, store: &Store) -> Result<Published, LedgerError> {

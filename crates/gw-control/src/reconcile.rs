@@ -126,7 +126,7 @@ pub async fn abandon(
         let action = ChangeAction::Rollback;
         let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
         engine.permitted(&planned).await?;
-        Ok::<_, Stop>(engine.abandon(&Watch { server }).await?)
+        Ok::<_, Stop>(engine.abandon(&Watch { server, environment: &order.environment }).await?)
     };
     let given_up = given_up.await;
     held.let_go().await?;
@@ -169,7 +169,7 @@ async fn bring(
     follows(server, order, ground).await?;
     let drivers = drivers(server, &ground.desired).await?;
     let engine = engine(server, order, store, &drivers);
-    let watch = Watch { server };
+    let watch = Watch { server, environment: &order.environment };
     let planned = decide(server, order, ground, engine, order.aim.action()).await?;
     // A change that stopped half way comes first, and moves the ground.
     let planned = match engine.make_way(&planned, &watch).await? {
@@ -422,6 +422,7 @@ impl Aim {
 #[derive(Debug)]
 struct Watch<'a> {
     server: &'a Server,
+    environment: &'a EnvironmentName,
 }
 
 impl Listener for Watch<'_> {
@@ -433,7 +434,7 @@ impl Listener for Watch<'_> {
             Moment::Failed { words } => Some(format!("✘ {step} {target}: {words}")),
         };
         if let Some(line) = line {
-            self.server.signals.tell(*number, line);
+            self.server.signals.tell(self.environment, *number, line);
         }
         Box::pin(std::future::ready(()))
     }

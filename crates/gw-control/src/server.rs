@@ -5,7 +5,7 @@
 //! rules in force, and alone writes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -75,25 +75,45 @@ pub struct Signals {
     pub queued: Notify,
     /// Something was done.
     pub settled: Notify,
-    /// What the newest changes are doing, by their numbers, for whoever watches.
-    pub(crate) news: Mutex<BTreeMap<u64, Vec<String>>>,
+    /// What the newest changes are doing, for whoever watches; the oldest first.
+    news: Mutex<VecDeque<Course>>,
+}
+
+/// What one change has done.
+#[derive(Debug)]
+struct Course {
+    environment: EnvironmentName,
+    change: u64,
+    lines: Vec<String>,
 }
 
 impl Signals {
     /// So many changes are remembered.
     const KEPT: usize = 100;
 
-    pub(crate) fn tell(&self, change: u64, line: String) {
+    pub(crate) fn tell(&self, environment: &EnvironmentName, change: u64, line: String) {
         let mut news = self.news.lock();
-        news.entry(change).or_default().push(line);
-        while news.len() > Self::KEPT {
-            news.pop_first();
+        if let Some(course) = news.iter_mut().find(|it| it.is(environment, change)) {
+            course.lines.push(line);
+            return;
+        }
+        news.push_back(Course { environment: environment.clone(), change, lines: vec![line] });
+        if news.len() > Self::KEPT {
+            news.pop_front();
         }
     }
 
     /// What a change has done so far, in lines.
-    pub fn lines(&self, change: u64) -> Vec<String> {
-        self.news.lock().get(&change).cloned().unwrap_or_default()
+    pub fn lines(&self, environment: &EnvironmentName, change: u64) -> Vec<String> {
+        let news = self.news.lock();
+        let course = news.iter().find(|it| it.is(environment, change));
+        course.map(|course| course.lines.clone()).unwrap_or_default()
+    }
+}
+
+impl Course {
+    fn is(&self, environment: &EnvironmentName, change: u64) -> bool {
+        self.change == change && self.environment == *environment
     }
 }
 
@@ -116,6 +136,13 @@ impl Server {
     pub async fn ask(&self, task: Task) -> Result<u64, StoreError> {
         let ids = self.enqueue(&[NewTask::now(task, self.clock.now())]).await?;
         ids.first().copied().ok_or_else(|| StoreError::Broken { reason: "nothing queued".into() })
+    }
+
+    /// Has a task that failed for good tried again. None: it has not failed.
+    pub async fn retry(&self, id: u64) -> Result<Option<u64>, StoreError> {
+        let again = self.store.retry_task(id, self.clock.now()).await?;
+        self.signals.queued.notify_waiters();
+        Ok(again)
     }
 
     /// What the repository has now.

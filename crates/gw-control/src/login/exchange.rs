@@ -16,7 +16,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     Proof, Proven, Refused, Scope, Verifier,
-    refusals::{Counted, Refusals},
+    refusals::{Counted, Kind, Refusals},
     refused::{Once, RequestFault},
 };
 use crate::{
@@ -147,6 +147,18 @@ impl Exchange {
             Ok(()) => NotIssued::Refused(refused),
             Err(error) => NotIssued::Store(error),
         }
+    }
+
+    /// Counts somebody who came without a proof: to a door of ours, and why it stayed shut. Both are
+    /// words of a few, so that nobody fills the ledger.
+    pub async fn turn_away(
+        &self,
+        door: &'static str,
+        reason: &'static str,
+    ) -> Result<(), StoreError> {
+        let at = self.clock.now();
+        let due = self.refusals.count(Kind { source: door.to_owned(), reason }, at);
+        self.record(due, at).await
     }
 
     /// Writes the counts of the minutes that have ended; for a timer, and at the end.

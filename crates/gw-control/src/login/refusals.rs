@@ -18,7 +18,7 @@ pub(super) struct Refusals {
     windows: Mutex<BTreeMap<Kind, Window>>,
 }
 
-/// What is equal: by whose proof, and why.
+/// What is equal: by whose proof or at which door, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kind {
     pub(super) source: String,
@@ -32,6 +32,12 @@ struct Window {
     more: u64,
 }
 
+impl From<&Refused> for Kind {
+    fn from(refused: &Refused) -> Self {
+        Self { source: refused.source().to_owned(), reason: refused.reason() }
+    }
+}
+
 /// What the ledger is told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Counted {
@@ -43,8 +49,8 @@ pub(super) struct Counted {
 
 impl Refusals {
     /// Counts one, and gives what has become due.
-    pub(super) fn count(&self, refused: &Refused, at: OffsetDateTime) -> Vec<Counted> {
-        let kind = Kind { source: refused.source().to_owned(), reason: refused.reason() };
+    pub(super) fn count(&self, kind: impl Into<Kind>, at: OffsetDateTime) -> Vec<Counted> {
+        let kind = kind.into();
         let mut due = self.due(at);
         let mut windows = self.windows.lock();
         match windows.get_mut(&kind) {

@@ -17,6 +17,10 @@ use super::{
     column::{from_column, read_time, to_column, written_time},
 };
 
+/// So many of the newest entries are searched, and so many are found.
+const SEARCHED: i64 = 50_000;
+const FOUND: i64 = 200;
+
 /// What is being written: all of it becomes true together, or nothing.
 pub(super) struct Writing<'a> {
     pub(super) transaction: Transaction<'a, Sqlite>,
@@ -141,6 +145,21 @@ impl Store {
                 .bind(count)
                 .fetch_all(&self.pool)
                 .await?;
+        rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
+    }
+
+    /// The entries among the newest that have this text in them, such as the id of a decision.
+    pub async fn entries_with(&self, text: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT bytes FROM entry
+             WHERE position > (SELECT max(position) FROM entry) - ?1 AND instr(bytes, ?2) > 0
+             ORDER BY position LIMIT ?3",
+        )
+        .bind(SEARCHED)
+        .bind(text.as_bytes())
+        .bind(FOUND)
+        .fetch_all(&self.pool)
+        .await?;
         rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
     }
 }

@@ -211,19 +211,20 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
-    /// Has a task that failed for good tried again. Answers whether there was one.
-    pub async fn retry_task(&self, id: u64, at: OffsetDateTime) -> Result<bool, StoreError> {
+    /// Has a task that failed for good tried again, under the number that this answers. None: there
+    /// is no such one.
+    pub async fn retry_task(&self, id: u64, at: OffsetDateTime) -> Result<Option<u64>, StoreError> {
         let Some(queued) = self.task(id).await?.filter(|it| it.state == TaskState::Failed) else {
-            return Ok(false);
+            return Ok(None);
         };
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("DELETE FROM task WHERE id = ? AND state = 'failed'")
             .bind(to_column(id)?)
             .execute(&mut *transaction)
             .await?;
-        enqueue(&mut transaction, &NewTask::now(queued.task, at), at).await?;
+        let again = enqueue(&mut transaction, &NewTask::now(queued.task, at), at).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Some(again))
     }
 
     /// Puts back what was under way when the process ended.
