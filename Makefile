@@ -41,6 +41,7 @@ checks:
 	cargo xtask licenses
 	cargo xtask contracts --check
 	cargo xtask schema --check
+	cargo xtask openapi --check
 	cargo xtask reference --check
 	cargo xtask proofs --check
 

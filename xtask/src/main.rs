@@ -9,6 +9,7 @@ mod finding;
 mod format;
 mod licenses;
 mod metadata;
+mod openapi;
 mod proofs;
 mod reference;
 mod repository;
@@ -30,6 +31,7 @@ usage: cargo xtask CHORE
   licenses            checks what is built in: licences, sources, one of each kind
   contracts [--check] writes what the emulated Bitbucket checks requests against
   schema [--check]    writes schemas/gatewright.schema.json from the types
+  openapi [--check]   writes openapi/gatewright.v1.json from the contract of gw-web
   reference [--check] writes docs/reference.md from the types, docs/commands.md from the binary
   proofs [--check]    writes docs/requirements.md and docs/threat-model.md from the marks above tests";
 
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         "licenses" => licenses::run(&repository),
         "contracts" => contracts::run(&repository, mode),
         "schema" => schema::run(&repository, mode),
+        "openapi" => openapi::run(&repository, mode),
         "reference" => reference::run(&repository, mode),
         "proofs" => proofs::run(&repository, mode),
         _ => return usage(),

@@ -7,9 +7,10 @@
 //!
 //! It works from outside, over the wire and the folder, so the gateway may be in this process or in
 //! another one. What attacks whoever reads declarations instead goes through [`folder`], whoever
-//! fetches them from a Git host through [`source`], whoever gives tokens through [`exchange`], and
-//! whoever keeps the ledger through [`record`].
+//! fetches them from a Git host through [`source`], whoever gives tokens through [`exchange`], whoever
+//! keeps the ledger through [`record`], and whoever takes webhooks through [`delivery`].
 
+pub mod delivery;
 pub mod exchange;
 pub mod folder;
 mod log;

@@ -17,6 +17,10 @@ const EDGES: &[(&str, Uses)] = &[
     ("gw-drivers", Uses::Only(&["gw-model", "gw-net", "gw-plan", "gw-policy"])),
     ("gw-proxy", Uses::Only(&["gw-model", "gw-net", "gw-policy"])),
     ("gw-control", Uses::Only(&["gw-audit", "gw-model", "gw-net", "gw-plan", "gw-policy"])),
+    (
+        "gw-web",
+        Uses::Only(&["gw-audit", "gw-control", "gw-model", "gw-net", "gw-plan", "gw-policy"]),
+    ),
     ("gw", Uses::Anything),
     (TESTKIT, Uses::Anything),
     ("xtask", Uses::Only(&["gw-model"])),

@@ -1,0 +1,78 @@
+//! Orders to change an environment. They are queued, and answered before anything is done.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, Request, StatusCode},
+};
+use gw_control::{
+    request::{self, Wanted},
+    task::Task,
+};
+use gw_model::environment::ChangeAction;
+
+use super::{
+    environment, id,
+    plans::{apis, hash, within},
+};
+use crate::{
+    Web,
+    contract::{Accepted, ChangeOrder},
+    door::{self, covers},
+    problem::Refusal,
+};
+
+/// A reason of a rollback stands in the ledger in whole.
+const REASON_BYTES: usize = 1_000;
+
+pub(super) async fn order(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<(StatusCode, Json<Accepted>), Refusal> {
+    let granted = door::holder(&web, &headers).await?;
+    let environment = environment(&name)?;
+    let order: ChangeOrder = door::order(request).await?;
+    let (action, plan) = (order.action.clone(), order.plan.clone());
+    let action = match action.as_str() {
+        "apply" => ChangeAction::Apply,
+        // It goes back to what is in force: who may go back may give up.
+        "rollback" | "abandon" => ChangeAction::Rollback,
+        _ => return Err(Refusal::malformed("`action` is `apply`, `rollback` or `abandon`")),
+    };
+    covers(&granted, &environment, action, plan.as_deref())?;
+    let wanted = wanted(order)?;
+    let request = request::Request { environment, asker: granted.asker, wanted };
+    let mut random = [0; 8];
+    rand::fill(&mut random).map_err(|_| Refusal::Fault)?;
+    let id = format!("r-{:016x}", u64::from_be_bytes(random));
+    let task = web.server.ask(Task::Request { id, request: Box::new(request) }).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { task })))
+}
+
+/// What it says, where it says only what belongs to it.
+fn wanted(order: ChangeOrder) -> Result<Wanted, Refusal> {
+    let ChangeOrder { action, commit, plan, only, to, reason } = order;
+    match (action.as_str(), commit, to) {
+        ("apply", Some(commit), None) if reason.is_none() => {
+            let plan = plan.map(|plan| id(&plan).map(str::to_owned));
+            Ok(Wanted::Apply { commit: hash(commit)?, only: apis(only)?, plan: plan.transpose()? })
+        }
+        ("rollback", None, Some(to)) if plan.is_none() && only.is_none() => {
+            let reason = reason.map(|reason| within(reason, REASON_BYTES)).transpose()?;
+            Ok(Wanted::Rollback { to, reason })
+        }
+        ("abandon", None, None) if plan.is_none() && only.is_none() && reason.is_none() => {
+            Ok(Wanted::Abandon)
+        }
+        _ => Err(Refusal::malformed(
+            "`apply` has `commit`, perhaps `plan` and `only`; `rollback` has `to`, perhaps \
+             `reason`; `abandon` has nothing",
+        )),
+    }
+}

@@ -1,0 +1,113 @@
+//! What is in force, how it came to be, and whether it still holds.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+};
+use gw_control::store;
+use gw_model::id::EnvironmentName;
+
+use super::{environment, written};
+use crate::{
+    Web,
+    contract::{Change, ChangeWithSteps, Changes, Drift, Environment, Environments, Step},
+    door,
+    problem::Refusal,
+};
+
+/// So many changes are listed.
+const MOST: usize = 100;
+
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    headers: HeaderMap,
+) -> Result<Json<Environments>, Refusal> {
+    let granted = door::viewer(&web, &headers, "environments").await?;
+    let (store, name) = (&web.server.store, granted.scope.environment);
+    let environment = Environment {
+        name: name.to_string(),
+        in_force: store.in_force(&name).await?.map(Change::from),
+        under_way: store.under_way(&name).await?.map(Change::from),
+    };
+    Ok(Json(Environments { environments: vec![environment] }))
+}
+
+pub(super) async fn changes(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Changes>, Refusal> {
+    let environment = seen(&web, &headers, &name).await?;
+    let mut changes = web.server.store.changes(&environment).await?;
+    changes.sort_by_key(|change| std::cmp::Reverse(change.number));
+    let changes = changes.into_iter().take(MOST).map(Change::from).collect();
+    Ok(Json(Changes { changes }))
+}
+
+pub(super) async fn change(
+    State(web): State<Arc<Web>>,
+    Path((name, number)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<ChangeWithSteps>, Refusal> {
+    let environment = seen(&web, &headers, &name).await?;
+    let number: Option<u64> = number.parse().ok();
+    let number = number.filter(|number| i64::try_from(*number).is_ok()).ok_or(Refusal::Unseen)?;
+    let store = &web.server.store;
+    let change = store.change(&environment, number).await?.ok_or(Refusal::Unseen)?;
+    let steps = store.steps(&environment, number).await?.into_iter().map(Step::from).collect();
+    Ok(Json(ChangeWithSteps { change: change.into(), steps }))
+}
+
+pub(super) async fn drift(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Drift>, Refusal> {
+    let environment = seen(&web, &headers, &name).await?;
+    let known = web.server.store.drift(&environment).await?;
+    let put_back = known.as_ref().map_or(0, |known| known.put_back);
+    Ok(Json(Drift { drift: known.map(|known| known.digest), put_back }))
+}
+
+/// The environment of the token, where that is the one that is asked for.
+async fn seen(web: &Web, headers: &HeaderMap, name: &str) -> Result<EnvironmentName, Refusal> {
+    let granted = door::viewer(web, headers, "changes").await?;
+    let name = environment(name)?;
+    if name == granted.scope.environment { Ok(name) } else { Err(Refusal::Unseen) }
+}
+
+impl From<store::Change> for Change {
+    fn from(change: store::Change) -> Self {
+        let store::Change { number, begun, ended_at, outcome, detail } = change;
+        Self {
+            number,
+            action: begun.action.as_str().to_owned(),
+            outcome: outcome.as_str().to_owned(),
+            detail,
+            by: begun.actor.identity,
+            commit: begun.commit,
+            plan: begun.plan_id,
+            effect: begun.effect_digest,
+            restores: begun.restores,
+            reason: begun.reason,
+            began_at: written(begun.began_at),
+            ended_at: ended_at.map(written),
+        }
+    }
+}
+
+impl From<store::StepRecord> for Step {
+    fn from(step: store::StepRecord) -> Self {
+        Self {
+            target: step.target.to_string(),
+            step: step.name.as_str().to_owned(),
+            state: step.state.as_str().to_owned(),
+            detail: step.detail,
+            began_at: written(step.began_at),
+            ended_at: step.ended_at.map(written),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Plans: made, looked at, and approved.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, Request, StatusCode},
+};
+use gw_control::{
+    approve::Given,
+    event,
+    reconcile::{self, Aim, Order},
+    store::Granted,
+};
+use gw_model::{environment::ChangeAction, id::ApiName};
+use gw_plan::{
+    plan::{Plan, Rules, from_file, replan},
+    render,
+};
+use gw_policy::change::judge;
+
+use super::{environment, id};
+use crate::{
+    Web,
+    contract::{ApprovalOrder, Approved, PlanOrder, Planned},
+    door::{self, covers, denied, may},
+    problem::Refusal,
+};
+
+/// The digits of a hash, by SHA-1 and by SHA-256.
+const HASHES: [usize; 2] = [40, 64];
+/// A reason that is longer is a document.
+const REASON_BYTES: usize = 1_000;
+
+pub(super) async fn make(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Json<Planned>, Refusal> {
+    let granted = door::holder(&web, &headers).await?;
+    let environment = environment(&name)?;
+    may(&web, &granted, &environment, ChangeAction::Plan).await?;
+    let PlanOrder { commit, only } = door::order(request).await?;
+    let aim = Aim::Commit { sha: hash(commit)?, only: apis(only)?, plan: None };
+    let order = Order { environment, asker: granted.asker, aim };
+    let planned = plan(&web, &order).await?;
+    Ok(Json(written(&web, &planned.plan)))
+}
+
+pub(super) async fn look(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Planned>, Refusal> {
+    let granted = door::viewer(&web, &headers, "plan").await?;
+    let plan = shown(&web, &granted, id(&name)?).await?;
+    Ok(Json(written(&web, &plan)))
+}
+
+/// Binds somebody's approval to what a plan changes, as it would be changed now.
+pub(super) async fn approve(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<(StatusCode, Json<Approved>), Refusal> {
+    let granted = door::holder(&web, &headers).await?;
+    let name = id(&name)?;
+    let environment = granted.scope.environment.clone();
+    covers(&granted, &environment, ChangeAction::Approve, Some(name))?;
+    may(&web, &granted, &environment, ChangeAction::Approve).await?;
+    let ApprovalOrder { reason } = door::order(request).await?;
+    let reason = reason.map(|reason| within(reason, REASON_BYTES)).transpose()?;
+    let former = shown(&web, &granted, name).await?;
+    let Some(commit) = &former.commit else {
+        return Err(Refusal::Conflict { what: "the plan is of no commit".to_owned() });
+    };
+    let (sha, only) = (commit.sha.clone(), former.only.clone());
+    let aim = Aim::Commit { sha: sha.clone(), only, plan: Some(former.id.clone()) };
+    let order = Order { environment, asker: granted.asker.clone(), aim };
+    let planned = plan(&web, &order).await?;
+    replan(&former, &planned.plan)
+        .map_err(|moved| Refusal::Conflict { what: moved.to_string() })?;
+    let Rules::Declared(rules) = &planned.rules else {
+        let what = "nothing is in force yet: the first state is brought by an owner".to_owned();
+        return Err(Refusal::Conflict { what });
+    };
+    let facts = planned.plan.commit.as_ref().map(|commit| gw_policy::change::CommitFacts {
+        sha: commit.sha.clone(),
+        branches: commit.branches.clone(),
+        ..Default::default()
+    });
+    let asked = door::asked(&web.server, &granted, ChangeAction::Approve, facts);
+    judge(rules, &asked, &planned.plan.facts).map_err(denied)?;
+    let entries = planned.changed.keys().cloned().collect();
+    let by = granted.asker.caller;
+    let at = web.server.clock.now();
+    let given = Given { by, at, commit: sha.clone(), entries: planned.changed.clone() };
+    let told = event::approved(granted.asker.actor, &planned);
+    let told = match reason {
+        Some(reason) => told.fact("reason", reason),
+        None => told,
+    };
+    web.server.store.approve(&order.environment, &given, told).await?;
+    let approved = Approved { plan: name.to_owned(), commit: sha, entries };
+    Ok((StatusCode::CREATED, Json(approved)))
+}
+
+/// Plans, a few at a time. What may be done by it is judged as an apply.
+async fn plan(web: &Web, order: &Order) -> Result<gw_plan::plan::Planned, Refusal> {
+    let _place = web.planning.try_acquire().map_err(|_| Refusal::Busy)?;
+    let (_, planned) = reconcile::plan(&web.server, order, ChangeAction::Apply).await?;
+    Ok(planned)
+}
+
+/// A plan of the environment that the token is for. Of others it is not told whether they are there.
+pub(super) async fn shown(web: &Web, granted: &Granted, id: &str) -> Result<Plan, Refusal> {
+    let document = web.server.store.plan(id).await?.ok_or(Refusal::Unseen)?;
+    let plan = from_file(document.as_bytes()).map_err(|_| Refusal::Fault)?;
+    if plan.environment == granted.scope.environment { Ok(plan) } else { Err(Refusal::Unseen) }
+}
+
+fn written(web: &Web, plan: &Plan) -> Planned {
+    Planned {
+        id: plan.id.clone(),
+        url: format!("{}/p/{}", web.server.address.as_str().trim_end_matches('/'), plan.id),
+        plan: render::json(plan),
+    }
+}
+
+/// A commit's hash. The beginning of one could be that of another by the time it is looked for.
+pub(super) fn hash(text: String) -> Result<String, Refusal> {
+    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if HASHES.contains(&text.len()) && text.bytes().all(digit) {
+        return Ok(text);
+    }
+    Err(Refusal::malformed("`commit` is a whole hash, in lower case"))
+}
+
+pub(super) fn apis(names: Option<Vec<String>>) -> Result<BTreeSet<ApiName>, Refusal> {
+    let parse = |name: String| {
+        let parsed = name.parse();
+        parsed.map_err(|_| Refusal::malformed(format!("`{name}` is no name of an API")))
+    };
+    names.unwrap_or_default().into_iter().map(parse).collect()
+}
+
+pub(super) fn within(text: String, most: usize) -> Result<String, Refusal> {
+    match text.len() <= most {
+        true => Ok(text),
+        false => Err(Refusal::malformed(format!("`reason` is longer than {most} bytes"))),
+    }
+}

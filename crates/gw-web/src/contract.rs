@@ -1,0 +1,414 @@
+//! What is said over the wire: every body, and every place where one is sent or answered.
+//!
+//! The document for programs is made from this ([`crate::openapi`]), so it cannot say something else.
+
+use gw_control::answer::End;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::openapi::{Schemas, Shape};
+
+/// A body: its type, and its schema out of the same lines.
+macro_rules! body {
+    ($($(#[doc = $about:literal])+ $name:ident {
+        $($(#[doc = $doc:literal])+ $field:ident $(as $wire:literal)?: $kind:ty),+ $(,)?
+    })+) => {$(
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub struct $name {
+            $($(#[doc = $doc])+
+            #[serde($(rename = $wire,)? skip_serializing_if = "Shape::is_absent")]
+            pub $field: $kind,)+
+        }
+
+        impl Shape for $name {
+            fn shape(schemas: &mut Schemas) -> Value {
+                schemas.named(stringify!($name), concat!($($about),+), |schemas, map| {
+                    $(map.field::<$kind>(
+                        schemas,
+                        body!(@wire $field $(as $wire)?),
+                        concat!($($doc),+),
+                    );)+
+                })
+            }
+        }
+    )+};
+    (@wire $field:ident as $wire:literal) => { $wire };
+    (@wire $field:ident) => { stringify!($field) };
+}
+
+body! {
+    /// Why something was not done.
+    Problem {
+        /// `about:blank`: the status says what kind of problem it is
+        kind as "type": String,
+        /// in one sentence
+        title: String,
+        /// the status of the answer
+        status: u16,
+        /// the same in one word that stays
+        reason: String,
+        /// by which `gatewright explain CODE` tells more
+        code: Option<String>,
+        /// what helps
+        help: Option<String>,
+    }
+
+    /// A token of ours, after RFC 8693.
+    Token {
+        /// opens what the scope says, until it ends
+        access_token as "access_token": String,
+        /// that it is an access token
+        issued_token_type as "issued_token_type": String,
+        /// how it is sent: `Bearer`
+        token_type as "token_type": String,
+        /// seconds
+        expires_in as "expires_in": u64,
+        /// the actions it is for
+        scope: String,
+    }
+
+    /// Why there is no token, after RFC 6749.
+    TokenRefusal {
+        /// a word of the RFC
+        error: String,
+        /// in one sentence
+        error_description as "error_description": String,
+        /// the same in one word that stays
+        reason: String,
+        /// by which `gatewright explain CODE` tells more
+        code: String,
+        /// what helps
+        help: String,
+    }
+
+    /// Somebody who is proved.
+    Holder {
+        /// a declared identity
+        identity: String,
+        /// who says so
+        issuer: String,
+        /// who it is for the issuer
+        subject: String,
+    }
+
+    /// Who asks, and for what their token is good.
+    Whoami {
+        /// the id of the token; it opens nothing
+        token: String,
+        /// each identity that was proved
+        holders: Vec<Holder>,
+        /// where it is good
+        environment: String,
+        /// for what
+        actions: Vec<String>,
+        /// for this plan only
+        plan: Option<String>,
+        /// RFC 3339
+        ends as "expiresAt": String,
+    }
+
+    /// What is to be planned.
+    PlanOrder {
+        /// its whole hash
+        commit: String,
+        /// only these APIs
+        only: Option<Vec<String>>,
+    }
+
+    /// A plan.
+    Planned {
+        /// by which it is applied and approved
+        id: String,
+        /// where it can be looked at
+        url: String,
+        /// `gatewright.io/plan/v1`
+        plan: Value,
+    }
+
+    /// An approval of what a plan changes.
+    ApprovalOrder {
+        /// why, for the record
+        reason: Option<String>,
+    }
+
+    /// An approval that is on record. Whether it counts is judged when the change is made.
+    Approved {
+        /// what was approved
+        plan: String,
+        /// the commit that was shown
+        commit: String,
+        /// the entries of the effect it is for
+        entries: Vec<String>,
+    }
+
+    /// What is to be done to an environment.
+    ChangeOrder {
+        /// `apply`, `rollback` or `abandon`
+        action: String,
+        /// what to apply: a whole hash
+        commit: Option<String>,
+        /// apply exactly this, or nothing
+        plan: Option<String>,
+        /// apply only these APIs
+        only: Option<Vec<String>>,
+        /// the change to go back to
+        to: Option<u64>,
+        /// why to go back, for the record
+        reason: Option<String>,
+    }
+
+    /// Something is to be done; it is on disk.
+    Accepted {
+        /// its number under `/v1/tasks`
+        task: u64,
+    }
+
+    /// What became of something.
+    Answer {
+        /// how it ended
+        end: EndWord,
+        /// in one sentence
+        text: String,
+        /// by which `gatewright explain CODE` tells more
+        code: Option<String>,
+        /// what helps
+        help: Option<String>,
+        /// the change that was made
+        change: Option<u64>,
+        /// the plan that was carried out, or refused
+        plan: Option<String>,
+        /// whether it may be, and by which rules
+        decision: Option<String>,
+    }
+
+    /// Something that is to be done, or was.
+    Task {
+        /// its number
+        id: u64,
+        /// what it is about
+        what: String,
+        /// `waiting`, `running`, `done` or `failed`
+        state: String,
+        /// where
+        environment: Option<String>,
+        /// how often it was begun
+        attempts: u32,
+        /// RFC 3339
+        queued_at as "queuedAt": String,
+        /// RFC 3339
+        ended_at as "endedAt": Option<String>,
+        /// of a waiting one: why it was not done at once
+        answer: Option<Answer>,
+        /// what was done so far
+        lines: Vec<String>,
+    }
+
+    /// What is to be done, then what was done last.
+    Tasks {
+        /// at most a hundred
+        tasks: Vec<Task>,
+    }
+
+    /// What is in force somewhere.
+    Environment {
+        /// its name
+        name: String,
+        /// none: nothing yet
+        in_force as "inForce": Option<Change>,
+        /// a change that somebody works on, or that stopped half way
+        under_way as "underWay": Option<Change>,
+    }
+
+    /// What the token lets see.
+    Environments {
+        /// each
+        environments: Vec<Environment>,
+    }
+
+    /// A change.
+    Change {
+        /// its number in its environment
+        number: u64,
+        /// `apply` or `rollback`
+        action: String,
+        /// how far it came
+        outcome: String,
+        /// what more there is to say of that
+        detail: Option<String>,
+        /// the identity that asked
+        by: String,
+        /// whose files they are
+        commit: Option<String>,
+        /// what was carried out
+        plan: String,
+        /// what it does, as a digest
+        effect: String,
+        /// the change whose state it brought back
+        restores: Option<u64>,
+        /// why it went back
+        reason: Option<String>,
+        /// RFC 3339
+        began_at as "beganAt": String,
+        /// RFC 3339
+        ended_at as "endedAt": Option<String>,
+    }
+
+    /// Changes, the newest first.
+    Changes {
+        /// at most a hundred
+        changes: Vec<Change>,
+    }
+
+    /// One act of a change.
+    Step {
+        /// where
+        target: String,
+        /// what
+        step: String,
+        /// `intended`, `done` or `failed`
+        state: String,
+        /// what more there is to say
+        detail: Option<String>,
+        /// RFC 3339
+        began_at as "beganAt": String,
+        /// RFC 3339
+        ended_at as "endedAt": Option<String>,
+    }
+
+    /// A change and what was done.
+    ChangeWithSteps {
+        /// the change
+        change: Change,
+        /// in order
+        steps: Vec<Step>,
+    }
+
+    /// What is known of targets that do not hold what was written.
+    Drift {
+        /// as a digest; none: they hold it, as far as is known
+        drift: Option<String>,
+        /// how often that was put back
+        put_back as "putBack": u64,
+    }
+
+    /// What the ledger says of a decision.
+    Decided {
+        /// the decision
+        id: String,
+        /// the entries, as they were signed
+        entries: Vec<Value>,
+    }
+
+    /// The sizes at which the ledger was signed.
+    Checkpoints {
+        /// names of files below `checkpoints/`
+        checkpoints: Vec<String>,
+    }
+
+    /// That the process lives.
+    Health {
+        /// `ok`
+        status: String,
+    }
+}
+
+/// How something ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EndWord(pub End);
+
+impl Shape for EndWord {
+    fn shape(_: &mut Schemas) -> Value {
+        let words = [
+            End::Done,
+            End::Failed,
+            End::Wrong,
+            End::Denied,
+            End::Differs,
+            End::Half,
+            End::Unreachable,
+            End::Unproven,
+        ];
+        json!({ "type": "string", "enum": words })
+    }
+}
+
+/// A place where something is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    pub method: &'static str,
+    /// With `{name}` for what is put in.
+    pub path: &'static str,
+    pub about: &'static str,
+    pub access: Access,
+    pub ask: Body,
+    /// The status where it was done, and what is answered then.
+    pub done: (u16, Body),
+}
+
+/// What one has to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Anybody,
+    /// A signature over the body.
+    Signed,
+    /// A token of ours.
+    Bearer,
+}
+
+/// What a body is.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    None,
+    Json(fn(&mut Schemas) -> Value),
+    Other(&'static str),
+}
+
+const FORM: Body = Body::Other("application/x-www-form-urlencoded");
+const BYTES: Body = Body::Other("application/octet-stream");
+const HTML: Body = Body::Other("text/html");
+
+const fn json<T: Shape>() -> Body {
+    Body::Json(T::shape)
+}
+
+macro_rules! endpoints {
+    ($($method:literal $path:literal $access:ident $ask:expr => $status:literal $done:expr, $about:literal;)+) => {
+        /// Every place, as the router has them.
+        pub const ENDPOINTS: &[Endpoint] = &[$(Endpoint {
+            method: $method,
+            path: $path,
+            about: $about,
+            access: Access::$access,
+            ask: $ask,
+            done: ($status, $done),
+        }),+];
+    };
+}
+
+endpoints! {
+    "get" "/healthz" Anybody Body::None => 200 json::<Health>(), "Whether the process lives";
+    "get" "/openapi.json" Anybody Body::None => 200 Body::Json(|_| json!({})), "This document";
+    "get" "/p/{id}" Anybody Body::None => 200 HTML, "A page about a plan; what it says, only with a token";
+    "get" "/d/{id}" Anybody Body::None => 200 HTML, "A page about a decision; what it says, only with a token";
+    "post" "/v1/webhooks/bitbucket" Signed BYTES => 202 Body::None, "A delivery of a webhook; it is only a hint";
+    "post" "/v1/token" Anybody FORM => 200 json::<Token>(), "Exchanges a proof for a token of ours (RFC 8693)";
+    "post" "/v1/token/revoke" Anybody FORM => 200 Body::None, "Takes a token back (RFC 7009)";
+    "get" "/v1/whoami" Bearer Body::None => 200 json::<Whoami>(), "Who asks, and for what the token is good";
+    "post" "/v1/environments/{environment}/plans" Bearer json::<PlanOrder>() => 200 json::<Planned>(), "Plans a commit; needs `plan`";
+    "get" "/v1/plans/{id}" Bearer Body::None => 200 json::<Planned>(), "A plan that was shown; needs `view`";
+    "post" "/v1/plans/{id}/approvals" Bearer json::<ApprovalOrder>() => 201 json::<Approved>(), "Approves what a plan changes; needs `approve`";
+    "post" "/v1/environments/{environment}/changes" Bearer json::<ChangeOrder>() => 202 json::<Accepted>(), "Has something done; needs the action";
+    "get" "/v1/environments" Bearer Body::None => 200 json::<Environments>(), "What is in force; needs `view`";
+    "get" "/v1/environments/{environment}/changes" Bearer Body::None => 200 json::<Changes>(), "Changes; needs `view`";
+    "get" "/v1/environments/{environment}/changes/{number}" Bearer Body::None => 200 json::<ChangeWithSteps>(), "A change and its steps; needs `view`";
+    "get" "/v1/environments/{environment}/drift" Bearer Body::None => 200 json::<Drift>(), "What is known of drift; needs `view`";
+    "get" "/v1/tasks" Bearer Body::None => 200 json::<Tasks>(), "The queue; needs `view`";
+    "get" "/v1/tasks/{id}" Bearer Body::None => 200 json::<Task>(), "A task, with `?wait=SECONDS` once it has ended; needs `view`, except for whoever asked for it";
+    "post" "/v1/tasks/{id}/retry" Bearer Body::None => 202 json::<Accepted>(), "Has a task that failed tried again; needs `view` and `apply`";
+    "get" "/v1/decisions/{id}" Bearer Body::None => 200 json::<Decided>(), "What the ledger says of a decision; needs `view`";
+    "get" "/v1/ledger/checkpoints" Bearer Body::None => 200 json::<Checkpoints>(), "The checkpoints there are; needs `view`";
+    "get" "/v1/ledger/{*path}" Bearer Body::None => 200 BYTES, "A file of the ledger: `checkpoint`, `checkpoints/SIZE` or a tile; needs `view`";
+}

@@ -1,0 +1,74 @@
+//! The HTTP surface of a server: it lets in whoever shows a token of ours or a signed webhook, asks
+//! `gw-control`, and answers. It decides nothing.
+
+pub mod contract;
+pub mod openapi;
+
+mod api;
+mod door;
+mod escape;
+mod identities;
+mod intake;
+mod problem;
+mod reads;
+mod serving;
+
+use std::sync::Arc;
+
+use gw_control::{
+    host::bitbucket::webhook::Keys,
+    login::{Exchange, Settings},
+    server::Server,
+};
+use gw_net::client::Client;
+use tokio::sync::Semaphore;
+
+pub use crate::{
+    api::routes,
+    serving::{Limits, serve, serve_routes},
+};
+use crate::{identities::Identities, intake::Intake, reads::Reads};
+
+/// So many plans are made for callers at once.
+const PLANNING: usize = 4;
+
+/// Everything that an answer needs.
+#[derive(Debug)]
+pub struct Web {
+    server: Arc<Server>,
+    exchange: Arc<Exchange>,
+    identities: Identities,
+    /// None: nobody sends webhooks, and the repository is looked at on a timer only.
+    hook: Option<Hook>,
+    intake: Intake,
+    reads: Reads,
+    planning: Semaphore,
+}
+
+/// By what webhooks are known, and about which repository they are.
+#[derive(Debug)]
+pub struct Hook {
+    pub keys: Keys,
+    pub repository_uuid: String,
+}
+
+impl Web {
+    /// `client` reaches the issuers of those who sign in.
+    pub fn new(
+        server: Arc<Server>,
+        exchange: Arc<Exchange>,
+        login: Settings,
+        client: Client,
+        hook: Option<Hook>,
+    ) -> Self {
+        Self {
+            identities: Identities::new(login, client, Arc::clone(&server.clock)),
+            server,
+            exchange,
+            hook,
+            intake: Intake::default(),
+            reads: Reads::default(),
+            planning: Semaphore::new(PLANNING),
+        }
+    }
+}

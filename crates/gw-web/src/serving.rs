@@ -1,0 +1,180 @@
+//! Connections: how many, how long they may take to say something, and what becomes of a handler
+//! that panics.
+
+use std::{
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, Response, header},
+    response::IntoResponse,
+};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{Web, problem::Refusal, routes};
+
+/// What callers may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// More wait until one leaves.
+    pub connections: usize,
+    /// For the head of a request, and between two of them.
+    pub head: Duration,
+    /// For those who are being answered when the server ends.
+    pub farewell: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 1024, head: Duration::from_secs(10), farewell: Duration::from_secs(10) }
+    }
+}
+
+/// All that a head may be.
+const HEAD_BYTES: usize = 32 * 1024;
+/// After the system gave no connection it is asked again.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+/// Serves until told to stop; whoever is being answered is answered.
+pub async fn serve(listener: TcpListener, web: Arc<Web>, stop: watch::Receiver<bool>) {
+    serve_routes(listener, routes(web), Limits::default(), stop).await;
+}
+
+/// The same with other routes.
+pub async fn serve_routes(
+    listener: TcpListener,
+    routes: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut callers = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        while callers.try_join_next().is_some() {}
+        match accepted {
+            Some((stream, place)) => {
+                let (routes, stop) = (routes.clone(), stop.clone());
+                callers.spawn(async move {
+                    attend(stream, routes, limits, stop).await;
+                    drop(place);
+                });
+            }
+            None => sleep(ACCEPT_AGAIN).await,
+        }
+    }
+    let left = async { while callers.join_next().await.is_some() {} };
+    // Whoever takes longer is cut off with the set.
+    let _in_time = timeout(limits.farewell, left).await;
+}
+
+/// Comes back when nobody is served any more.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    let (stream, _) = listener.accept().await.ok()?;
+    Some((stream, place))
+}
+
+async fn attend(
+    stream: TcpStream,
+    routes: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Answers are small and whole: waiting for more to send only makes them late.
+    drop(stream.set_nodelay(true));
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(|request: Request<Incoming>| {
+        let routes = routes.clone();
+        async move { Ok::<_, Infallible>(answer(&routes, request).await) }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(HEAD_BYTES);
+    let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+    // How it ended is the caller's affair.
+    let _ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+}
+
+async fn answer(
+    routes: &TowerToHyperService<Router>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let answered = outlive(routes.call(request)).await;
+    let mut response = match answered {
+        Some(Ok(response)) => response,
+        Some(Err(never)) => match never {},
+        None => Refusal::Fault.into_response(),
+    };
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if is_plain && response.status().is_client_error() {
+        response = Refusal::malformed("the path cannot be read").into_response();
+    }
+    harden(&mut response);
+    response
+}
+
+/// None: it panicked. That takes nothing with it but this one request.
+async fn outlive<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    std::future::poll_fn(move |context| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(answered)) => Poll::Ready(Some(answered)),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}
+
+/// What every answer says to browsers: nothing of it runs, is kept, or stands in another page.
+fn harden(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

@@ -1,0 +1,220 @@
+//! From a proof to a change.
+
+use gw_audit::{entry::Act, folder::CHECKPOINT};
+use serde_json::{Value, json};
+
+use super::house::{House, api, prod};
+
+/// Brings the first state, as the owner.
+fn begin(house: &House) -> String {
+    let token = house.login("owner", "apply plan");
+    let commit = house.head();
+    let order = json!({ "action": "apply", "commit": commit });
+    let reply = house.order("/v1/environments/prod/changes", &token, &order);
+    assert_eq!(reply.status, 202, "{}", reply.text());
+    let task = ended(house, &token, reply.json()["task"].as_u64().unwrap());
+    assert_eq!(task["answer"]["change"], json!(1), "{task}");
+    commit
+}
+
+fn ended(house: &House, token: &str, task: u64) -> Value {
+    for _ in 0..4 {
+        let task = house.get(&format!("/v1/tasks/{task}?wait=20"), token).json();
+        if task["state"] == json!("done") || task["state"] == json!("failed") {
+            return task;
+        }
+    }
+    panic!("task {task} does not end");
+}
+
+impl House {
+    /// The commit that is on `main`.
+    fn head(&self) -> String {
+        let head = self.desk().join(".git/refs/heads/main");
+        std::fs::read_to_string(head).unwrap().trim().to_owned()
+    }
+}
+
+/// Shows S1.9: part (over HTTP; a target without a gateway)
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_becomes_a_token_a_plan_an_approval_and_a_change() {
+    let mut house = House::new().await;
+    house.works();
+    begin(&house);
+    house.advance();
+    std::fs::write(house.desk().join("apis/orders/api.yaml"), api("orders-team, sales")).unwrap();
+    let commit = house.push("Let sales in");
+
+    let ann = house.login("ann", "view plan apply rollback");
+    let who = house.get("/v1/whoami", &ann).json();
+    assert_eq!(who["holders"][0]["subject"], json!("ann"));
+    let order = json!({ "commit": commit });
+    let planned = house.order("/v1/environments/prod/plans", &ann, &order);
+    assert_eq!(planned.status, 200, "{}", planned.text());
+    let planned = planned.json();
+    let id = planned["id"].as_str().unwrap().to_owned();
+    assert!(planned["plan"]["callers"].to_string().contains("sales"), "{planned}");
+    assert_eq!(house.get(&format!("/v1/plans/{id}"), &ann).json(), planned);
+    let page = house.get(&format!("/p/{id}"), &ann);
+    assert!(page.text().contains("sales"), "{}", page.text());
+
+    // The token of Ann is not for approving; that of Carol is.
+    let place = format!("/v1/plans/{id}/approvals");
+    let refused = house.order(&place, &ann, &json!({}));
+    assert_eq!((refused.status, refused.json()["reason"].clone()), (403, json!("scope")));
+    let carol = house.login("carol", "approve view");
+    let approved = house.order(&place, &carol, &json!({ "reason": "agreed with sales" }));
+    assert_eq!(approved.status, 201, "{}", approved.text());
+    let given = house.wait(house.server.store.given(&prod())).unwrap();
+    assert_eq!((given.len(), given[0].commit.as_str()), (1, commit.as_str()));
+    let approved = approved.json();
+    let entries: Vec<&str> =
+        approved["entries"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert!(!entries.is_empty() && given[0].entries.keys().eq(entries), "{approved}");
+
+    let order = json!({ "action": "apply", "commit": commit, "plan": id });
+    let accepted = house.order("/v1/environments/prod/changes", &ann, &order);
+    let task = ended(&house, &ann, accepted.json()["task"].as_u64().unwrap());
+    assert_eq!(task["answer"]["change"], json!(2), "{task}");
+    assert!(!task["lines"].as_array().unwrap().is_empty(), "{task}");
+
+    let change = house.get("/v1/environments/prod/changes/2", &ann).json();
+    assert_eq!(change["change"]["commit"], json!(commit));
+    assert!(!change["steps"].as_array().unwrap().is_empty());
+    let changes = house.get("/v1/environments/prod/changes", &ann).json();
+    assert_eq!(changes["changes"].as_array().unwrap().len(), 2);
+    let environments = house.get("/v1/environments", &ann).json();
+    assert_eq!(environments["environments"][0]["inForce"]["number"], json!(2));
+    assert_eq!(house.get("/v1/environments/prod/drift", &ann).json()["putBack"], json!(0));
+    let decision = task["answer"]["decision"].as_str().unwrap();
+    let decided = house.get(&format!("/v1/decisions/{decision}"), &ann).json();
+    let acts: Vec<_> = decided["entries"].as_array().unwrap().iter().map(|it| &it["act"]).collect();
+    assert!(acts.contains(&&json!(Act::Decided.as_str())), "{acts:?}");
+    assert!(house.get("/v1/tasks", &ann).json()["tasks"].as_array().unwrap().len() >= 2);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_can_be_undone_and_the_ledger_downloaded() {
+    let mut house = House::new().await;
+    house.works();
+    begin(&house);
+    std::fs::write(house.desk().join("apis/orders/api.yaml"), api("sales")).unwrap();
+    let commit = house.push("Only sales");
+    let ann = house.login("ann", "view apply rollback");
+    let changes = "/v1/environments/prod/changes";
+    let order = |order: Value| {
+        let reply = house.order(changes, &ann, &order);
+        assert_eq!(reply.status, 202, "{}", reply.text());
+        ended(&house, &ann, reply.json()["task"].as_u64().unwrap())
+    };
+    let applied = order(json!({ "action": "apply", "commit": commit }));
+    assert_eq!(applied["answer"]["change"], json!(2), "{applied}");
+    let back = order(json!({ "action": "rollback", "to": 1, "reason": "orders fail" }));
+    assert_eq!(back["answer"]["change"], json!(3), "{back}");
+    let nothing = order(json!({ "action": "abandon" }));
+    assert_eq!(nothing["answer"]["end"], json!("done"), "{nothing}");
+
+    let names = house.get("/v1/ledger/checkpoints", &ann).json();
+    let newest = names["checkpoints"].as_array().unwrap().iter();
+    let newest = newest.filter_map(|it| it.as_str()?.parse::<u64>().ok()).max().unwrap();
+    let signed = house.get(&format!("/v1/ledger/{CHECKPOINT}"), &ann);
+    assert_eq!(signed.status, 200);
+    assert_eq!(signed.body, house.get(&format!("/v1/ledger/checkpoints/{newest}"), &ann).body);
+    let tile = house.get(&format!("/v1/ledger/tile/entries/000.p/{newest}"), &ann);
+    assert!(tile.status == 200 && tile.text().contains("change.began"), "{newest}");
+    for hidden in ["lock", "personal", "tile/..%2Flock", "..%2Fstate%2Fstate.db"] {
+        assert_eq!(house.get(&format!("/v1/ledger/{hidden}"), &ann).status, 404, "{hidden}");
+    }
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_for_what_it_says_and_only_as_long_as_it_is_not_taken_back() {
+    let mut house = House::new().await;
+    house.works();
+    begin(&house);
+    let view = house.login("ann", "view");
+    let changes = "/v1/environments/prod/changes";
+    let apply = json!({ "action": "apply", "commit": "a".repeat(40) });
+    assert_eq!(house.order(changes, &view, &apply).status, 403);
+    assert_eq!(house.get(changes, &view).status, 200);
+    // Another environment is as one that there is not.
+    for path in ["/v1/environments/dev/changes", "/v1/environments/nowhere/changes/1"] {
+        let reply = house.get(path, &view);
+        assert_eq!(
+            (reply.status, reply.json()["reason"].clone()),
+            (404, json!("unseen")),
+            "{path}"
+        );
+    }
+    // Bob proves who he is, and the rules let him see nothing: not even what there is.
+    let bob = house.login("bob", "view apply");
+    let plans: Vec<_> = ["/v1/plans/p-0000", "/v1/tasks/1", "/v1/tasks/99999", "/v1/decisions/d-1"]
+        .map(|path| house.get(path, &bob).status)
+        .into();
+    assert_eq!(plans, [403; 4]);
+    // Reads are on the record once for each token and kind.
+    house.get(changes, &view);
+    let reads = house.entries();
+    let reads = reads.iter().filter(|it| String::from_utf8_lossy(it).contains("\"act\":\"read\""));
+    assert_eq!(reads.count(), 1);
+
+    let form = format!("token={view}");
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(house.call("POST", "/v1/token/revoke", &[kind], form.as_bytes()).status, 200);
+    assert_eq!(house.get(changes, &view).status, 401);
+    assert_eq!(house.call("POST", "/v1/token/revoke", &[kind], b"token=gwt_no").status, 200);
+    assert_eq!(house.call("GET", "/v1/whoami", &[], b"").status, 401);
+    let reasons = house.reasons();
+    assert!(reasons.contains(&"token-unknown".to_owned()), "{reasons:?}");
+    assert!(reasons.contains(&"token-missing".to_owned()), "{reasons:?}");
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_refused_with_a_word() {
+    let house = House::new().await;
+    let token = house.login("owner", "apply plan view rollback");
+    let (changes, hash) = ("/v1/environments/prod/changes", "a".repeat(40));
+    for order in [
+        json!({ "action": "destroy" }),
+        json!({ "action": "apply" }),
+        json!({ "action": "apply", "commit": "main" }),
+        json!({ "action": "apply", "commit": "abcdef0" }),
+        json!({ "action": "apply", "commit": "A".repeat(40) }),
+        json!({ "action": "apply", "commit": hash, "to": 1 }),
+        json!({ "action": "apply", "commit": hash, "only": ["Not A Name"] }),
+        json!({ "action": "apply", "commit": hash, "files": [] }),
+        json!({ "action": "rollback" }),
+        json!({ "action": "abandon", "commit": hash }),
+        json!([]),
+    ] {
+        let reply = house.order(changes, &token, &order);
+        assert_eq!(
+            (reply.status, reply.json()["reason"].clone()),
+            (400, json!("malformed")),
+            "{order}"
+        );
+    }
+    assert!(house.queued().is_empty());
+    let bearer = format!("Bearer {token}");
+    let plain = [("authorization", bearer.as_str()), ("content-type", "text/plain")];
+    assert_eq!(house.call("POST", changes, &plain, b"{}").status, 400);
+    assert_eq!(house.get("/v1/tasks/1?wait=soon", &token).status, 400);
+
+    let refused = house.exchange("a.b.c", "plan", "urn:gatewright:prod");
+    assert_eq!((refused.status, refused.json()["reason"].clone()), (400, json!("token-malformed")));
+    let refused = house.exchange(&house.proof("ann"), "everything", "urn:gatewright:prod");
+    assert_eq!(refused.json()["error"], json!("invalid_scope"));
+    let refused = house.exchange(&house.proof("ann"), "plan", "prod");
+    assert_eq!(refused.json()["error"], json!("invalid_target"));
+    // Nothing is in force, so only an owner may plan.
+    let ann = house.login("ann", "plan view");
+    let order = json!({ "commit": house.head() });
+    assert_eq!(house.order("/v1/environments/prod/plans", &ann, &order).status, 403);
+    let gone = json!({ "commit": "0".repeat(40) });
+    let reply = house.order("/v1/environments/prod/plans", &token, &gone);
+    assert_eq!((reply.status, reply.json()["code"].clone()), (422, json!("GW6005")));
+    house.end().await;
+}

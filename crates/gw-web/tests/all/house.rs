@@ -1,0 +1,501 @@
+//! A server that is asked over HTTP, and the world around it.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use aws_lc_rs::hmac;
+use gw_audit::note::Signer as LedgerSigner;
+use gw_control::{
+    host::bitbucket::{Bitbucket, Credential, Declared, Place, Settings, webhook::Keys},
+    ledger::Ledger,
+    login::{self, Exchange},
+    server::{Server, Signals, Targets},
+    source::git::{Repository, RepositorySettings, address::Address, caps::Caps},
+    store::{Queued, Store},
+    work::work,
+};
+use gw_drivers::registry::Registry;
+use gw_emulators::bitbucket::{Bitbucket as Emulated, Permission, Person, Uuid};
+use gw_model::{
+    clock::Clock,
+    diagnostic::Diagnostic,
+    environment::Target,
+    id::{EnvironmentName, IdentityName, SecretName, TargetName, WorkspaceId},
+    scalar::Period,
+    secret::{Redacted, Secret, SecretFuture, SecretStore},
+    source::Origin,
+    workspace::{Algorithm, Identity, Oidc, Source},
+};
+use gw_net::{
+    address::LoopbackReach,
+    client::{Client, ClientSettings},
+    issuer::Timing,
+};
+use gw_plan::driver::Driver;
+use gw_policy::{
+    change::{Owner, OwnerIs},
+    generation::SigningKey,
+};
+use gw_testkit::{
+    clock::FixedClock,
+    issuer::Issuer,
+    signer::Signer,
+    wire::{self, Reply},
+};
+use gw_web::{Hook, Limits, Web, routes, serve_routes};
+use serde_json::Value;
+use tempfile::TempDir;
+use time::macros::datetime;
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    sync::watch,
+    task::{JoinHandle, block_in_place},
+};
+use url::Url;
+
+use super::document;
+
+pub(super) const SECRET: &str = "a secret that only both know";
+const AUDIENCE: &str = "https://gatewright.example";
+const SCOPES: &[&str] = &[
+    "read:repository:bitbucket",
+    "write:repository:bitbucket",
+    "read:pullrequest:bitbucket",
+    "write:pullrequest:bitbucket",
+    "read:workspace:bitbucket",
+    "read:user:bitbucket",
+];
+
+pub(super) struct House {
+    pub(super) bitbucket: Emulated,
+    pub(super) folder: TempDir,
+    pub(super) clock: FixedClock,
+    pub(super) repository: Uuid,
+    pub(super) server: Arc<Server>,
+    pub(super) address: SocketAddr,
+    ann: Person,
+    pub(super) token: String,
+    issuer: Issuer,
+    signer: Signer,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    working: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Vault(String);
+
+impl SecretStore for Vault {
+    fn read<'a>(&'a self, _: &'a SecretName) -> SecretFuture<'a> {
+        let value = Redacted::new(self.0.clone().into_bytes());
+        Box::pin(std::future::ready(Ok(Secret { value, version: None, since: None })))
+    }
+}
+
+#[derive(Debug)]
+struct Builtin(Registry);
+
+impl Targets for Builtin {
+    fn open(
+        &self,
+        environment: &EnvironmentName,
+        name: &TargetName,
+        target: &Target,
+    ) -> Result<Box<dyn Driver>, Box<Diagnostic>> {
+        self.0.open(environment, name, target)
+    }
+}
+
+pub(super) fn prod() -> EnvironmentName {
+    EnvironmentName::parse("prod").unwrap()
+}
+
+fn operators() -> IdentityName {
+    IdentityName::parse("operators").unwrap()
+}
+
+pub(super) fn sign(body: &[u8]) -> String {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), body);
+    let digits = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    format!("sha256={}", digits.collect::<String>())
+}
+
+/// A request as it goes over the wire.
+pub(super) fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("POST {path} HTTP/1.1\r\nhost: gatewright.test\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    [head.as_bytes(), body].concat()
+}
+
+impl House {
+    /// A repository with one API; nothing is in force. Nobody works off the queue.
+    pub(super) async fn new() -> Self {
+        Self::with(|routes| routes).await
+    }
+
+    pub(super) async fn with(more: impl FnOnce(axum::Router) -> axum::Router) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = FixedClock::at(datetime!(2026-01-01 00:00 UTC));
+        let world: Arc<dyn Clock> = Arc::new(clock.clone());
+        let repositories = folder.path().join("repositories");
+        let bitbucket = Emulated::start(0, &repositories, Arc::clone(&world)).await.unwrap();
+        let workspace = bitbucket.add_workspace("acme").unwrap();
+        let repository = bitbucket.add_repository(&workspace, "apis").unwrap();
+        let ann = bitbucket.add_person("ann").unwrap();
+        bitbucket.permit(&repository, &ann.uuid, Some(Permission::Admin)).unwrap();
+        let token = bitbucket.add_api_token(&ann.uuid, SCOPES).unwrap();
+
+        let signer = Signer::es256("k1");
+        let issuer = Issuer::start(&[&signer]);
+        let uuids = (workspace.to_string(), repository.to_string());
+        let credential = (ann.email.clone(), token.clone());
+        let server =
+            server(folder.path(), &bitbucket, &world, &uuids, credential, &issuer.url()).await;
+        let server = Arc::new(server);
+        let exchange = Arc::new(Exchange::new(server.store.clone(), Arc::clone(&world)));
+        let keys = Keys::parse(&[Redacted::new(SECRET.as_bytes().to_vec())], &[]).unwrap();
+        let hook = Hook { keys, repository_uuid: uuids.1.clone() };
+        let (login, client) = (settings(&issuer.url()), client());
+        let web = Web::new(Arc::clone(&server), exchange, login, client, Some(hook));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let limits = Limits { head: std::time::Duration::from_secs(1), ..Limits::default() };
+        let routes = more(routes(Arc::new(web)));
+        let serving = tokio::spawn(serve_routes(listener, routes, limits, stopped));
+        let working = None;
+        let house = Self {
+            bitbucket,
+            folder,
+            clock,
+            repository,
+            server,
+            address,
+            ann,
+            token,
+            issuer,
+            signer,
+            stop,
+            serving,
+            working,
+        };
+        house.publish(&uuids);
+        house
+    }
+
+    /// Somebody works off the queue from now on.
+    pub(super) fn works(&mut self) {
+        let stopped = self.stop.subscribe();
+        self.working = Some(tokio::spawn(work(Arc::clone(&self.server), stopped)));
+    }
+
+    pub(super) async fn end(self) {
+        self.stop.send(true).unwrap();
+        self.serving.await.unwrap();
+        if let Some(working) = self.working {
+            working.await.unwrap();
+        }
+    }
+
+    fn publish(&self, uuids: &(String, String)) {
+        let host = self.bitbucket.url().trim_start_matches("http://").to_owned();
+        let remote =
+            format!("http://x-bitbucket-api-token-auth:{}@{host}/acme/apis.git", self.token);
+        let desk = self.desk();
+        git(self.folder.path(), &["init", "--quiet", "--initial-branch", "main", "desk"]);
+        git(&desk, &["remote", "add", "origin", &remote]);
+        for (path, text) in files(uuids) {
+            let path = desk.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        self.push("Declare orders");
+        assert!(!self.ann.email.is_empty());
+    }
+
+    pub(super) fn desk(&self) -> PathBuf {
+        self.folder.path().join("desk")
+    }
+
+    /// Commits everything and pushes it to `main`. Which commit that is.
+    pub(super) fn push(&self, message: &str) -> String {
+        let desk = self.desk();
+        git(&desk, &["add", "--all"]);
+        git(&desk, &["commit", "--quiet", "--allow-empty", "--message", message]);
+        block_in_place(|| git(&desk, &["push", "--quiet", "origin", "HEAD:refs/heads/main"]));
+        git(&desk, &["rev-parse", "HEAD"])
+    }
+
+    /// Asks, and holds the answer against the document.
+    pub(super) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let asked = || wire::request(self.address, method, path, headers, body).unwrap();
+        let reply = block_in_place(asked);
+        let kind = reply.header("content-type").unwrap_or_default();
+        document::check(method, path, reply.status, kind, &reply.body);
+        assert!(reply.header("server").is_none());
+        assert!(reply.header("content-security-policy").unwrap().contains("default-src 'none'"));
+        reply
+    }
+
+    pub(super) fn get(&self, path: &str, token: &str) -> Reply {
+        self.call("GET", path, &[("authorization", &format!("Bearer {token}"))], b"")
+    }
+
+    pub(super) fn order(&self, path: &str, token: &str, body: &Value) -> Reply {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.call("POST", path, &headers, body.to_string().as_bytes())
+    }
+
+    /// A proof that somebody is `operators`.
+    pub(super) fn proof(&self, subject: &str) -> String {
+        let now = self.clock.now().unix_timestamp();
+        self.signer.token(&self.issuer.claims(AUDIENCE, subject, now))
+    }
+
+    pub(super) fn exchange(&self, proof: &str, scope: &str, resource: &str) -> Reply {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
+            .append_pair("subject_token", proof)
+            .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:jwt")
+            .append_pair("scope", scope)
+            .append_pair("resource", resource)
+            .finish();
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        self.call("POST", "/v1/token", &[kind], form.as_bytes())
+    }
+
+    /// A token of ours.
+    pub(super) fn login(&self, subject: &str, scope: &str) -> String {
+        let reply = self.exchange(&self.proof(subject), scope, "urn:gatewright:prod");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        reply.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A genuine delivery of a push.
+    pub(super) fn delivery(&self, number: u64) -> Vec<u8> {
+        let body = self.body(number, "push", &serde_json::json!({ "changes": [] }));
+        signed("repo:push", &body)
+    }
+
+    pub(super) fn body(&self, number: u64, name: &str, value: &Value) -> Vec<u8> {
+        let mut body = serde_json::json!({
+            "repository": { "uuid": self.repository.to_string() }, "number": number,
+        });
+        body[name] = value.clone();
+        body.to_string().into_bytes()
+    }
+
+    /// Every entry of the ledger.
+    pub(super) fn entries(&self) -> Vec<Vec<u8>> {
+        self.wait(self.server.store.entries(0, 100_000)).unwrap()
+    }
+
+    /// The reasons of refusals that the ledger has.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        let entries = self.entries();
+        let entries = entries.iter().map(|it| serde_json::from_slice::<Value>(it).unwrap());
+        let reasons = entries.map(|it| it["facts"]["reason"].as_str().map(str::to_owned));
+        reasons.flatten().collect()
+    }
+
+    pub(super) fn tasks(&self) -> Vec<Queued> {
+        self.wait(self.server.store.tasks(100_000)).unwrap()
+    }
+
+    /// What is queued, by key, and how often it was asked for.
+    pub(super) fn queued(&self) -> BTreeMap<String, u64> {
+        self.tasks().iter().map(|it| (it.task.key(), it.hints)).collect()
+    }
+
+    pub(super) fn wait<F: Future>(&self, future: F) -> F::Output {
+        block_in_place(|| Handle::current().block_on(future))
+    }
+
+    pub(super) fn advance(&self) {
+        self.clock.advance(time::Duration::minutes(2));
+    }
+}
+
+pub(super) fn signed(event: &str, body: &[u8]) -> Vec<u8> {
+    let headers = [("x-hub-signature", sign(body)), ("x-event-key", event.to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    post("/v1/webhooks/bitbucket", &headers, body)
+}
+
+async fn server(
+    folder: &Path,
+    bitbucket: &Emulated,
+    clock: &Arc<dyn Clock>,
+    (workspace, repository): &(String, String),
+    (email, token): (String, String),
+    issuer: &str,
+) -> Server {
+    let workspace_id = WorkspaceId::from_random([7; 16]);
+    let signer = LedgerSigner::new("gatewright/test", &[7; 32]).unwrap();
+    let store = Store::open(&folder.join("state"), signer.verifier().clone()).await.unwrap();
+    let declared = Declared {
+        full_name: "acme/apis".to_owned(),
+        workspace_uuid: workspace.clone(),
+        repository_uuid: repository.clone(),
+    };
+    let name = SecretName::parse("bitbucket").unwrap();
+    let credential = Credential::ApiToken { email, token: name };
+    let place = Place::at(&Url::parse(bitbucket.url()).unwrap());
+    let settings = Settings { place, declared, credential };
+    let host = Bitbucket::new(settings, client(), Arc::new(Vault(token)), Arc::clone(clock));
+    let address = format!("{}/acme/apis.git", bitbucket.url());
+    let reach = ClientSettings { loopback: LoopbackReach::Listed, ..ClientSettings::default() };
+    let source = Repository::open(RepositorySettings {
+        address: Address::parse(&address).unwrap(),
+        folder: folder.join("source"),
+        caps: Caps::default(),
+        client: reach,
+        ssh: PathBuf::from("ssh"),
+    });
+    let registry = Registry {
+        workspace_id: workspace_id.clone(),
+        state: folder.join("state"),
+        key: Arc::new(SigningKey::from_seed(&[3; 32]).unwrap()),
+        clock: Arc::clone(clock),
+    };
+    let owner = OwnerIs::Subject { identity: operators(), subject: "owner".to_owned() };
+    assert!(!issuer.is_empty());
+    Server {
+        store,
+        clock: Arc::clone(clock),
+        repository: source.unwrap(),
+        host: Arc::new(host),
+        targets: Arc::new(Builtin(registry)),
+        ledger: Ledger::new(&folder.join("ledger"), signer),
+        workspace_id,
+        source: Source::Bitbucket {
+            repository: "acme/apis".to_owned(),
+            repository_uuid: repository.clone(),
+            workspace_uuid: workspace.clone(),
+        },
+        owners: Arc::new([Owner {
+            who: owner,
+            at: Origin { file: "gatewright.toml".to_owned(), line: 3 },
+        }]),
+        address: Url::parse("https://gatewright.example.com").unwrap(),
+        holder: "test".to_owned(),
+        signals: Signals::default(),
+    }
+}
+
+fn settings(issuer: &str) -> login::Settings {
+    let identity = Identity::Oidc(Oidc {
+        issuer: issuer.to_owned(),
+        audiences: vec![AUDIENCE.to_owned()],
+        subject: "sub".to_owned(),
+        algorithms: vec![Algorithm::Es256],
+        clock_skew: Period::MINUTE,
+        rename: BTreeMap::new(),
+    });
+    login::Settings {
+        identities: BTreeMap::from([(operators(), identity)]),
+        owners: vec![],
+        login: Some(operators()),
+        bitbucket: Place::at(&Url::parse("https://bitbucket.org").unwrap()),
+        sts: vec![],
+        timing: Timing::default(),
+    }
+}
+
+fn client() -> Client {
+    Client::new(&ClientSettings { loopback: LoopbackReach::Free, ..ClientSettings::default() })
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .current_dir(folder)
+        .args(arguments)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_AUTHOR_NAME", "Somebody")
+        .env("GIT_AUTHOR_EMAIL", "somebody@example.com")
+        .env("GIT_COMMITTER_NAME", "Somebody")
+        .env("GIT_COMMITTER_EMAIL", "somebody@example.com")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "git {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Who may call.
+pub(super) fn api(groups: &str) -> String {
+    format!(
+        "apiVersion: gatewright.io/v1alpha1
+kind: Api
+metadata: {{ name: orders }}
+spec:
+  owner: orders-team
+  openapi: {{ file: apis/orders/openapi.yaml }}
+  upstream: {{ url: https://orders.example.com }}
+  access:
+    - {{ methods: [GET], identities: [staff], claims: {{ groups: [{groups}] }} }}
+"
+    )
+}
+
+fn files((workspace, repository): &(String, String)) -> Vec<(&'static str, String)> {
+    let declared = format!(
+        "apiVersion: gatewright.io/v1alpha1
+kind: Workspace
+metadata: {{ name: acme }}
+spec:
+  source:
+    bitbucket:
+      repository: acme/apis
+      repositoryUuid: \"{repository}\"
+      workspaceUuid: \"{workspace}\"
+  identities:
+    staff: {{ oidc: {{ issuer: https://login.example.com, audiences: [api://orders] }} }}
+    operators: {{ oidc: {{ issuer: https://login.example.com, audiences: [{AUDIENCE}] }} }}
+"
+    );
+    let environment = "apiVersion: gatewright.io/v1alpha1
+kind: Environment
+metadata: { name: prod }
+spec:
+  targets:
+    default: { builtin: { listen: \"127.0.0.1:8080\" } }
+  changes:
+    - { actions: [view], identities: [operators], claims: { sub: [owner, ann, carol] } }
+    - { actions: [plan, approve], identities: [operators], claims: { sub: [ann, carol] } }
+    - { actions: [apply], identities: [operators], claims: { sub: [ann] }, commit: { branch: main } }
+    - { actions: [rollback], identities: [operators], claims: { sub: [ann] } }
+";
+    let openapi = "openapi: 3.0.3
+info: { title: orders, version: \"1\" }
+paths:
+  /orders:
+    get: { operationId: listOrders, responses: { \"200\": { description: ok } } }
+";
+    vec![
+        (".gatewright/id", format!("{}\n", WorkspaceId::from_random([7; 16]).as_str())),
+        ("gatewright.yaml", declared),
+        ("environments/prod.yaml", environment.to_owned()),
+        ("apis/orders/api.yaml", api("orders-team")),
+        ("apis/orders/openapi.yaml", openapi.to_owned()),
+    ]
+}

@@ -1,0 +1,57 @@
+//! What callers cannot do to the process.
+
+use axum::routing::get;
+use gw_testkit::wire::{self, Connection};
+
+use super::house::House;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_panics_takes_nothing_with_it() {
+    async fn fail() {
+        panic!("on purpose");
+    }
+    let house = House::with(|routes| routes.route("/panic", get(fail))).await;
+    for _ in 0..3 {
+        let asked = || wire::request(house.address, "GET", "/panic", &[], b"").unwrap();
+        let reply = tokio::task::block_in_place(asked);
+        assert_eq!((reply.status, reply.json()["reason"].as_str()), (500, Some("fault")));
+        assert!(!reply.text().contains("on purpose"));
+        assert_eq!(house.call("GET", "/healthz", &[], b"").status, 200);
+    }
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_says_nothing_is_not_waited_for() {
+    let house = House::new().await;
+    let closed = tokio::task::block_in_place(|| {
+        let mut connection = Connection::open(house.address).unwrap();
+        connection.send(b"GET /healthz HTTP/1.1\r\nhost:").unwrap();
+        drop(connection.reply());
+        connection.is_closed()
+    });
+    assert!(closed);
+    assert_eq!(house.call("GET", "/healthz", &[], b"").status, 200);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_a_problem_like_any_other() {
+    let house = House::new().await;
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/v2/tasks"),
+        ("DELETE", "/v1/tasks"),
+        ("GET", "/v1/webhooks/bitbucket"),
+    ] {
+        let reply = house.call(method, path, &[], b"");
+        assert_eq!(
+            (reply.status, reply.json()["reason"].as_str()),
+            (404, Some("unseen")),
+            "{path}"
+        );
+    }
+    let reply = house.call("GET", "/v1/plans/%ff", &[("authorization", "Bearer gwt_x")], b"");
+    assert!((400..500).contains(&reply.status), "{}", reply.text());
+    house.end().await;
+}

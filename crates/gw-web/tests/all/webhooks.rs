@@ -1,0 +1,324 @@
+//! Webhooks: what is not genuine, what comes again, what is lost, and a storm.
+
+use std::{cell::Cell, thread};
+
+use gw_emulators::bitbucket::Outcome;
+use gw_testkit::{
+    attack::delivery::{Attack, Bench, attack},
+    wire::Connection,
+};
+use serde_json::json;
+
+use super::house::{House, SECRET, post, sign, signed};
+
+const PATH: &str = "/v1/webhooks/bitbucket";
+
+/// Runs attacks one after the other, each in a minute of its own.
+fn run(house: &House, attacks: &[(&str, Vec<u8>, u16, &str)]) {
+    let number = Cell::new(0);
+    let good = || {
+        number.set(number.get() + 1);
+        house.delivery(number.get())
+    };
+    let (queued, entries) = (|| house.queued().values().sum(), || house.entries());
+    let written = vec![house.folder.path().join("state"), house.folder.path().join("ledger")];
+    let bench =
+        Bench { address: house.address, written, good: &good, queued: &queued, entries: &entries };
+    // The ledger's own first entry is no doing of an attack.
+    house.call("GET", "/v1/whoami", &[], b"");
+    for (name, bytes, status, reason) in attacks {
+        house.advance();
+        let attacked = Attack { name, bytes, status: *status, reason, secrets: &[SECRET] };
+        tokio::task::block_in_place(|| attack(&bench, &attacked));
+    }
+}
+
+/// Shows W1: holds
+/// Shows W5: part (no time is measured; the comparison is that of the library)
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_signed_once_and_by_sha256_is_refused() {
+    let house = House::new().await;
+    let body = house.body(0, "push", &json!({}));
+    let good = sign(&body);
+    let digits = good.strip_prefix("sha256=").unwrap();
+    let (sha1, shout) = (format!("sha1={}", digits.get(..40).unwrap()), format!("SHA256={digits}"));
+    let (upper, bare) = (good.to_uppercase().replace("SHA256", "sha256"), digits.to_owned());
+    let short = good.get(..70).unwrap().to_owned();
+    let wrong_at = |place: usize| {
+        let turned = |digit| if digit == '0' { '1' } else { '0' };
+        let digits = good.chars().enumerate();
+        let digits = digits.map(|(at, it)| if at == place { turned(it) } else { it });
+        digits.collect::<String>()
+    };
+    let (event, name) = (("x-event-key", "repo:push"), "x-hub-signature");
+    let with = |values: &[&str]| {
+        let signatures = values.iter().map(|value| (name, *value));
+        let headers: Vec<_> = [event].into_iter().chain(signatures).collect();
+        post(PATH, &headers, &body)
+    };
+    let newer = post(PATH, &[event, ("x-hub-signature-256", &good)], &body);
+    let missing = "webhook-signature-missing";
+    let form = "webhook-signature-form";
+    run(
+        &house,
+        &[
+            ("no signature", with(&[]), 401, missing),
+            ("an empty one", with(&[""]), 401, missing),
+            ("another header", newer, 401, missing),
+            ("two", with(&[&good, &good]), 401, "webhook-signature-twice"),
+            ("two, one wrong", with(&["sha256=0", &good]), 401, "webhook-signature-twice"),
+            ("sha1", with(&[&sha1]), 401, form),
+            ("another prefix", with(&[&shout]), 401, form),
+            ("no prefix", with(&[&bare]), 401, form),
+            ("upper case", with(&[&upper]), 401, form),
+            ("too short", with(&[&short]), 401, form),
+            ("wrong at the start", with(&[&wrong_at(7)]), 401, "webhook-signature"),
+            ("wrong at the end", with(&[&wrong_at(70)]), 401, "webhook-signature"),
+            ("a guess", with(&[&format!("sha256={}", "0".repeat(64))]), 401, "webhook-signature"),
+        ],
+    );
+    house.end().await;
+}
+
+/// Shows W2: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bytes_are_signed_and_not_what_they_mean() {
+    let house = House::new().await;
+    let body = house.body(0, "push", &json!({ "changes": [1, 2] }));
+    let signature = sign(&body);
+    let headers = [("x-hub-signature", signature.as_str()), ("x-event-key", "repo:push")];
+    let spaced = String::from_utf8(body.clone()).unwrap().replace(':', ": ");
+    let ended = [body.as_slice(), b"\n"].concat();
+    let begun = [b" ", body.as_slice()].concat();
+    let marked = [b"\xef\xbb\xbf", body.as_slice()].concat();
+    let short = body[..body.len() - 1].to_vec();
+    let row = |name, body: &[u8]| (name, post(PATH, &headers, body), 401, "webhook-signature");
+    run(
+        &house,
+        &[
+            row("spaces", spaced.as_bytes()),
+            row("an end of line", &ended),
+            row("a blank in front", &begun),
+            row("a mark of the order of bytes", &marked),
+            row("cut", &short),
+            row("nothing", b""),
+        ],
+    );
+    // In pieces the bytes are the same.
+    let mut pieces = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: x\r\nx-hub-signature: {signature}\r\nx-event-key: \
+         repo:push\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    .into_bytes();
+    for byte in body.chunks(7) {
+        pieces.extend(format!("{:x}\r\n", byte.len()).bytes());
+        pieces.extend(byte);
+        pieces.extend(b"\r\n");
+    }
+    pieces.extend(b"0\r\n\r\n");
+    let reply = tokio::task::block_in_place(|| {
+        let mut connection = Connection::open(house.address).unwrap();
+        connection.send(&pieces).unwrap();
+        connection.reply().unwrap().unwrap()
+    });
+    assert_eq!(reply.status, 202, "{}", reply.text());
+    house.end().await;
+}
+
+/// Shows W3: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_replays_are_one_run() {
+    let house = House::new().await;
+    let delivery = house.delivery(1);
+    tokio::task::block_in_place(|| {
+        let mut connection = Connection::open(house.address).unwrap();
+        for _ in 0..1_000 {
+            connection.send(&delivery).unwrap();
+            assert_eq!(connection.reply().unwrap().unwrap().status, 202);
+        }
+    });
+    assert_eq!(house.queued(), [("look".to_owned(), 1)].into());
+    let number = Cell::new(10);
+    let good = || {
+        number.set(number.get() + 1);
+        house.delivery(number.get())
+    };
+    let (queued, entries) = (|| house.queued().values().sum(), || house.entries());
+    let written = vec![house.folder.path().join("state")];
+    let bench =
+        Bench { address: house.address, written, good: &good, queued: &queued, entries: &entries };
+    // The same body with a signature that is not its own is no replay.
+    let body = house.body(1, "push", &json!({ "changes": [] }));
+    let headers = [("x-hub-signature", sign(b"other")), ("x-event-key", "repo:push".to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    house.call("GET", "/v1/whoami", &[], b"");
+    let bytes = &post(PATH, &headers, &body)[..];
+    let (name, reason) = ("a replay with another signature", "webhook-signature");
+    let attacked = Attack { name, bytes, status: 401, reason, secrets: &[SECRET] };
+    tokio::task::block_in_place(|| attack(&bench, &attacked));
+    house.end().await;
+}
+
+/// Shows W4: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_is_not_read_and_one_that_is_too_slow_not_waited_for() {
+    let house = House::new().await;
+    let head = |length: &str| {
+        format!("POST {PATH} HTTP/1.1\r\nhost: x\r\nx-event-key: repo:push\r\n{length}\r\n\r\n")
+            .into_bytes()
+    };
+    let announced = head("content-length: 1073741824");
+    let mut endless = head("transfer-encoding: chunked");
+    let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    (0..17).for_each(|_| endless.extend(&chunk));
+    let commits = vec![0; 1_000_000];
+    let many = house.body(0, "push", &json!({ "changes": commits }));
+    let slow = [head("content-length: 100"), b"{".to_vec()].concat();
+    run(
+        &house,
+        &[
+            ("1 GB announced", announced, 413, "webhook-body"),
+            ("more than may be, in pieces", endless, 413, "webhook-body"),
+            ("a million commits", signed("repo:push", &many), 413, "webhook-body"),
+            ("a body that does not come", slow, 408, "webhook-body"),
+        ],
+    );
+    house.end().await;
+}
+
+/// Shows W6: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_about_another_repository_is_refused_also_when_it_is_signed() {
+    let house = House::new().await;
+    let other = |uuid: &str| {
+        let body = json!({ "repository": { "uuid": uuid }, "push": {} }).to_string();
+        signed("repo:push", body.as_bytes())
+    };
+    let garbled = |body: &str| signed("repo:push", body.as_bytes());
+    let fork = house.body(0, "fork", &json!({}));
+    let push = house.body(0, "push", &json!({}));
+    run(
+        &house,
+        &[
+            (
+                "another repository",
+                other("{00000000-0000-4000-8000-000000000000}"),
+                403,
+                "webhook-repository",
+            ),
+            ("none", other(""), 403, "webhook-repository"),
+            ("no JSON", garbled("repository"), 400, "webhook-garbled"),
+            ("no repository", garbled("{\"push\":{}}"), 400, "webhook-garbled"),
+            ("a class that means nothing", signed("repo:fork", &fork), 400, "webhook-class"),
+            ("another event", signed("pullrequest:created", &push), 400, "webhook-header"),
+        ],
+    );
+    house.end().await;
+}
+
+/// Shows W7: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_a_payload_names_is_not_believed() {
+    let mut house = House::new().await;
+    run(&house, &[("unsigned", post(PATH, &[], b"{}"), 401, "webhook-signature-missing")]);
+    house.works();
+    let forged = "f".repeat(40);
+    let changes =
+        json!({ "changes": [{ "new": { "name": "main", "target": { "hash": forged } } }] });
+    let body = house.body(77, "push", &changes);
+    let reply = tokio::task::block_in_place(|| {
+        let mut connection = Connection::open(house.address).unwrap();
+        connection.send(&signed("repo:push", &body)).unwrap();
+        connection.reply().unwrap().unwrap()
+    });
+    assert_eq!(reply.status, 202);
+    let real = house.push("The next");
+    house.server.ask(gw_control::task::Task::Look).await.unwrap();
+    let heads = until(&house, &real).await;
+    assert_eq!(heads, [("refs/heads/main".to_owned(), real)]);
+    assert!(!house.tasks().iter().any(|it| format!("{it:?}").contains(&forged)));
+    house.end().await;
+}
+
+async fn until(house: &House, commit: &str) -> Vec<(String, String)> {
+    let wanted = async {
+        loop {
+            let settled = house.server.signals.settled.notified();
+            let heads = house.server.store.heads().await.unwrap();
+            if heads.iter().any(|(_, head)| head == commit) {
+                return heads;
+            }
+            settled.await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), wanted).await.unwrap()
+}
+
+/// Shows W10: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_is_answered_and_nothing_of_it_is_lost() {
+    const CALLERS: u64 = 50;
+    const EACH: u64 = 200;
+    let house = House::new().await;
+    run(&house, &[("unsigned", post(PATH, &[], b"{}"), 401, "webhook-signature-missing")]);
+    let before = house.queued()["look"];
+    let bodies: Vec<Vec<Vec<u8>>> = (0..CALLERS)
+        .map(|caller| (0..EACH).map(|it| house.delivery(1_000 + caller * EACH + it)).collect())
+        .collect();
+    let address = house.address;
+    tokio::task::block_in_place(|| {
+        thread::scope(|scope| {
+            for deliveries in &bodies {
+                scope.spawn(move || {
+                    let mut connection = Connection::open(address).unwrap();
+                    for delivery in deliveries {
+                        connection.send(delivery).unwrap();
+                        assert_eq!(connection.reply().unwrap().unwrap().status, 202);
+                    }
+                });
+            }
+        });
+    });
+    // Every one was heard, and together they are one thing to do.
+    assert_eq!(house.queued(), [("look".to_owned(), before + CALLERS * EACH)].into());
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_leads_to_what_it_hints_at() {
+    let house = House::new().await;
+    let url = format!("http://{}{PATH}", house.address);
+    let events = ["repo:push", "pullrequest:created", "pullrequest:comment_created"];
+    house.bitbucket.add_hook(&house.repository, &url, &events, Some(SECRET)).unwrap();
+    house.push("The next");
+    house.bitbucket.settled().await;
+    let answers: Vec<_> = house.bitbucket.deliveries().iter().map(|it| it.outcome).collect();
+    assert_eq!(answers, [Outcome::Answered(202)]);
+    assert_eq!(house.queued(), [("look".to_owned(), 1)].into());
+
+    let send = |event: &str, body: &[u8]| {
+        tokio::task::block_in_place(|| {
+            let mut connection = Connection::open(house.address).unwrap();
+            connection.send(&signed(event, body)).unwrap();
+            assert_eq!(connection.reply().unwrap().unwrap().status, 202);
+        });
+    };
+    let of_pull_request = |state: &str, beside: Option<&str>| {
+        let mut body = json!({
+            "repository": { "uuid": house.repository.to_string() },
+            "pullrequest": { "id": 7, "state": state },
+        });
+        if let Some(beside) = beside {
+            body[beside] = json!({ "id": 3 });
+        }
+        body.to_string().into_bytes()
+    };
+    send("pullrequest:created", &of_pull_request("OPEN", None));
+    send("pullrequest:approved", &of_pull_request("OPEN", Some("approval")));
+    send("pullrequest:comment_created", &of_pull_request("OPEN", Some("comment")));
+    send("pullrequest:fulfilled", &of_pull_request("MERGED", None));
+    send("repo:commit_status_created", &house.body(1, "commit_status", &json!({})));
+    let queued = [("look", 2), ("pull-request/7", 3), ("remark/7/3", 1)];
+    assert_eq!(house.queued(), queued.map(|(key, hints)| (key.to_owned(), hints)).into());
+    house.end().await;
+}
