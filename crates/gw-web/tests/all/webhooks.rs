@@ -254,6 +254,30 @@ async fn until(house: &House, commit: &str) -> Vec<(String, String)> {
     tokio::time::timeout(std::time::Duration::from_secs(60), wanted).await.unwrap()
 }
 
+/// Shows W8: part (the timer that looks without an event is not part of it)
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_or_out_of_order_changes_nothing_of_what_is_seen() {
+    let mut house = House::new().await;
+    run(&house, &[("unsigned", post(PATH, &[], b"{}"), 401, "webhook-signature-missing")]);
+    house.works();
+    let commits: Vec<String> = (0..10).map(|it| house.push(&format!("commit {it}"))).collect();
+    // Three of ten are lost; the others come in another order, each naming its own commit.
+    for number in [8, 1, 5, 0, 6, 3, 2] {
+        let head = json!({ "name": "main", "target": { "hash": commits[number] } });
+        let body = house.body(500, "push", &json!({ "changes": [{ "new": head }] }));
+        let reply = tokio::task::block_in_place(|| {
+            let mut connection = Connection::open(house.address).unwrap();
+            connection.send(&signed("repo:push", &body)).unwrap();
+            connection.reply().unwrap().unwrap()
+        });
+        assert_eq!(reply.status, 202);
+    }
+    let newest = commits.last().unwrap();
+    let heads = until(&house, newest).await;
+    assert_eq!(heads, [("refs/heads/main".to_owned(), newest.clone())]);
+    house.end().await;
+}
+
 /// Shows W10: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_is_answered_and_nothing_of_it_is_lost() {
