@@ -99,7 +99,7 @@ fn end(stop: &Stop) -> End {
             Class::Human => End::Failed,
             Class::Retry { .. } | Class::Wait => End::Unreachable,
         },
-        Stop::Store(_) => End::Failed,
+        Stop::Store(_) | Stop::Untold(_) => End::Failed,
         Stop::Ledger(_) => End::Unproven,
         Stop::Engine(error) => match error {
             EngineError::Store(_) | EngineError::Halt(Halt::Store(_)) => End::Failed,

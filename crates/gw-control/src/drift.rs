@@ -10,10 +10,12 @@ use crate::{
     answer::Answer,
     asker::Asker,
     event,
+    notify::Notification,
     reconcile::{self, Aim, Order},
     server::Server,
     stop::Stop,
     store::KnownDrift,
+    tell::Links,
 };
 
 /// So often the same difference is put back.
@@ -40,6 +42,7 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
         let found = event::drifted(environment, &plan, digest.as_str());
         server.store.record(found, server.clock.now()).await?;
         server.publish().await?;
+        server.notify(Notification::drift(&plan, &Links::to(&server.address))).await?;
     }
     let remembered = |put_back| KnownDrift { digest: digest.to_string(), put_back };
     let at = server.clock.now();

@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use gw_audit::entry::Event;
 use gw_model::{
     clock::Clock,
     desired::Desired,
@@ -319,9 +320,22 @@ impl<'a> Engine<'a> {
             return Err(EngineError::Errors);
         }
         let Err(denial) = &planned.permit else { return Ok(()) };
-        let refused = event::decided(self.asker.actor.clone(), &planned.plan);
+        let refused = self.decided(planned).await?;
         self.store.record(refused, self.clock.now()).await?;
         Err(EngineError::Denied(denial.clone()))
+    }
+
+    /// What is decided, and on whose approval: people stand in the ledger behind a salt.
+    async fn decided(self, planned: &Planned) -> Result<Event, EngineError> {
+        let mut approvers = vec![];
+        for person in &planned.approvers {
+            approvers.push(self.store.hide(person.as_str()).await?.as_str().to_owned());
+        }
+        let decided = event::decided(self.asker.actor.clone(), &planned.plan);
+        Ok(match approvers.is_empty() {
+            true => decided,
+            false => decided.fact("approvedBy", approvers),
+        })
     }
 
     async fn prove(self, change: &Change, listener: &dyn Listener) -> Result<Applied, EngineError> {
@@ -343,7 +357,7 @@ impl<'a> Engine<'a> {
             script: to_text(&planned.script)?,
             desired: to_text(&*planned.desired)?,
         };
-        let decided = event::decided(self.asker.actor.clone(), &planned.plan);
+        let decided = self.decided(planned).await?;
         let number = self.store.begin(change, &documents, decided, left).await?;
         self.execute(change, number, &planned.script, listener).await
     }

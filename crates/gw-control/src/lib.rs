@@ -20,6 +20,7 @@ pub mod pull_request;
 pub mod reconcile;
 pub mod request;
 pub mod review;
+pub mod schedule;
 pub mod server;
 pub mod source;
 pub mod stop;

@@ -15,6 +15,7 @@ use gw_model::{
 };
 use gw_net::client::FetchError;
 use gw_plan::{digest::Digest, plan::Plan, render::first_line};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -29,9 +30,11 @@ pub trait Notifier: fmt::Debug + Send + Sync {
 }
 
 /// Something that happened. It says where more is to be read, and nothing that only some may read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Notification {
     pub on: Notice,
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     pub workspace: WorkspaceName,
     pub environment: EnvironmentName,

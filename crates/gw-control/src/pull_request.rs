@@ -20,20 +20,33 @@ const CHECK: &str = "gatewright check";
 /// Plans a pull request and tells what it would do.
 pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
     let reading = review::review(server, number).await?;
+    let (at, links) = (server.clock.now(), Links::to(&server.address));
+    let told = |commit, news| Told { commit, at, links: &links, news };
     match &reading {
         Reading::Closed(_) => Ok(Answer::done(format!("pull request {number} is closed"))),
         Reading::Elsewhere => Ok(Answer::done(format!(
             "the branch of pull request {number} lies in another repository, and is not read"
         ))),
         Reading::Open(review) => {
-            tell(server, &reading).await?;
+            let prospects = review.environments.iter().map(|it| Prospect {
+                plan: &it.planned.plan,
+                refused: &it.approved.refused,
+                median_wait: None,
+            });
+            let prospects: Vec<Prospect<'_>> = prospects.collect();
+            let told = told(&review.head, News::Plans(&prospects));
+            write_below(server, number, told).await?;
+            // Approvals count from here on: what they are for can be read.
             review::show(server, review).await?;
-            let plans: Vec<&str> =
-                review.environments.iter().map(|it| it.planned.plan.id.as_str()).collect();
+            write_beside(server, &review.pull_request, told).await?;
+            let plans: Vec<&str> = prospects.iter().map(|it| it.plan.id.as_str()).collect();
             Ok(Answer::done(format!("pull request {number} is planned: {}", plans.join(", "))))
         }
         Reading::Wrong(wrong) => {
-            tell(server, &reading).await?;
+            let notes = findings(&wrong.declared.found, &wrong.declared.sources);
+            let told = told(&wrong.head, News::Broken(&notes));
+            write_below(server, number, told).await?;
+            write_beside(server, &wrong.pull_request, told).await?;
             Ok(Answer::from(&wrong.stop))
         }
     }
@@ -45,30 +58,6 @@ pub async fn remark(server: &Server, pull_request: u64, id: u64) -> Result<Answe
     match remark.text.trim() {
         PLAN | CHECK => review(server, pull_request).await,
         _ => Ok(Answer::done("it is not for us")),
-    }
-}
-
-/// Writes below the pull request, and beside its commit, what it would do.
-async fn tell(server: &Server, reading: &Reading) -> Result<(), Stop> {
-    let (at, links) = (server.clock.now(), Links::to(&server.address));
-    let told = |commit, news| Told { commit, at, links: &links, news };
-    match reading {
-        Reading::Open(review) => {
-            let prospects = review.environments.iter().map(|it| Prospect {
-                plan: &it.planned.plan,
-                refused: &it.approved.refused,
-                median_wait: None,
-            });
-            let prospects: Vec<Prospect<'_>> = prospects.collect();
-            let told = told(&review.head, News::Plans(&prospects));
-            write(server, &review.pull_request, told).await
-        }
-        Reading::Wrong(wrong) => {
-            let notes = findings(&wrong.declared.found, &wrong.declared.sources);
-            let told = told(&wrong.head, News::Broken(&notes));
-            write(server, &wrong.pull_request, told).await
-        }
-        Reading::Closed(_) | Reading::Elsewhere => Ok(()),
     }
 }
 
@@ -93,12 +82,18 @@ pub async fn tell_apply(
     Ok(Answer::done("it is told"))
 }
 
-async fn write(server: &Server, pull_request: &PullRequest, told: Told<'_>) -> Result<(), Stop> {
-    let (number, branch) = (pull_request.number, pull_request.source.branch.as_str());
+async fn write_below(server: &Server, number: u64, told: Told<'_>) -> Result<(), Stop> {
     let known = server.store.comment(number).await?;
     let id = server.host.comment(number, &tell::comment(told), known).await?;
-    server.store.remember_comment(number, id).await?;
+    Ok(server.store.remember_comment(number, id).await?)
+}
+
+async fn write_beside(
+    server: &Server,
+    pull_request: &PullRequest,
+    told: Told<'_>,
+) -> Result<(), Stop> {
+    let branch = pull_request.source.branch.as_str();
     server.host.report(told.commit, &tell::report(told)).await?;
-    server.host.status(told.commit, &tell::of_plan(told, Some(branch))).await?;
-    Ok(())
+    Ok(server.host.status(told.commit, &tell::of_plan(told, Some(branch))).await?)
 }

@@ -27,11 +27,13 @@ use crate::{
     declared::Declared,
     engine::{self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, RolledBack, Wish},
     event,
+    notify::Notification,
     server::Server,
     source::git::{GitError, ObjectId, Tree, View, signature::Standing},
     stop::Stop,
     store::Store,
     task::Task,
+    tell::Links,
 };
 
 /// What is wanted of an environment, and by whom.
@@ -194,10 +196,21 @@ async fn bring(
             Answer::applied(order.aim.verb(), &applied)
         }
         // That a rule does not allow it is an answer, and no failure.
-        Err(error @ (EngineError::Denied(_) | EngineError::Held { .. } | EngineError::Errors)) => {
+        Err(error @ EngineError::Denied(_)) => {
+            let links = Links::to(&server.address);
+            let plan = &planned.plan;
+            let waiting = Notification::waiting(plan, &links);
+            server.notify(waiting.unwrap_or_else(|| Notification::denied(plan, &links))).await?;
             Answer::from(&Stop::Engine(error))
         }
-        Err(error) => return Err(error.into()),
+        Err(error @ (EngineError::Held { .. } | EngineError::Errors)) => {
+            Answer::from(&Stop::Engine(error))
+        }
+        Err(error) => {
+            let (why, links) = (error.to_string(), Links::to(&server.address));
+            server.notify(Notification::failed(&planned.plan, None, &why, &links)).await?;
+            return Err(error.into());
+        }
     };
     let Plan { id, decision, .. } = &planned.plan;
     Ok(Answer { plan: Some(id.clone()), decision: Some(decision.id.to_string()), ..told })

@@ -29,6 +29,7 @@ use crate::{
     engine::{self, Drivers},
     host::GitHost,
     ledger::{Ledger, Lost},
+    notify::{Notification, Notifier},
     source::git::{Fetched, ObjectId, Repository, Tree, View},
     stop::Stop,
     store::{Delivered, Delivery, NewTask, Store, StoreError},
@@ -65,6 +66,7 @@ pub struct Server {
     pub address: Url,
     /// Who this is, beside other servers of the same store.
     pub holder: String,
+    pub notifier: Arc<dyn Notifier>,
     pub signals: Signals,
 }
 
@@ -143,6 +145,11 @@ impl Server {
         let again = self.store.retry_task(id, self.clock.now()).await?;
         self.signals.queued.notify_waiters();
         Ok(again)
+    }
+
+    /// Has those told whom the rules name for it; nobody waits for that.
+    pub(crate) async fn notify(&self, notification: Notification) -> Result<(), StoreError> {
+        self.ask(Task::Notify { notification: Box::new(notification) }).await.map(|_| ())
     }
 
     /// What the repository has now.

@@ -11,8 +11,8 @@ use gw_model::{
 use gw_plan::{driver::Class, plan::EffectMoved};
 
 use crate::{
-    apply::Halt, engine::EngineError, host::HostError, ledger::LedgerError, source::git::GitError,
-    store::StoreError,
+    apply::Halt, engine::EngineError, host::HostError, ledger::LedgerError, notify::NotifyError,
+    source::git::GitError, store::StoreError,
 };
 
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub enum Stop {
         declared: String,
         ours: String,
     },
+    /// Channels that did not take what they were to be told.
+    Untold(Vec<NotifyError>),
     /// Nobody can speak to a target.
     Target(Box<Diagnostic>),
     NoEnvironment {
@@ -92,6 +94,7 @@ impl Stop {
             | Self::Wrong { .. }
             | Self::Foreign { .. }
             | Self::Target(_)
+            | Self::Untold(_)
             | Self::NoEnvironment { .. }
             | Self::NoReference { .. }
             | Self::NoPlan { .. }
@@ -113,6 +116,7 @@ impl Stop {
                 .find(|found| found.severity() == Severity::Error)
                 .map(|found| found.code),
             Self::Target(found) => Some(found.code),
+            Self::Untold(_) => None,
             Self::Foreign { .. } => Some(Code::SourceForeign),
             Self::NoEnvironment { .. } => Some(Code::NoEnvironment),
             Self::NoReference { .. } => Some(Code::NoReference),
@@ -174,6 +178,10 @@ impl fmt::Display for Stop {
                 }
             }
             Self::Target(found) => f.write_str(&found.message),
+            Self::Untold(failed) => {
+                let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
+                f.write_str(&failed.join("; "))
+            }
             Self::Foreign { commit, what, declared, ours } => {
                 let commit = short(commit);
                 write!(

@@ -4,7 +4,7 @@
 use gw_model::id::EnvironmentName;
 use serde::{Deserialize, Serialize};
 
-use crate::{answer::Answer, request::Request};
+use crate::{answer::Answer, notify::Notification, request::Request};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -21,6 +21,8 @@ pub enum Task {
     Drift { environment: EnvironmentName },
     /// What became of a commit in an environment is written beside it in the Git host.
     Tell { environment: EnvironmentName, commit: String, answer: Box<Answer> },
+    /// Those whom the rules name for it are told of something.
+    Notify { notification: Box<Notification> },
     /// Somebody asked.
     Request { id: String, request: Box<Request> },
 }
@@ -47,6 +49,7 @@ impl Task {
             }
             Self::Drift { environment } => format!("drift/{environment}"),
             Self::Tell { environment, commit, .. } => format!("tell/{environment}/{commit}"),
+            Self::Notify { notification } => format!("notify/{}", notification.id()),
             Self::Request { id, .. } => format!("request/{id}"),
         }
     }
@@ -63,6 +66,7 @@ impl Task {
                 format!("environment/{environment}")
             }
             Self::Tell { commit, .. } => format!("tell/{commit}"),
+            Self::Notify { notification } => format!("notify/{}", notification.id()),
             Self::Request { request, .. } => format!("environment/{}", request.environment),
         }
     }

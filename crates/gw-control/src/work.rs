@@ -14,6 +14,7 @@ use crate::{
     answer::{Answer, End},
     drift,
     look::look,
+    notify::{self, Notification},
     pull_request,
     reconcile::{self, Aim, Order},
     release::release,
@@ -104,8 +105,21 @@ async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {
         Task::Tell { environment, commit, answer } => {
             pull_request::tell_apply(server, environment, commit, answer).await
         }
+        Task::Notify { notification } => notify(server, notification).await,
         Task::Request { id: _, request } => do_request(server, request).await,
     }
+}
+
+/// Tells those whom the rules in force name.
+async fn notify(server: &Server, notification: &Notification) -> Result<Answer, Stop> {
+    let Some(rules) = server.in_force(&notification.environment).await? else {
+        return Ok(Answer::done("nobody is named"));
+    };
+    let failed = notify::notify(&*server.notifier, &rules, notification).await;
+    if failed.is_empty() {
+        return Ok(Answer::done("everybody who is named is told"));
+    }
+    Err(Stop::Untold(failed))
 }
 
 async fn do_request(server: &Server, request: &Request) -> Result<Answer, Stop> {

@@ -39,8 +39,16 @@ pub struct Place {
     pub environment: EnvironmentName,
     pub target: TargetName,
     pub listen: Option<String>,
+    pub overseer: Overseer,
     /// Where its gateway listened when it was last asked.
     pub(crate) seen: Mutex<Option<SocketAddr>>,
+}
+
+/// Who looks after a target. A server does by itself what a user has to do by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overseer {
+    User,
+    Server,
 }
 
 /// The driver.
@@ -115,7 +123,7 @@ impl Driver for Builtin {
     }
 
     fn lower(&self, desired: &Desired) -> Lowered {
-        mapping::lower(desired, &self.place.target)
+        mapping::lower(desired, &self.place.target, self.place.overseer)
     }
 
     fn raise(&self, objects: &[Object]) -> Option<Desired> {

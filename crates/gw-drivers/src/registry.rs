@@ -14,6 +14,7 @@ use gw_plan::driver::Driver;
 use gw_policy::{check::endless_acceptances, generation::SigningKey};
 use parking_lot::Mutex;
 
+pub use crate::builtin::Overseer;
 use crate::builtin::{self, Builtin, Place};
 
 /// What drivers are made with.
@@ -24,6 +25,7 @@ pub struct Registry {
     pub state: PathBuf,
     pub key: Arc<SigningKey>,
     pub clock: Arc<dyn Clock>,
+    pub overseer: Overseer,
 }
 
 impl Registry {
@@ -42,6 +44,7 @@ impl Registry {
                     environment: environment.clone(),
                     target: name.clone(),
                     listen: settings.listen.clone(),
+                    overseer: self.overseer,
                     seen: Mutex::default(),
                 };
                 Ok(Box::new(Builtin::new(place, Arc::clone(&self.key), Arc::clone(&self.clock))))
@@ -63,7 +66,7 @@ pub fn refusals(desired: &Desired) -> Vec<Diagnostic> {
     let mut found = endless_acceptances(desired);
     for (name, target) in &desired.spec.targets {
         match target {
-            Target::Builtin(_) => found.extend(builtin::missing(desired, name)),
+            Target::Builtin(_) => found.extend(builtin::missing(desired, name, Overseer::User)),
             Target::Apim(_) => found.push(*unavailable(&desired.environment, name, "apim")),
             Target::Tyk(_) => found.push(*unavailable(&desired.environment, name, "tyk")),
         }

@@ -387,6 +387,9 @@ codes! {
     NoEnvironment = 3113 Error "there is no such environment",
         "The commit declares no environment of this name, and nothing is in force under it.";
 
+    NotYet = 3114 Error "not available yet",
+        "What is asked for has its name and its place already, and this version cannot do it yet.";
+
     TargetUnreachable = 3201 Error "the target does not answer",
         "Nobody answers at the target. For a builtin target it means that no gateway runs: what was \
          written is served as soon as `gatewright gateway` or `gatewright dev` starts, but it cannot \
@@ -557,8 +560,8 @@ codes! {
     // GW7xxx: settings, state store, the gateway as a process.
 
     NoServer = 7001 Error "no server",
-        "A Gatewright server does not exist in this version. What a server would do for a team, \
-         this machine does for its own user: leave out `--server`.";
+        "Only a server does what was asked: it needs more than one person, or a proof of who asks. Name \
+         it with `--server URL` or GATEWRIGHT_SERVER; docs/server.md tells how one is run.";
 
     StateUnreadable = 7101 Error "the state cannot be used",
         "The state folder holds what was applied from this machine: the journal, the signing key and \

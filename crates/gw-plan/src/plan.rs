@@ -12,7 +12,7 @@ use gw_model::{
     code::Code,
     desired::Desired,
     diagnostic::{Diagnostic, Severity},
-    id::{ApiName, EnvironmentName, TargetName, WorkspaceId, WorkspaceName},
+    id::{ApiName, EnvironmentName, PersonName, TargetName, WorkspaceId, WorkspaceName},
     source::Origin,
 };
 use gw_policy::{
@@ -201,6 +201,8 @@ pub struct Planned {
     /// only where there is a commit, whose approvals are for entries.
     pub changed: Changed,
     pub rules: Rules,
+    /// Who approved all that is changed.
+    pub approvers: BTreeSet<PersonName>,
     pub permit: Result<ChangePermit, Box<ChangeDenial>>,
 }
 
@@ -245,6 +247,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         }
     };
     let permit = rules.judge(asked, &noticed.facts);
+    let approvers = asked.approvers.clone();
     let commit = asked.commit.as_ref().map(|facts| Commit {
         sha: facts.sha.clone(),
         subject,
@@ -274,7 +277,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         facts: noticed.facts,
         digests: Digests { source, effect, plan: ground },
     };
-    Planned { plan, script: Script { targets: parts }, desired, changed, rules, permit }
+    Planned { plan, script: Script { targets: parts }, desired, changed, rules, approvers, permit }
 }
 
 impl Planned {
@@ -285,6 +288,7 @@ impl Planned {
         self.permit = self.rules.judge(asked, &self.plan.facts);
         let id = self.plan.decision.id.clone();
         self.plan.decision = Decision::of(id, &self.permit, &self.plan.notes);
+        self.approvers.clone_from(&asked.approvers);
         self
     }
 }

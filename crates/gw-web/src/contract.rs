@@ -123,6 +123,10 @@ body! {
         id: String,
         /// where it can be looked at
         url: String,
+        /// for people
+        text: String,
+        /// whether nothing is to be done
+        is_empty as "isEmpty": bool,
         /// `gatewright.io/plan/v1`
         plan: Value,
     }

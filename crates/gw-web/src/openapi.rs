@@ -76,6 +76,12 @@ impl Fields {
     }
 }
 
+impl Shape for bool {
+    fn shape(_: &mut Schemas) -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
 impl Shape for String {
     fn shape(_: &mut Schemas) -> Value {
         json!({ "type": "string" })

@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what all of them share.
 
 mod apply;
+mod approve;
 mod audit;
 mod can;
 mod check;
@@ -15,12 +16,15 @@ mod history;
 mod init;
 mod manual;
 mod plan;
+mod remote;
 mod rollback;
+mod serve;
 mod show;
 mod status;
 mod steps;
 mod told;
 mod version;
+mod whoami;
 
 use std::path::PathBuf;
 
@@ -57,7 +61,7 @@ pub(crate) struct Globals {
     /// The environment. Not needed where the folder has only one.
     #[arg(short, long, global = true, value_name = "NAME", value_parser = EnvironmentName::parse)]
     pub(crate) env: Option<EnvironmentName>,
-    /// A Gatewright server that does the work. Not available yet: this machine does it.
+    /// The Gatewright server that does the work (else GATEWRIGHT_SERVER, else this machine does it).
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
     /// Where the state of this machine lies (else GATEWRIGHT_STATE, else the user's state folder).
@@ -94,14 +98,17 @@ enum Command {
     Status(status::Status),
     History(history::History),
     Rollback(rollback::Rollback),
+    Approve(approve::Approve),
     Drift(drift::Drift),
     Explain(explain::Explain),
     Audit(audit::Audit),
     Gateway(gateway::Gateway),
+    Serve(serve::Serve),
     Dev(dev::Dev),
     Doctor(doctor::Doctor),
     Completion(completion::Completion),
     Version(version::Version),
+    Whoami(whoami::Whoami),
     #[command(hide = true)]
     Manual(manual::Manual),
 }
@@ -123,11 +130,6 @@ pub(crate) fn run(
     surroundings: &Surroundings,
 ) -> Result<Exit, Failure> {
     let globals = &arguments.globals;
-    if globals.server.is_some() {
-        return Err(Failure::wrong("there is no Gatewright server yet")
-            .coded(Code::NoServer)
-            .help("leave out `--server`: this machine does the work itself"));
-    }
     // One thread works, one keeps the terminal alive meanwhile.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -152,8 +154,8 @@ async fn bounded(
     timeout: Option<Period>,
 ) -> Result<Exit, Failure> {
     let work = async {
-        let Some(limit) = timeout else { return command.run(context).await };
-        let run = tokio::time::timeout(limit.as_duration(), command.run(context));
+        let Some(limit) = timeout else { return command.start(context).await };
+        let run = tokio::time::timeout(limit.as_duration(), command.start(context));
         if let Ok(ended) = run.await {
             return ended;
         }
@@ -178,11 +180,17 @@ async fn bounded(
     }
 }
 
+fn no_server() -> Failure {
+    Failure::wrong("only a server does that, and none is named")
+        .coded(Code::NoServer)
+        .help("name one with `--server URL`, or GATEWRIGHT_SERVER")
+}
+
 impl Command {
     /// Whether it answers what is under way before it stops, so that nobody may cut it off.
     fn stops_by_itself(&self) -> bool {
         match self {
-            Self::Gateway(_) => true,
+            Self::Gateway(_) | Self::Serve(_) => true,
             Self::Dev(command) => command.serves(),
             Self::Status(command) => command.serves(),
             _ => false,
@@ -192,6 +200,15 @@ impl Command {
     /// Whether somebody who stops it asks what it left.
     fn changes(&self) -> bool {
         matches!(self, Self::Apply(_) | Self::Rollback(_))
+    }
+
+    /// Here, or by a server where one is named.
+    async fn start(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        let named = context.globals.server.clone().or_else(config::server);
+        match named.filter(|_| !self.stops_by_itself()) {
+            Some(server) => remote::run(self, context, &server).await,
+            None => self.run(context).await,
+        }
     }
 
     async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
@@ -209,6 +226,8 @@ impl Command {
             Self::Explain(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
             Self::Gateway(command) => command.run(context).await,
+            Self::Serve(command) => command.run(context).await,
+            Self::Approve(_) | Self::Whoami(_) => Err(no_server()),
             Self::Dev(command) => command.run(context).await,
             Self::Doctor(command) => command.run(context).await,
             Self::Completion(command) => command.run(context),

@@ -1,9 +1,11 @@
 //! The only place where concrete types meet.
 
+mod attended;
 mod failure;
 mod gateway;
 mod ledger;
 mod scene;
+mod server;
 mod socket;
 mod state;
 mod stores;
@@ -13,8 +15,10 @@ use gw_model::clock::Clock;
 use time::OffsetDateTime;
 
 pub(crate) use self::{
+    attended::Wanted,
     gateway::{GatewayStart, declared_address, gateway_settings},
     scene::{Basis, Scene},
+    server::{Served, serve},
     socket::{decision, gateway_status},
     state::{DEMO, Purpose, State, demo_api, has_id, no_random, store_failure},
     stores::Stores,

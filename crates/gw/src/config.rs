@@ -1,6 +1,7 @@
 //! Raw settings to checked settings, once. The name of every environment variable is here.
 
 mod file;
+mod server;
 
 use std::{
     collections::BTreeMap,
@@ -11,8 +12,9 @@ use std::{
 
 use gw_model::secret::Redacted;
 
-pub(crate) use self::file::{
-    GatewayFile, NAME as SETTINGS, WitnessFile, passed_over, pasted_secret,
+pub(crate) use self::{
+    file::{GatewayFile, NAME as SETTINGS, WitnessFile, passed_over, pasted_secret},
+    server::{BitbucketFile, SecretsFrom, ServerFile},
 };
 use crate::{
     commands::Globals,
@@ -23,6 +25,13 @@ use crate::{
 const STATE: &str = "GATEWRIGHT_STATE";
 /// The settings of a gateway process.
 const CONFIG: &str = "GATEWRIGHT_CONFIG";
+/// The server that does the work.
+const SERVER: &str = "GATEWRIGHT_SERVER";
+/// A file with a token that shows who asks a server.
+const TOKEN_FILE: &str = "GATEWRIGHT_TOKEN_FILE";
+/// What Bitbucket gives a step with `oidc: true`, and which commit it builds.
+const STEP_TOKEN: &str = "BITBUCKET_STEP_OIDC_TOKEN";
+const STEP_COMMIT: &str = "BITBUCKET_COMMIT";
 /// The user's folder for state, by the XDG base directory specification.
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 const HOME: &str = "HOME";
@@ -89,6 +98,30 @@ pub(crate) fn ui_of_refusal(surroundings: &Surroundings) -> Ui {
         false => Form::Text,
     };
     Ui::new(Talk::Normal, form, Input::Never, surroundings.colour)
+}
+
+/// The server that was named beside the arguments.
+pub(crate) fn server() -> Option<String> {
+    text(SERVER)
+}
+
+/// The file that shows who asks.
+pub(crate) fn proof_file() -> Option<PathBuf> {
+    text(TOKEN_FILE).map(PathBuf::from)
+}
+
+/// What shows which step of a pipeline asks.
+pub(crate) fn step_token() -> Option<Redacted<String>> {
+    text(STEP_TOKEN).map(Redacted::new)
+}
+
+/// The commit that the pipeline builds.
+pub(crate) fn pipeline_commit() -> Option<String> {
+    text(STEP_COMMIT)
+}
+
+fn text(name: &str) -> Option<String> {
+    env::var_os(name)?.into_string().ok().filter(|text| !text.is_empty())
 }
 
 /// Every variable, for stores of secrets that are variables. They cannot be printed.

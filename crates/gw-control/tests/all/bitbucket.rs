@@ -133,6 +133,10 @@ impl Stage {
         Credential::ApiToken { email: somebody.email.clone(), token }
     }
 
+    pub(super) fn secrets(&self) -> Arc<dyn SecretStore> {
+        Arc::new(self.vault.clone())
+    }
+
     /// A host at that address.
     fn host_at(&self, url: &str, settings: (Declared, Credential), client: Client) -> Bitbucket {
         let (declared, credential) = settings;

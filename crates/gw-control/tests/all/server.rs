@@ -4,7 +4,11 @@
 mod flow;
 mod target;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use gw_audit::note::Signer;
 use gw_control::{
@@ -12,6 +16,7 @@ use gw_control::{
     asker::Asker,
     host::bitbucket::Bitbucket,
     ledger::Ledger,
+    notify::webhook::Webhooks,
     reconcile::{Aim, Order, reconcile},
     server::{Server, Signals},
     source::git::{Repository, RepositorySettings, address::Address, caps::Caps},
@@ -19,13 +24,16 @@ use gw_control::{
     task::Task,
     work::work,
 };
-use gw_drivers::registry::Registry;
+use gw_drivers::registry::{Overseer, Registry};
 use gw_model::{
     id::{EnvironmentName, IdentityName, WorkspaceId},
     source::Origin,
     workspace::Source,
 };
-use gw_net::{address::LoopbackReach, client::ClientSettings};
+use gw_net::{
+    address::LoopbackReach,
+    client::{Client, ClientSettings},
+};
 use gw_policy::{
     change::{Owner, OwnerIs},
     generation::SigningKey,
@@ -217,6 +225,7 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
         state: folder.join("state"),
         key: Arc::new(SigningKey::from_seed(&[3; 32]).unwrap()),
         clock: Arc::clone(&clock),
+        overseer: Overseer::Server,
     };
     let owner = OwnerIs::Subject { identity: operators(), subject: "owner".to_owned() };
     let at = Origin { file: "gatewright.toml".to_owned(), line: 3 };
@@ -236,6 +245,12 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
         owners: Arc::new([Owner { who: owner, at }]),
         address: Url::parse("https://gatewright.example.com").unwrap(),
         holder: "test".to_owned(),
+        notifier: Arc::new(Webhooks::new(
+            Client::new(&ClientSettings::default()),
+            Arc::new(stage.clock.clone()),
+            stage.secrets(),
+            BTreeMap::new(),
+        )),
         signals: Signals::default(),
     }
 }

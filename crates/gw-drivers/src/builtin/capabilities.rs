@@ -13,8 +13,14 @@ use gw_model::{
 };
 use gw_policy::service::{Service, ServiceFault};
 
+use super::Overseer;
+
 /// Everything declared for this target that it would not do.
-pub(crate) fn missing(desired: &Desired, target: &TargetName) -> Vec<Diagnostic> {
+pub(crate) fn missing(
+    desired: &Desired,
+    target: &TargetName,
+    overseer: Overseer,
+) -> Vec<Diagnostic> {
     let Desired {
         workspace: _,
         source: _,
@@ -28,7 +34,7 @@ pub(crate) fn missing(desired: &Desired, target: &TargetName) -> Vec<Diagnostic>
         policies: _,
     } = desired;
     let mut found = Found(vec![]);
-    found.environment(spec, target);
+    found.environment(spec, target, overseer);
     for (name, api) in apis.iter().filter(|(_, api)| api.spec.targets.contains(target)) {
         found.api(name, api, desired);
     }
@@ -63,7 +69,7 @@ impl Found {
         self.push(Diagnostic::new(Code::IdleHere, message), at);
     }
 
-    fn environment(&mut self, spec: &EnvironmentSpec, target: &TargetName) {
+    fn environment(&mut self, spec: &EnvironmentSpec, target: &TargetName, overseer: Overseer) {
         let EnvironmentSpec {
             // Filled in already.
             values: _,
@@ -91,6 +97,9 @@ impl Found {
             if max_age.is_some() {
                 self.idle("`secrets.maxAge`", "this version does not tell which are old", None);
             }
+        }
+        if overseer == Overseer::Server {
+            return;
         }
         if drift.then == DriftThen::Revert {
             self.idle("`drift.then: revert`", "without a server, putting back is an apply", None);

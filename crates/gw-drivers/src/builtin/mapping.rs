@@ -23,7 +23,7 @@ use gw_policy::{
 };
 use serde_json::Value;
 
-use super::capabilities;
+use super::{Overseer, capabilities};
 
 /// So many APIs are probed; more would make each apply of a large workspace slow.
 const PROBED_APIS: usize = 10;
@@ -31,9 +31,9 @@ const PROBED_APIS: usize = 10;
 /// A path that no document lists.
 const UNLISTED: &str = "/gatewright-probe/no-such-path";
 
-pub(super) fn lower(desired: &Desired, target: &TargetName) -> Lowered {
-    let mut lowered =
-        Lowered { objects: vec![], diagnostics: capabilities::missing(desired, target) };
+pub(super) fn lower(desired: &Desired, target: &TargetName, overseer: Overseer) -> Lowered {
+    let diagnostics = capabilities::missing(desired, target, overseer);
+    let mut lowered = Lowered { objects: vec![], diagnostics };
     for part in parts(desired, target) {
         match part.object() {
             Ok(object) => lowered.objects.push(object),

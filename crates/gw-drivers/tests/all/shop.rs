@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use gw_drivers::registry::Registry;
+use gw_drivers::registry::{Overseer, Registry};
 use gw_model::{
     api::{
         AccessRule, ApiSpec, Claims, FileRef, Headers, Limit, Listen, Native, Per, Upstream,
@@ -50,6 +50,7 @@ pub(crate) fn registry(state: &Path, seed: u8) -> Registry {
         state: state.to_owned(),
         key: Arc::new(key()),
         clock: Arc::new(Stopped),
+        overseer: Overseer::User,
     }
 }
 

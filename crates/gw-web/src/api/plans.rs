@@ -127,6 +127,8 @@ fn written(web: &Web, plan: &Plan) -> Planned {
     Planned {
         id: plan.id.clone(),
         url: format!("{}/p/{}", web.server.address.as_str().trim_end_matches('/'), plan.id),
+        text: render::text(plan),
+        is_empty: plan.is_empty(),
         plan: render::json(plan),
     }
 }

@@ -14,12 +14,13 @@ use gw_control::{
     host::bitbucket::{Bitbucket, Credential, Declared, Place, Settings, webhook::Keys},
     ledger::Ledger,
     login::{self, Exchange},
+    notify::webhook::Webhooks,
     server::{Server, Signals, Targets},
     source::git::{Repository, RepositorySettings, address::Address, caps::Caps},
     store::{Queued, Store},
     work::work,
 };
-use gw_drivers::registry::Registry;
+use gw_drivers::registry::{Overseer, Registry};
 use gw_emulators::bitbucket::{Bitbucket as Emulated, Permission, Person, Uuid};
 use gw_model::{
     clock::Clock,
@@ -374,6 +375,7 @@ async fn server(
         state: folder.join("state"),
         key: Arc::new(SigningKey::from_seed(&[3; 32]).unwrap()),
         clock: Arc::clone(clock),
+        overseer: Overseer::Server,
     };
     let owner = OwnerIs::Subject { identity: operators(), subject: "owner".to_owned() };
     assert!(!issuer.is_empty());
@@ -396,6 +398,12 @@ async fn server(
         }]),
         address: Url::parse("https://gatewright.example.com").unwrap(),
         holder: "test".to_owned(),
+        notifier: Arc::new(Webhooks::new(
+            client(),
+            Arc::clone(clock),
+            Arc::new(Vault(String::new())),
+            std::collections::BTreeMap::new(),
+        )),
         signals: Signals::default(),
     }
 }

@@ -36,13 +36,16 @@ use crate::{
 pub(crate) struct Apply {
     /// A plan: its id, or its file.
     #[arg(value_name = "PLAN", conflicts_with = "only")]
-    plan: Option<String>,
+    pub(super) plan: Option<String>,
+    /// With `--server`: the commit to apply (else the one that the pipeline builds).
+    #[arg(long, value_name = "HASH", conflicts_with = "plan")]
+    pub(super) commit: Option<String>,
     /// Only this API; may be given several times. Everything else stays as it is in force.
     #[arg(long, value_name = "API", value_parser = api)]
-    only: Vec<ApiName>,
+    pub(super) only: Vec<ApiName>,
     /// Gives up the change that stopped half way, as long as callers cannot have seen it.
     #[arg(long)]
-    abandon: bool,
+    pub(super) abandon: bool,
 }
 
 #[derive(Serialize)]

@@ -28,7 +28,10 @@ pub(crate) struct Plan {
     only: Vec<ApiName>,
     /// Exits with 4 where there is anything to do that may be done, with 3 where it may not.
     #[arg(long)]
-    exit_code: bool,
+    pub(super) exit_code: bool,
+    /// With `--server`: the commit to plan (else the one that the pipeline builds).
+    #[arg(long, value_name = "HASH")]
+    pub(super) commit: Option<String>,
     /// Also writes the plan to a file, for `gatewright apply FILE`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -45,6 +48,12 @@ enum Format {
 }
 
 impl Plan {
+    /// The APIs that were named; none: everything.
+    pub(super) fn only(&self) -> Option<Vec<String>> {
+        let named: Vec<String> = self.only.iter().map(ToString::to_string).collect();
+        Some(named).filter(|named| !named.is_empty())
+    }
+
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let scene = Scene::open(context, Purpose::Look).await?;
         let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();

@@ -29,10 +29,10 @@ use crate::{
 pub(crate) struct Rollback {
     /// The number of the change whose state comes back; `history` lists them.
     #[arg(long, value_name = "NUMBER")]
-    to: u64,
+    pub(super) to: u64,
     /// Why; it stands in the history.
     #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 impl Rollback {

@@ -41,6 +41,11 @@ impl State {
         self.folder.join(FOLDER)
     }
 
+    /// The ledger as a server publishes it.
+    pub(super) fn server_ledger(&self) -> Result<Ledger, Failure> {
+        self.ledger(self.ledger_signer()?)
+    }
+
     /// The ledger under a key, with its witness.
     fn ledger(&self, signer: Signer) -> Result<Ledger, Failure> {
         Ok(Ledger::new(&self.ledger_folder(), signer).watched_by(self.watch()?))

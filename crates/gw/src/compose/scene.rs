@@ -11,7 +11,7 @@ use gw_control::{
     engine::{Drivers, Engine, EngineError, Facts, Wish, known_targets, state_of},
     store::{StateLock, Store, StoreError},
 };
-use gw_drivers::registry::Registry;
+use gw_drivers::registry::{Overseer, Registry};
 use gw_model::{
     desired::Desired,
     environment::{ChangeAction, Target},
@@ -24,7 +24,7 @@ use gw_plan::{
 };
 use gw_policy::{gateway::Unready, generation::SigningKey};
 
-use super::{Purpose, State, SystemClock, Workspace, gateway_status, store_failure};
+use super::{Purpose, State, SystemClock, Workspace, gateway_status};
 use crate::{
     commands::Context,
     exit::{Failure, Fault},
@@ -196,9 +196,7 @@ impl Scene {
 
     /// From now on nobody else changes this state. One that was set back is not changed.
     pub(crate) async fn lock(&self) -> Result<StateLock, Failure> {
-        let lock = StateLock::take(&self.state.folder).map_err(|error| {
-            store_failure(&error).help("wait until the other one ends, or stop it")
-        })?;
+        let lock = self.state.take_lock()?;
         self.state.agrees(&self.store).await?;
         self.state.is_witnessed(&self.store).await?;
         Ok(lock)
@@ -345,6 +343,7 @@ fn drivers(
         state: state.folder.clone(),
         key: Arc::new(key),
         clock: Arc::new(SystemClock),
+        overseer: Overseer::User,
     };
     let mut drivers = Drivers::new();
     for (name, target) in targets {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gw_control::store::{Store, StoreError};
+use gw_control::store::{StateLock, Store, StoreError};
 use gw_model::{
     code::Code,
     id::{ApiName, EnvironmentName, TargetName, WorkspaceId},
@@ -18,6 +18,7 @@ use gw_proxy::served_before;
 use crate::{
     commands::Context,
     compose::random,
+    config::ServerFile,
     exit::{Exit, Failure},
 };
 
@@ -80,6 +81,22 @@ impl State {
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         let settings = context.surroundings.named_config(None).map(Path::to_owned);
         Ok(Self { folder, workspace_id, settings })
+    }
+
+    /// The state of a server, by its settings.
+    pub(crate) fn of_server(context: Context<'_>, file: &ServerFile) -> Result<Self, Failure> {
+        let state = Self::of(context, file.workspace_id.clone())?;
+        let named = context.surroundings.named_state(context.globals);
+        let folder = named.or_else(|| file.state.clone()).unwrap_or(state.folder);
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        Ok(Self { folder, settings: Some(file.path.clone()), ..state })
+    }
+
+    /// From now on nobody else changes this state.
+    pub(crate) fn take_lock(&self) -> Result<StateLock, Failure> {
+        StateLock::take(&self.folder).map_err(|error| {
+            store_failure(&error).help("wait until the other one ends, or stop it")
+        })
     }
 
     /// The state where something was ever written down.

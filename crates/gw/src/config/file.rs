@@ -1,6 +1,7 @@
 //! `gatewright.toml`: how processes run on this machine. Secrets are files, never values.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
@@ -10,12 +11,18 @@ use std::{
 
 use gw_model::{
     code::Code,
+    id::IdentityName,
     leak::{self, Look},
     secret::Redacted,
 };
 use gw_proxy::read_file;
 use serde::Deserialize;
+use toml::Spanned;
 
+use super::server::{
+    WrittenBitbucket, WrittenChannel, WrittenIdentity, WrittenNetwork, WrittenOwner,
+    WrittenSecrets, WrittenServer, WrittenSts,
+};
 use crate::exit::Failure;
 
 /// The settings of one gateway process, read and checked.
@@ -47,10 +54,22 @@ const PATIENCE_MIN: u64 = 60;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Written {
+pub(super) struct Written {
     gateway: WrittenGateway,
     tls: Option<WrittenTls>,
     witness: Option<WrittenWitness>,
+    listen: Option<SocketAddr>,
+    address: Option<String>,
+    workspace: Option<String>,
+    state: Option<PathBuf>,
+    owners: Vec<Spanned<WrittenOwner>>,
+    identities: BTreeMap<IdentityName, WrittenIdentity>,
+    login: Option<IdentityName>,
+    bitbucket: Option<WrittenBitbucket>,
+    secrets: Option<WrittenSecrets>,
+    network: WrittenNetwork,
+    sts: WrittenSts,
+    notify: BTreeMap<String, WrittenChannel>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,8 +105,12 @@ impl Written {
             None if usual.exists() => usual,
             None => return Ok(None),
         };
-        let text = String::from_utf8(read(&path)?)
-            .map_err(|_| unreadable(&path, &io::ErrorKind::InvalidData.into()))?;
+        Self::read(&path).map(|(_, written)| Some((path, written)))
+    }
+
+    fn read(path: &Path) -> Result<(String, Self), Failure> {
+        let text = String::from_utf8(read(path)?)
+            .map_err(|_| unreadable(path, &io::ErrorKind::InvalidData.into()))?;
         // Before anything that could repeat a line of it.
         if let Some((line, kind)) = pasted_secret(&text) {
             return Err(Failure::wrong(format!("{kind} stands in the settings"))
@@ -101,7 +124,44 @@ impl Written {
                 .coded(Code::SettingsWrong)
                 .note(format!("{}:{line}", path.display()))
         })?;
-        Ok(Some((path, written)))
+        Ok((text, written))
+    }
+
+    /// The text of a file, and what of it is for a server.
+    pub(super) fn read_server(path: &Path) -> Result<(String, WrittenServer), Failure> {
+        let (text, written) = Self::read(path)?;
+        let Self {
+            gateway: _,
+            tls: _,
+            witness: _,
+            listen,
+            address,
+            workspace,
+            state,
+            owners,
+            identities,
+            login,
+            bitbucket,
+            secrets,
+            network,
+            sts,
+            notify,
+        } = written;
+        let server = WrittenServer {
+            listen,
+            address,
+            workspace,
+            state,
+            owners,
+            identities,
+            login,
+            bitbucket,
+            secrets,
+            network,
+            sts,
+            notify,
+        };
+        Ok((text, server))
     }
 }
 

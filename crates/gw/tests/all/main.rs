@@ -5,4 +5,6 @@ mod commands;
 #[cfg(test)]
 mod quickstart;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 mod terminal;

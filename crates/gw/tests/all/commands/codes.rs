@@ -23,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 55] = [
+const CASES: [Case; 56] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -43,6 +43,7 @@ const CASES: [Case; 55] = [
     Case { code: "GW3111", prepare: nothing, ask: &["explain", "GW3111"] },
     Case { code: "GW3112", prepare: nothing, ask: &["explain", "GW3112"] },
     Case { code: "GW3113", prepare: nothing, ask: &["explain", "GW3113"] },
+    Case { code: "GW3114", prepare: nothing, ask: &["explain", "GW3114"] },
     Case { code: "GW3201", prepare: applied, ask: &["explain", "--last"] },
     Case { code: "GW3203", prepare: half_way, ask: &["apply"] },
     Case { code: "GW3206", prepare: with_broken_target, ask: &["plan"] },
@@ -79,11 +80,7 @@ const CASES: [Case; 55] = [
     Case { code: "GW6201", prepare: nothing, ask: &["explain", "GW6201"] },
     Case { code: "GW6202", prepare: nothing, ask: &["explain", "GW6202"] },
     Case { code: "GW6203", prepare: nothing, ask: &["explain", "GW6203"] },
-    Case {
-        code: "GW7001",
-        prepare: nothing,
-        ask: &["--server", "https://gatewright.example", "check"],
-    },
+    Case { code: "GW7001", prepare: nothing, ask: &["approve", "p-0000"] },
     Case { code: "GW7102", prepare: locked, ask: &["apply"] },
     Case { code: "GW7105", prepare: of_another, ask: &["status", "--state", "../state"] },
     Case { code: "GW7201", prepare: with_wrong_settings, ask: &["gateway"] },

@@ -1,0 +1,108 @@
+//! Something that a server is asked to do: it is queued there, and its lines are shown as they come.
+//! Whoever stops watching stops nothing.
+
+use gw_control::answer::End;
+use gw_model::environment::ChangeAction;
+use gw_web::contract::{Accepted, Answer, EndWord, Task};
+use serde_json::{Value, json};
+
+use super::client::Remote;
+use crate::{
+    commands::Context,
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+/// So long the server is asked to wait with an answer that says nothing new.
+const WAIT_S: u64 = 5;
+
+pub(super) enum Wanted {
+    Apply { commit: Option<String>, plan: Option<String>, only: Vec<String> },
+    Rollback { to: u64, reason: Option<String> },
+    Abandon,
+}
+
+pub(super) async fn carry_out(
+    context: Context<'_>,
+    remote: &Remote,
+    wanted: &Wanted,
+) -> Result<Exit, Failure> {
+    let environment = remote.environment()?;
+    let plan = match wanted {
+        Wanted::Apply { plan, .. } => plan.as_deref(),
+        Wanted::Rollback { .. } | Wanted::Abandon => None,
+    };
+    let token = remote.token(&[wanted.action(), ChangeAction::View], plan).await?;
+    let path = format!("/v1/environments/{environment}/changes");
+    let Accepted { task } = remote.post(&token, &path, &wanted.order()).await?;
+    context.ui.detail(&format!("task {task} is queued"));
+    let mut shown = 0;
+    loop {
+        let task: Task = remote.get(&token, &format!("/v1/tasks/{task}?wait={WAIT_S}")).await?;
+        for line in task.lines.iter().skip(shown) {
+            match context.ui.form {
+                Form::Json => context.ui.json(&json!({ "line": line })),
+                Form::Text => context.ui.line(&format!("  {line}")),
+            }
+        }
+        shown = shown.max(task.lines.len());
+        if let ("done" | "failed", Some(answer)) = (task.state.as_str(), task.answer) {
+            return conclude(context, &answer);
+        }
+    }
+}
+
+fn conclude(context: Context<'_>, answer: &Answer) -> Result<Exit, Failure> {
+    let EndWord(end) = answer.end;
+    let exit = match end {
+        End::Done => Exit::Done,
+        End::Failed => Exit::Failed,
+        End::Wrong => Exit::Wrong,
+        End::Denied => Exit::Denied,
+        End::Differs => Exit::Differs,
+        End::Half => Exit::Half,
+        End::Unreachable => Exit::Unreachable,
+        End::Unproven => Exit::Unproven,
+    };
+    if exit == Exit::Done || context.ui.form == Form::Json {
+        match context.ui.form {
+            Form::Json => context.ui.json(answer),
+            Form::Text => context.ui.line(&answer.text),
+        }
+        return Ok(exit);
+    }
+    let mut failure = Failure::new(exit, answer.text.clone());
+    if let Some(code) = &answer.code {
+        failure = failure.note(format!("{code}: `gatewright explain {code}` tells more"));
+    }
+    if let Some(decision) = &answer.decision {
+        failure = failure.note(format!("decision {decision}"));
+    }
+    match &answer.help {
+        Some(help) => Err(failure.help(help.clone())),
+        None => Err(failure),
+    }
+}
+
+impl Wanted {
+    const fn action(&self) -> ChangeAction {
+        match self {
+            Self::Apply { .. } => ChangeAction::Apply,
+            // Who may go back may give up what stopped half way.
+            Self::Rollback { .. } | Self::Abandon => ChangeAction::Rollback,
+        }
+    }
+
+    fn order(&self) -> Value {
+        match self {
+            Self::Apply { commit, plan, only } => {
+                let only = Some(only).filter(|only| !only.is_empty());
+                json!({ "action": "apply", "commit": commit, "plan": plan, "only": only })
+            }
+            Self::Rollback { to, reason } => {
+                json!({ "action": "rollback", "to": to, "reason": reason })
+            }
+            Self::Abandon => json!({ "action": "abandon" }),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The part of `gatewright.toml` that is for `gatewright serve`: whom it serves, whom it believes
+//! before anything is in force, and by which secrets, named and never written out, it is let in.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use gw_control::{
+    host::bitbucket::{Credential, Declared, Place},
+    notify::webhook::Webhook,
+};
+use gw_model::{
+    code::Code,
+    form,
+    id::{IdentityName, SecretName, WorkspaceId},
+    scalar::Period,
+    source::Origin,
+    workspace::{Algorithm, Identity, Oidc},
+};
+use gw_policy::change::{Owner, OwnerIs};
+use serde::Deserialize;
+use toml::Spanned;
+use url::Url;
+
+use super::file::Written;
+use crate::exit::Failure;
+
+/// The settings of a server, read and checked.
+#[derive(Debug)]
+pub(crate) struct ServerFile {
+    /// The file itself; the state has the rest of it read.
+    pub(crate) path: PathBuf,
+    /// Where the interface listens.
+    pub(crate) listen: SocketAddr,
+    /// How people reach it.
+    pub(crate) address: Url,
+    pub(crate) workspace_id: WorkspaceId,
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) owners: Vec<Owner>,
+    /// Identities that need no commit.
+    pub(crate) identities: BTreeMap<IdentityName, Identity>,
+    /// The one that people sign in by.
+    pub(crate) login: Option<IdentityName>,
+    pub(crate) bitbucket: BitbucketFile,
+    pub(crate) secrets: SecretsFrom,
+    /// Hosts and addresses beyond public ones that may be reached.
+    pub(crate) allow: Vec<String>,
+    /// Where people are told of what happens, by name.
+    pub(crate) notify: BTreeMap<String, Webhook>,
+    /// Where signed requests of AWS principals are sent; none: its global host.
+    pub(crate) sts: Vec<Url>,
+}
+
+#[derive(Debug)]
+pub(crate) struct BitbucketFile {
+    pub(crate) url: Url,
+    pub(crate) declared: Declared,
+    pub(crate) credential: Credential,
+    pub(crate) webhook_secrets: Vec<SecretName>,
+    pub(crate) retired_webhook_secrets: Vec<SecretName>,
+    /// How often the repository is looked at although nothing was heard.
+    pub(crate) poll: Duration,
+}
+
+/// Where the server's own secrets are.
+#[derive(Debug)]
+pub(crate) enum SecretsFrom {
+    Files(PathBuf),
+    Variables { prefix: String },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct WrittenOwner {
+    identity: IdentityName,
+    subject: Option<String>,
+    claim: Option<String>,
+    value: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct WrittenIdentity {
+    issuer: String,
+    audiences: Vec<String>,
+    subject: Option<String>,
+    algorithms: Option<Vec<Algorithm>>,
+    clock_skew: Option<Period>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct WrittenBitbucket {
+    url: Option<String>,
+    repository: String,
+    repository_uuid: String,
+    workspace_uuid: String,
+    /// Whose API token it is.
+    email: Option<String>,
+    /// The OAuth consumer whose secret it is.
+    consumer: Option<String>,
+    token: SecretName,
+    #[serde(default)]
+    webhook_secrets: Vec<SecretName>,
+    #[serde(default)]
+    retired_webhook_secrets: Vec<SecretName>,
+    poll: Option<Period>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct WrittenSecrets {
+    files: Option<PathBuf>,
+    variables: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct WrittenNetwork {
+    allow: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct WrittenSts {
+    hosts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct WrittenChannel {
+    url: String,
+    secrets: Vec<SecretName>,
+}
+
+/// Everything at the top of the file that is for a server.
+#[derive(Debug, Default)]
+pub(super) struct WrittenServer {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) address: Option<String>,
+    pub(super) workspace: Option<String>,
+    pub(super) state: Option<PathBuf>,
+    pub(super) owners: Vec<Spanned<WrittenOwner>>,
+    pub(super) identities: BTreeMap<IdentityName, WrittenIdentity>,
+    pub(super) login: Option<IdentityName>,
+    pub(super) bitbucket: Option<WrittenBitbucket>,
+    pub(super) secrets: Option<WrittenSecrets>,
+    pub(super) network: WrittenNetwork,
+    pub(super) sts: WrittenSts,
+    pub(super) notify: BTreeMap<String, WrittenChannel>,
+}
+
+const BITBUCKET: &str = "https://bitbucket.org";
+const POLL: Duration = Duration::from_secs(60);
+const ALL_VARIABLES: &str = "GATEWRIGHT_SECRET_";
+
+impl ServerFile {
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let (text, written) = Written::read_server(path)?;
+        let wrong = |words: &str| wrong(path, words);
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        let listen = written.listen.ok_or_else(|| wrong("`listen` is missing"))?;
+        if !listen.ip().is_loopback() {
+            return Err(wrong("`listen` is no address of this machine alone").help(
+                "tokens are sent to it: listen on 127.0.0.1, behind something that ends TLS",
+            ));
+        }
+        let address = written.address.ok_or_else(|| wrong("`address` is missing"))?;
+        let address = Url::parse(&address).ok().filter(|url| url.has_host());
+        let address = address.ok_or_else(|| wrong("`address` is no URL"))?;
+        let workspace = written.workspace.ok_or_else(|| {
+            wrong("`workspace` is missing").help("it is what stands in `.gatewright/id`")
+        })?;
+        let workspace_id =
+            WorkspaceId::parse(&workspace).map_err(|error| wrong(&error.to_string()))?;
+        let identities: BTreeMap<_, _> = written
+            .identities
+            .into_iter()
+            .map(|(name, identity)| (name, Identity::Oidc(identity.into())))
+            .collect();
+        let owners = written.owners.into_iter();
+        let owners: Result<Vec<Owner>, Failure> =
+            owners.map(|owner| read_owner(path, &text, owner, &identities)).collect();
+        if let Some(login) = written.login.as_ref().filter(|it| !identities.contains_key(*it)) {
+            return Err(wrong(&format!(
+                "`login` names `{login}`, which `identities` does not have"
+            )));
+        }
+        let bitbucket = written.bitbucket.ok_or_else(|| wrong("`[bitbucket]` is missing"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            listen,
+            address,
+            workspace_id,
+            state: written.state.map(|state| folder.join(state)),
+            owners: owners?,
+            identities,
+            login: written.login,
+            bitbucket: bitbucket.check(path)?,
+            secrets: secrets(path, folder, written.secrets)?,
+            allow: written.network.allow,
+            sts: sts(path, &written.sts.hosts)?,
+            notify: channels(path, written.notify)?,
+        })
+    }
+}
+
+impl WrittenBitbucket {
+    fn check(self, path: &Path) -> Result<BitbucketFile, Failure> {
+        let url = self.url.as_deref().unwrap_or(BITBUCKET);
+        if !form::SECURE_URL.holds(url) {
+            return Err(wrong(path, "`bitbucket.url` is neither https nor of this machine"));
+        }
+        let url = Url::parse(url).map_err(|_| wrong(path, "`bitbucket.url` is no URL"))?;
+        for (name, uuid) in
+            [("repositoryUuid", &self.repository_uuid), ("workspaceUuid", &self.workspace_uuid)]
+        {
+            if !form::UUID.holds(uuid) {
+                let words = format!("`bitbucket.{name}` is no UUID in braces");
+                return Err(wrong(path, &words));
+            }
+        }
+        let credential = match (self.email, self.consumer) {
+            (Some(_), Some(_)) => {
+                return Err(wrong(path, "`bitbucket` has both `email` and `consumer`")
+                    .help("an API token goes with `email`, a consumer's secret with `consumer`"));
+            }
+            (Some(email), None) => Credential::ApiToken { email, token: self.token },
+            (None, Some(key)) => Credential::Consumer { key, secret: self.token },
+            (None, None) => Credential::AccessToken { token: self.token },
+        };
+        Ok(BitbucketFile {
+            url,
+            declared: Declared {
+                full_name: self.repository,
+                workspace_uuid: self.workspace_uuid,
+                repository_uuid: self.repository_uuid,
+            },
+            credential,
+            webhook_secrets: self.webhook_secrets,
+            retired_webhook_secrets: self.retired_webhook_secrets,
+            poll: self.poll.map_or(POLL, |poll| poll.as_duration()),
+        })
+    }
+}
+
+impl BitbucketFile {
+    pub(crate) fn place(&self) -> Place {
+        Place::at(&self.url)
+    }
+}
+
+impl From<WrittenIdentity> for Oidc {
+    fn from(written: WrittenIdentity) -> Self {
+        Self {
+            issuer: written.issuer,
+            audiences: written.audiences,
+            subject: written.subject.unwrap_or_else(|| "sub".to_owned()),
+            algorithms: written.algorithms.unwrap_or_else(|| vec![Algorithm::Rs256]),
+            clock_skew: written.clock_skew.unwrap_or(Period::MINUTE),
+            rename: BTreeMap::new(),
+        }
+    }
+}
+
+fn read_owner(
+    path: &Path,
+    text: &str,
+    written: Spanned<WrittenOwner>,
+    identities: &BTreeMap<IdentityName, Identity>,
+) -> Result<Owner, Failure> {
+    let before = text.get(..written.span().start).unwrap_or_default();
+    let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX);
+    let at = Origin { file: super::SETTINGS.to_owned(), line };
+    let wrong = |words: &str| wrong(path, words).note(format!("line {line}"));
+    let WrittenOwner { identity, subject, claim, value } = written.into_inner();
+    if !identities.contains_key(&identity) {
+        let words = format!("an owner is named by `{identity}`, which `identities` does not have");
+        return Err(wrong(&words));
+    }
+    let who = match (subject, claim, value) {
+        (Some(subject), None, None) => OwnerIs::Subject { identity, subject },
+        (None, Some(claim), Some(value)) => OwnerIs::Holder { identity, claim, value },
+        _ => return Err(wrong("an owner has `subject`, or `claim` and `value`")),
+    };
+    Ok(Owner { who, at })
+}
+
+fn channels(
+    path: &Path,
+    written: BTreeMap<String, WrittenChannel>,
+) -> Result<BTreeMap<String, Webhook>, Failure> {
+    let channel = |(name, WrittenChannel { url, secrets }): (String, WrittenChannel)| {
+        let address = Url::parse(&url).ok().filter(|_| form::SECURE_URL.holds(&url));
+        let Some(url) = address else {
+            return Err(wrong(path, &format!("`notify.{name}.url` is no https address")));
+        };
+        if secrets.is_empty() {
+            let words = format!("`notify.{name}` has no secret to sign with");
+            return Err(wrong(path, &words));
+        }
+        Ok((name, Webhook { url, secrets }))
+    };
+    written.into_iter().map(channel).collect()
+}
+
+fn sts(path: &Path, hosts: &[String]) -> Result<Vec<Url>, Failure> {
+    let address = |text: &String| {
+        let url = Url::parse(text).ok().filter(|_| form::SECURE_URL.holds(text));
+        url.ok_or_else(|| wrong(path, &format!("`{text}` of `sts.hosts` is no https address")))
+    };
+    hosts.iter().map(address).collect()
+}
+
+fn secrets(
+    path: &Path,
+    folder: &Path,
+    written: Option<WrittenSecrets>,
+) -> Result<SecretsFrom, Failure> {
+    let all = || SecretsFrom::Variables { prefix: ALL_VARIABLES.to_owned() };
+    let Some(WrittenSecrets { files, variables }) = written else { return Ok(all()) };
+    match (files, variables) {
+        (Some(files), None) => Ok(SecretsFrom::Files(folder.join(files))),
+        (None, Some(prefix)) => Ok(SecretsFrom::Variables { prefix }),
+        _ => Err(wrong(path, "`secrets` has `files` or `variables`")),
+    }
+}
+
+fn wrong(path: &Path, words: &str) -> Failure {
+    Failure::wrong(words).coded(Code::SettingsWrong).note(path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests;

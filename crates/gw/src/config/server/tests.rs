@@ -1,0 +1,95 @@
+use std::fs;
+
+use super::*;
+
+const WHOLE: &str = r#"
+listen = "127.0.0.1:7070"
+address = "https://gatewright.example.com"
+workspace = "WORKSPACE"
+login = "operators"
+
+[bitbucket]
+repository = "acme/apis"
+repositoryUuid = "{7c9e6679-7425-40de-944b-e07fc1f90ae7}"
+workspaceUuid = "{1b4e28ba-2fa1-41d2-883f-0016d3cca427}"
+email = "gatewright@example.com"
+token = "bitbucket-token"
+webhookSecrets = ["bitbucket-webhook"]
+
+[secrets]
+files = "secrets"
+
+[identities.operators]
+issuer = "https://login.example.com"
+audiences = ["https://gatewright.example.com"]
+
+[[owners]]
+identity = "operators"
+subject = "00u1"
+"#;
+
+fn read(text: &str) -> Result<ServerFile, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gatewright.toml");
+    let id = WorkspaceId::from_random([7; 16]);
+    fs::write(&path, text.replace("WORKSPACE", id.as_str())).unwrap();
+    ServerFile::read(&path).map_err(|failure| {
+        failure.notes.iter().fold(failure.message.clone(), |text, note| {
+            let note = note.replace(&folder.path().display().to_string(), "");
+            format!("{text} ({note})")
+        })
+    })
+}
+
+#[test]
+fn whole_settings_say_whom_to_serve_and_whom_to_believe() {
+    let file = read(WHOLE).unwrap();
+    assert_eq!(file.owners.len(), 1);
+    assert_eq!(file.owners[0].at.line, 22);
+    assert_eq!(file.bitbucket.poll, POLL);
+    assert_eq!(file.bitbucket.url.as_str(), "https://bitbucket.org/");
+    assert!(matches!(file.bitbucket.credential, Credential::ApiToken { .. }));
+    assert!(matches!(file.secrets, SecretsFrom::Files(_)));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (from, to, told) in [
+        ("listen = \"127.0.0.1:7070\"\n", "", "`listen` is missing (/gatewright.toml)"),
+        (
+            "127.0.0.1:7070",
+            "0.0.0.0:7070",
+            "`listen` is no address of this machine alone (/gatewright.toml)",
+        ),
+        (
+            "https://gatewright.example.com\"\nw",
+            "here\"\nw",
+            "`address` is no URL (/gatewright.toml)",
+        ),
+        (
+            "subject = \"00u1\"",
+            "",
+            "an owner has `subject`, or `claim` and `value` (/gatewright.toml) (line 22)",
+        ),
+        (
+            "identity = \"operators\"",
+            "identity = \"others\"",
+            "an owner is named by `others`, which `identities` does not have (/gatewright.toml) (line 22)",
+        ),
+        (
+            "{7c9e6679",
+            "7c9e6679",
+            "`bitbucket.repositoryUuid` is no UUID in braces (/gatewright.toml)",
+        ),
+        (
+            "login = \"operators\"",
+            "login = \"x\"",
+            "`login` names `x`, which `identities` does not have (/gatewright.toml)",
+        ),
+    ] {
+        assert!(WHOLE.contains(from), "{from}");
+        assert_eq!(read(&WHOLE.replacen(from, to, 1)).unwrap_err(), told);
+    }
+    let unknown = read(&WHOLE.replace("email =", "mail =")).unwrap_err();
+    assert!(unknown.contains("unknown field `mail`") && unknown.contains(":11"), "{unknown}");
+}

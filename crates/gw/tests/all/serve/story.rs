@@ -1,0 +1,92 @@
+//! One change from a branch to what callers meet, and what happens to whoever goes round it.
+
+use serde_json::Value;
+
+use super::stage::{Stage, api};
+
+/// Shows S3.23: holds
+/// Shows S1.24: holds
+/// Shows S2.5: part (webhooks of the emulated Bitbucket)
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_branch_to_what_callers_meet() {
+    let mut stage = Stage::new().await;
+    stage.step("the server runs");
+    let head = stage.head();
+    let (told, code) = stage.asks("bob", &["apply", "--commit", &head]);
+    assert_eq!(code, 3, "only an owner brings the first state: {told}");
+    let (told, code) = stage.asks("ann", &["apply", "--commit", &head]);
+    assert_eq!(code, 0, "{told}{}", stage.said());
+    assert!(told.contains("change 1 applied and verified"), "{told}");
+    assert_eq!(stage.call("POST", &["sales"]).unwrap().status, 403);
+    stage.step("the owner brought the first state: verified");
+
+    let proposed = stage.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    let comment = stage.comment(1, "waits for").await;
+    assert!(comment.contains("sales") && comment.contains("security"), "{comment}");
+    stage.status(&proposed, "gatewright-plan", "waits for").await;
+    let report = stage.get(&format!("/commit/{proposed}/reports/gatewright-plan")).await;
+    assert_eq!(report["report_type"], "SECURITY", "{report}");
+    stage.step("the pull request says who gains what, and why it waits");
+
+    let (told, code) = stage.asks("bob", &["apply", "--commit", &proposed]);
+    assert_eq!(code, 3, "{told}");
+    stage.step("it is refused because it widens");
+
+    stage.post(&stage.carol, "/pullrequests/1/approve", Value::Null).await;
+    stage.comment(1, "✔ yes").await;
+    stage.step("security approved: it may be applied");
+
+    stage.merge(1, "merge_commit").await;
+    let merged = stage.head();
+    stage.status(&merged, "gatewright-apply-prod", "applied and verified").await;
+    assert_ne!(stage.call("POST", &["sales"]).unwrap().status, 403);
+    stage.step("merged, live, verified");
+
+    stage.tamper("100/1m", "900/1m").await;
+    assert!(stage.serves("900/1m"));
+    stage.step("somebody changes the gateway by hand");
+    stage.until("put back", || async { stage.serves("100/1m").then_some(()) }).await;
+    stage.step("it is put back");
+
+    let (told, code) = stage.asks("bob", &["history"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("by server") && told.contains("by operators"), "{told}");
+    let (told, code) = stage.asks("bob", &["rollback", "--to", "1", "--reason", "sales is wrong"]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(stage.call("POST", &["sales"]).unwrap().status, 403);
+    stage.step("gone back");
+
+    stage.kill();
+    let ledger = ["--ledger", "state/ledger", "--key", "state/ledger.pub"];
+    let (told, code) = stage.says(&[&["audit", "verify"], &ledger[..]].concat());
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("VERIFIED"), "{told}");
+    let (told, code) = stage.says(&[&["audit", "list"], &ledger[..]].concat());
+    assert_eq!(code, 0, "{told}");
+    for act in ["drift.found", "change.decided", "token.issued"] {
+        assert!(told.contains(act), "{act}: {told}");
+    }
+    let (told, code) = stage.says(&[&["audit", "report"], &ledger[..]].concat());
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("carol"), "on whose approval: {told}");
+    stage.step("whoever has a copy of the ledger can prove it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_heard_before_a_kill_is_done_after_it() {
+    let mut stage = Stage::new().await;
+    let head = stage.head();
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &head]).1, 0);
+    let proposed = stage.propose(&stage.bob, "narrow", &api("orders-team", "60/1m")).await;
+    stage.comment(1, "60/1m").await;
+    stage.status(&proposed, "gatewright-plan", "waits for").await;
+    stage.post(&stage.carol, "/pullrequests/1/approve", Value::Null).await;
+    stage.comment(1, "✔ yes").await;
+    // The webhook of the merge finds nobody.
+    stage.kill();
+    stage.merge(1, "squash").await;
+    stage.start().await;
+    let merged = stage.head();
+    stage.status(&merged, "gatewright-apply-prod", "applied and verified").await;
+    assert!(stage.serves("60/1m"));
+}
