@@ -114,6 +114,7 @@ fn end(stop: &Stop) -> End {
         },
         Stop::Wrong { .. }
         | Stop::Target(_)
+        | Stop::Unfit(_)
         | Stop::Foreign { .. }
         | Stop::NoEnvironment { .. }
         | Stop::NoReference { .. }

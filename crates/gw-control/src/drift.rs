@@ -51,7 +51,11 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
         return Ok(Answer::done(format!("{environment} does not hold what was written")));
     }
     if put_back >= MOST_TIMES {
-        return Err(Stop::Fought { environment: environment.clone(), times: put_back });
+        let stop = Stop::Fought { environment: environment.clone(), times: put_back };
+        let refused = event::stopped(Asker::server().actor, environment, &stop);
+        server.store.record(refused, server.clock.now()).await?;
+        server.publish().await?;
+        return Err(stop);
     }
     let answer = reconcile::reconcile(server, &order).await?;
     if answer.change.is_some() {

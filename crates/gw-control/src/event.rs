@@ -104,13 +104,11 @@ fn rule(rule: &RuleOutcome) -> entry::Rule {
     }
 }
 
-/// That a commit was refused because it does not come after the one in force.
-pub fn not_followed(by: Actor, at: &EnvironmentName, stop: &Stop) -> Event {
+/// That something was refused before the rules were asked.
+pub fn stopped(by: Actor, at: &EnvironmentName, stop: &Stop) -> Event {
     let mut event = Event::new(Act::Decided, entry::Outcome::Refused, by);
     event.environment = Some(at.to_string());
-    if let Stop::Rewritten { commit, in_force: _ } = stop {
-        event.commit = Some(commit.clone());
-    }
+    event.commit = stop.commit().map(str::to_owned);
     let event = with_text(event, "why", Some(&stop.to_string()));
     match stop.code() {
         Some(code) => event.fact("code", code.to_string()),

@@ -14,7 +14,7 @@ use gw_model::{
 use gw_plan::{
     digest::Digest,
     driver::Class,
-    plan::{Plan, Planned, from_file, replan, to_file},
+    plan::{Plan, Planned, Weight, from_file, replan, to_file},
 };
 use gw_policy::change::CommitFacts;
 use tokio::task::spawn_blocking;
@@ -67,8 +67,31 @@ pub struct Ground {
     pub facts: Facts,
 }
 
-/// Does what is wanted, or says why not.
+/// Does what is wanted, or says why not. That it was refused is on the record, whoever refuses it.
 pub async fn reconcile(server: &Server, order: &Order) -> Result<Answer, Stop> {
+    let stop = match carry_out(server, order).await {
+        Err(stop) if stop.class() == Class::Human => stop,
+        carried_out => return carried_out,
+    };
+    if !is_on_record(&stop) {
+        let refused = event::stopped(order.asker.actor.clone(), &order.environment, &stop);
+        server.store.record(refused, server.clock.now()).await?;
+        server.publish().await?;
+    }
+    Err(stop)
+}
+
+/// Whether the engine wrote it down where it was refused, or step by step.
+const fn is_on_record(stop: &Stop) -> bool {
+    matches!(
+        stop,
+        Stop::Engine(EngineError::Denied(_) | EngineError::Halt(_) | EngineError::HalfWay { .. })
+            | Stop::Store(_)
+            | Stop::Ledger(_)
+    )
+}
+
+async fn carry_out(server: &Server, order: &Order) -> Result<Answer, Stop> {
     // Which commit it is, what it declares, and what source and host know of it.
     let ground = ground(server, order).await?;
     // From here on nobody else writes to the environment.
@@ -203,9 +226,7 @@ async fn bring(
             server.notify(waiting.unwrap_or_else(|| Notification::denied(plan, &links))).await?;
             Answer::from(&Stop::Engine(error))
         }
-        Err(error @ (EngineError::Held { .. } | EngineError::Errors)) => {
-            Answer::from(&Stop::Engine(error))
-        }
+        Err(EngineError::Errors) => return Err(unfit(&planned.plan)),
         Err(error) => {
             let (why, links) = (error.to_string(), Links::to(&server.address));
             server.notify(Notification::failed(&planned.plan, None, &why, &links)).await?;
@@ -347,10 +368,7 @@ async fn follows(server: &Server, order: &Order, ground: &Ground) -> Result<(), 
     if follows.await? {
         return Ok(());
     }
-    let stop = Stop::Rewritten { commit: commit.to_string(), in_force };
-    let refused = event::not_followed(order.asker.actor.clone(), &order.environment, &stop);
-    server.store.record(refused, server.clock.now()).await?;
-    Err(stop)
+    Err(Stop::Rewritten { commit: commit.to_string(), in_force })
 }
 
 pub(crate) async fn drivers(server: &Server, desired: &Desired) -> Result<Drivers, Stop> {
@@ -403,6 +421,12 @@ pub(crate) async fn keep(server: &Server, order: &Order, plan: &Plan) -> Result<
     let at = server.clock.now();
     server.store.keep_plan(&plan.id, &order.environment, &document, planned, at).await?;
     Ok(())
+}
+
+/// What stands in the way of a plan, by the first thing that it says.
+fn unfit(plan: &Plan) -> Stop {
+    let first = plan.notes.iter().find(|note| note.severity == Weight::Error);
+    first.cloned().map_or(Stop::Engine(EngineError::Errors), Stop::Unfit)
 }
 
 /// What was shown is done, or nothing.

@@ -8,7 +8,10 @@ use gw_model::{
     id::EnvironmentName,
     source::Sources,
 };
-use gw_plan::{driver::Class, plan::EffectMoved};
+use gw_plan::{
+    driver::Class,
+    plan::{EffectMoved, Note},
+};
 
 use crate::{
     apply::Halt, engine::EngineError, host::HostError, ledger::LedgerError, notify::NotifyError,
@@ -37,6 +40,8 @@ pub enum Stop {
     },
     /// Channels that did not take what they were to be told.
     Untold(Vec<NotifyError>),
+    /// A target cannot do what is declared; what its plan says first.
+    Unfit(Note),
     /// Nobody can speak to a target.
     Target(Box<Diagnostic>),
     NoEnvironment {
@@ -94,6 +99,7 @@ impl Stop {
             | Self::Wrong { .. }
             | Self::Foreign { .. }
             | Self::Target(_)
+            | Self::Unfit(_)
             | Self::Untold(_)
             | Self::NoEnvironment { .. }
             | Self::NoReference { .. }
@@ -101,6 +107,17 @@ impl Stop {
             | Self::Rewritten { .. }
             | Self::Moved(_)
             | Self::Fought { .. } => Class::Human,
+        }
+    }
+
+    /// The commit that it is about.
+    pub fn commit(&self) -> Option<&str> {
+        match self {
+            Self::Wrong { commit, .. }
+            | Self::Foreign { commit, .. }
+            | Self::NoEnvironment { commit, .. }
+            | Self::Rewritten { commit, .. } => Some(commit),
+            _ => None,
         }
     }
 
@@ -116,6 +133,7 @@ impl Stop {
                 .find(|found| found.severity() == Severity::Error)
                 .map(|found| found.code),
             Self::Target(found) => Some(found.code),
+            Self::Unfit(note) => note.code.parse().ok(),
             Self::Untold(_) => None,
             Self::Foreign { .. } => Some(Code::SourceForeign),
             Self::NoEnvironment { .. } => Some(Code::NoEnvironment),
@@ -137,7 +155,7 @@ impl Stop {
                 EngineError::Target(error)
                 | EngineError::Halt(Halt::NotBegun(error) | Halt::HalfWay { error, .. }),
             ) => error.help().to_owned(),
-            Self::Wrong { .. } => "mend what is named, and push it".to_owned(),
+            Self::Wrong { .. } | Self::Unfit(_) => "mend what is named, and push it".to_owned(),
             Self::Foreign { .. } => {
                 "each repository has a server of its own: mend the declaration or the settings"
                     .to_owned()
@@ -178,6 +196,10 @@ impl fmt::Display for Stop {
                 }
             }
             Self::Target(found) => f.write_str(&found.message),
+            Self::Unfit(note) => match &note.at {
+                Some(at) => write!(f, "{}: {}", at, note.text),
+                None => f.write_str(&note.text),
+            },
             Self::Untold(failed) => {
                 let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
                 f.write_str(&failed.join("; "))

@@ -8,8 +8,10 @@
 //! It works from outside, over the wire and the folder, so the gateway may be in this process or in
 //! another one. What attacks whoever reads declarations instead goes through [`folder`], whoever
 //! fetches them from a Git host through [`source`], whoever gives tokens through [`exchange`], whoever
-//! keeps the ledger through [`record`], and whoever takes webhooks through [`delivery`].
+//! keeps the ledger through [`record`], whoever takes webhooks through [`delivery`], and whoever changes
+//! an environment through [`change`].
 
+pub mod change;
 pub mod delivery;
 pub mod exchange;
 pub mod folder;

@@ -1,6 +1,7 @@
 //! A server over the emulated Bitbucket: real git over http, a real store and ledger, and a target in
 //! memory that lowers and compares as the built-in one does.
 
+mod attacked;
 mod flow;
 mod target;
 
