@@ -1,4 +1,5 @@
 use gw_testkit::{
+    authority::Authority,
     issuer::{DISCOVERY, Document, Issuer as Publisher, KEYS},
     signer::Signer,
 };
@@ -320,14 +321,19 @@ async fn an_issuer_that_goes_on_saying_it_has_no_keys_is_believed() {
 
 #[tokio::test]
 async fn an_issuer_that_stays_is_reached_as_the_newest_rules_say() {
-    let publisher = Publisher::start(&[&Signer::es256("a")]);
+    let authority = Authority::new();
+    let publisher = Publisher::start_tls(&[&Signer::es256("a")], &authority);
     let (issuers, url) = (Issuers::new(names, QUICK), publisher.url());
-    issuers.set(&client(), [url.as_str()]);
+    let listed = || ClientSettings {
+        listed: vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
+        ..ClientSettings::default()
+    };
+    let trusting = ClientSettings { authorities: vec![authority.der()], ..listed() };
+    issuers.set(&Client::new(&trusting), [url.as_str()]);
     let issuer = issuers.get(&url).unwrap();
     let held = first(&issuer).await;
-    // One that gets nothing at all.
-    let barred = ClientSettings { timeout: Duration::ZERO, ..ClientSettings::default() };
-    issuers.set(&Client::new(&barred), [url.as_str()]);
+    // One that does not know who certified it.
+    issuers.set(&Client::new(&listed()), [url.as_str()]);
     publisher.publish(&[&Signer::es256("b")]);
     assert!(issuer.newer(Some(held.generation)).await.is_none());
     assert_eq!(issuer.health().state, State::Stale);
