@@ -45,7 +45,7 @@ pub async fn look(server: &Server) -> Result<Answer, Stop> {
     let at = server.clock.now();
     let tasks: Vec<NewTask> = tasks.into_iter().map(|task| NewTask::now(task, at)).collect();
     server.store.move_heads(&moves, &tasks, at).await?;
-    server.signals.queued.notify_waiters();
+    server.shared.queued.notify_waiters();
     let names: Vec<&str> = moves.iter().map(|(name, _)| name.as_str()).collect();
     Ok(Answer::done(format!("moved: {}", names.join(", "))))
 }

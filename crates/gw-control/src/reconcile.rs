@@ -471,7 +471,7 @@ impl Listener for Watch<'_> {
             Moment::Failed { words } => Some(format!("✘ {step} {target}: {words}")),
         };
         if let Some(line) = line {
-            self.server.signals.tell(self.environment, *number, line);
+            self.server.shared.tell(self.environment, *number, line);
         }
         Box::pin(std::future::ready(()))
     }

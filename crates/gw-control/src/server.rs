@@ -5,7 +5,7 @@
 //! rules in force, and alone writes.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -67,18 +67,21 @@ pub struct Server {
     /// Who this is, beside other servers of the same store.
     pub holder: String,
     pub notifier: Arc<dyn Notifier>,
-    pub signals: Signals,
+    pub shared: Shared,
 }
 
-/// What wakes those who wait for something to do, or to be done.
+/// What the parts of a server have in common while it runs. Nothing of it is missed after a restart.
 #[derive(Debug, Default)]
-pub struct Signals {
+pub struct Shared {
     /// Something was queued.
     pub queued: Notify,
     /// Something was done.
     pub settled: Notify,
     /// What the newest changes are doing, for whoever watches; the oldest first.
     news: Mutex<VecDeque<Course>>,
+    /// What each environment is in, by the change that brought it: it is large, and asked for all the
+    /// time.
+    in_force: Mutex<BTreeMap<EnvironmentName, (u64, Arc<Desired>)>>,
 }
 
 /// What one change has done.
@@ -89,7 +92,7 @@ struct Course {
     lines: Vec<String>,
 }
 
-impl Signals {
+impl Shared {
     /// So many changes are remembered.
     const KEPT: usize = 100;
 
@@ -123,14 +126,14 @@ impl Server {
     /// Queues what is to be done; it is on disk when this comes back.
     pub async fn enqueue(&self, tasks: &[NewTask]) -> Result<Vec<u64>, StoreError> {
         let ids = self.store.enqueue(tasks, self.clock.now()).await?;
-        self.signals.queued.notify_waiters();
+        self.shared.queued.notify_waiters();
         Ok(ids)
     }
 
     /// Takes genuine deliveries of webhooks.
     pub async fn deliver(&self, deliveries: &[Delivery]) -> Result<Vec<Delivered>, StoreError> {
         let delivered = self.store.deliver(deliveries, self.clock.now()).await?;
-        self.signals.queued.notify_waiters();
+        self.shared.queued.notify_waiters();
         Ok(delivered)
     }
 
@@ -143,7 +146,7 @@ impl Server {
     /// Has a task that failed for good tried again. None: it has not failed.
     pub async fn retry(&self, id: u64) -> Result<Option<u64>, StoreError> {
         let again = self.store.retry_task(id, self.clock.now()).await?;
-        self.signals.queued.notify_waiters();
+        self.shared.queued.notify_waiters();
         Ok(again)
     }
 
@@ -200,7 +203,15 @@ impl Server {
         environment: &EnvironmentName,
     ) -> Result<Option<Arc<Desired>>, Stop> {
         let Some(change) = self.store.in_force(environment).await? else { return Ok(None) };
-        let (desired, _) = engine::state_of(&self.store, environment, change.number).await?;
+        let number = change.number;
+        if let Some((known, desired)) = self.shared.in_force.lock().get(environment)
+            && *known == number
+        {
+            return Ok(Some(Arc::clone(desired)));
+        }
+        let (desired, _) = engine::state_of(&self.store, environment, number).await?;
+        let kept = (number, Arc::clone(&desired));
+        self.shared.in_force.lock().insert(environment.clone(), kept);
         Ok(Some(desired))
     }
 

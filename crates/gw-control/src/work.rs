@@ -39,8 +39,8 @@ pub async fn work(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     loop {
         // Listening begins before looking, so that nothing is queued in between unheard.
-        let queued = server.signals.queued.notified();
-        let settled = server.signals.settled.notified();
+        let queued = server.shared.queued.notified();
+        let settled = server.shared.settled.notified();
         if *stop.borrow() {
             break;
         }
@@ -90,7 +90,7 @@ async fn attend(server: &Arc<Server>, queued: Queued) {
     // A state that cannot be written to now has the task still under way; it comes again when the
     // server starts anew, and everything that needs the state says so meanwhile.
     drop(settled);
-    server.signals.settled.notify_waiters();
+    server.shared.settled.notify_waiters();
 }
 
 async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {

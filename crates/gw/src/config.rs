@@ -11,6 +11,7 @@ use std::{
 };
 
 use gw_model::secret::Redacted;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 pub(crate) use self::{
     file::{GatewayFile, NAME as SETTINGS, WitnessFile, passed_over, pasted_secret},
@@ -122,6 +123,13 @@ pub(crate) fn pipeline_commit() -> Option<String> {
 
 fn text(name: &str) -> Option<String> {
     env::var_os(name)?.into_string().ok().filter(|text| !text.is_empty())
+}
+
+/// A process that dies leaves no copy of its memory: secrets may be in it.
+pub(crate) fn leave_no_core() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Whoever may not lower a limit has one that is low already.
+    setrlimit(Resource::Core, none).unwrap_or_default();
 }
 
 /// Every variable, for stores of secrets that are variables. They cannot be printed.

@@ -25,6 +25,7 @@ use crate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    config::leave_no_core();
     let surroundings = Surroundings::read();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -19,7 +19,7 @@ use gw_control::{
     ledger::Ledger,
     notify::webhook::Webhooks,
     reconcile::{Aim, Order, reconcile},
-    server::{Server, Signals},
+    server::{Server, Shared},
     source::git::{Repository, RepositorySettings, address::Address, caps::Caps},
     store::{Store, TaskState},
     task::Task,
@@ -154,7 +154,7 @@ impl House {
     async fn settle(&self) {
         let waiting = async {
             loop {
-                let settled = self.server.signals.settled.notified();
+                let settled = self.server.shared.settled.notified();
                 let tasks = self.server.store.tasks(1000).await.unwrap();
                 let open = |state| matches!(state, TaskState::Waiting | TaskState::Running);
                 if !tasks.iter().any(|task| open(task.state)) {
@@ -252,7 +252,7 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
             stage.secrets(),
             BTreeMap::new(),
         )),
-        signals: Signals::default(),
+        shared: Shared::default(),
     }
 }
 

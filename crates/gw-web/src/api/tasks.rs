@@ -60,7 +60,7 @@ pub(super) async fn look(
     let until = Instant::now() + Duration::from_secs(seconds).min(LONGEST);
     loop {
         // Listening begins before looking, so that no end goes unheard.
-        let settled = web.server.signals.settled.notified();
+        let settled = web.server.shared.settled.notified();
         queued = web.server.store.task(id).await?.unwrap_or(queued);
         let is_open = matches!(queued.state, TaskState::Waiting | TaskState::Running);
         if !is_open || Instant::now() >= until {
@@ -150,10 +150,10 @@ async fn told(web: &Web, queued: &Queued) -> Result<contract::Task, Refusal> {
     let answer = answer.and_then(|text| serde_json::from_str::<answer::Answer>(text).ok());
     let environment = about(&queued.task);
     let lines = match (environment, answer.as_ref().and_then(|it| it.change), queued.state) {
-        (Some(environment), Some(change), _) => web.server.signals.lines(environment, change),
+        (Some(environment), Some(change), _) => web.server.shared.lines(environment, change),
         (Some(environment), None, TaskState::Running) => {
             match web.server.store.under_way(environment).await? {
-                Some(change) => web.server.signals.lines(environment, change.number),
+                Some(change) => web.server.shared.lines(environment, change.number),
                 None => vec![],
             }
         }

@@ -15,7 +15,7 @@ use gw_control::{
     ledger::Ledger,
     login::{self, Exchange},
     notify::webhook::Webhooks,
-    server::{Server, Signals, Targets},
+    server::{Server, Shared, Targets},
     source::git::{Repository, RepositorySettings, address::Address, caps::Caps},
     store::{Queued, Store},
     work::work,
@@ -404,7 +404,7 @@ async fn server(
             Arc::new(Vault(String::new())),
             std::collections::BTreeMap::new(),
         )),
-        signals: Signals::default(),
+        shared: Shared::default(),
     }
 }
 

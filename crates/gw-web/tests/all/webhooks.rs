@@ -243,7 +243,7 @@ async fn a_head_that_a_payload_names_is_not_believed() {
 async fn until(house: &House, commit: &str) -> Vec<(String, String)> {
     let wanted = async {
         loop {
-            let settled = house.server.signals.settled.notified();
+            let settled = house.server.shared.settled.notified();
             let heads = house.server.store.heads().await.unwrap();
             if heads.iter().any(|(_, head)| head == commit) {
                 return heads;

@@ -6,7 +6,7 @@ use gw_control::{
     host::bitbucket::{self, Bitbucket, webhook::Keys},
     login,
     notify::webhook::Webhooks,
-    server::{Server, Signals},
+    server::{Server, Shared},
     source::git::{GitError, Repository, RepositorySettings, address::Address, caps::Caps},
     store::StateLock,
 };
@@ -119,7 +119,7 @@ pub(crate) async fn serve(context: Context<'_>, file: ServerFile) -> Result<Serv
             secrets,
             file.notify,
         )),
-        signals: Signals::default(),
+        shared: Shared::default(),
     });
     let settings = login::Settings {
         identities: file.identities,

@@ -1,8 +1,8 @@
 //! The built-in gateways of a server: one for each built-in target that is in force, in this process.
 
-use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use gw_control::server::Server;
+use gw_control::{engine::state_of, server::Server, stop::Stop};
 use gw_model::{
     desired::Desired,
     environment::Target,
@@ -49,11 +49,12 @@ impl<'a> Gateways<'a> {
         let Ok(environments) = server.store.environments().await else { return };
         let mut wanted = BTreeMap::new();
         for environment in environments {
-            let Ok(desired) = newest(server, &environment).await else { return };
-            for (name, target) in desired.iter().flat_map(|it| &it.spec.targets) {
+            // What cannot be read now stops nobody who is served.
+            let Ok(newest) = newest(server, &environment).await else { return };
+            let Some(desired) = newest else { continue };
+            for (name, target) in &desired.spec.targets {
                 if matches!(target, Target::Builtin(_))
-                    && let Some(desired) = &desired
-                    && let Ok(address) = compose::declared_address(desired, name)
+                    && let Ok(address) = compose::declared_address(&desired, name)
                 {
                     wanted.insert((environment.clone(), name.clone()), address);
                 }
@@ -144,15 +145,10 @@ impl<'a> Gateways<'a> {
 async fn newest(
     server: &Server,
     environment: &EnvironmentName,
-) -> Result<Option<Desired>, io::Error> {
-    let failed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
-    let under_way = server.store.under_way(environment).await.map_err(|error| failed(&error))?;
-    let change = match under_way {
-        Some(change) => Some(change),
-        None => server.store.in_force(environment).await.map_err(|error| failed(&error))?,
+) -> Result<Option<Arc<Desired>>, Stop> {
+    let Some(change) = server.store.under_way(environment).await? else {
+        return server.in_force(environment).await;
     };
-    let Some(change) = change else { return Ok(None) };
-    let text = server.store.desired(environment, change.number).await;
-    let text = text.map_err(|error| failed(&error))?;
-    serde_json::from_str(&text).map(Some).map_err(|error| failed(&error))
+    let (desired, _) = state_of(&server.store, environment, change.number).await?;
+    Ok(Some(desired))
 }

@@ -222,6 +222,14 @@ subject = \"ann\"
         process.wait().unwrap();
     }
 
+    /// A limit of the server's process, as the system knows it.
+    pub(super) fn limit(&self, name: &str) -> String {
+        let id = self.process.as_ref().unwrap().id();
+        let limits = fs::read_to_string(format!("/proc/{id}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        line.strip_prefix(name).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     pub(super) fn said(&self) -> String {
         fs::read_to_string(self.folder.path().join("serve.log")).unwrap_or_default()
     }

@@ -10,6 +10,7 @@ use super::stage::{Stage, api};
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_branch_to_what_callers_meet() {
     let mut stage = Stage::new().await;
+    assert_eq!(stage.limit("Max core file size"), "0 0 bytes");
     stage.step("the server runs");
     let head = stage.head();
     let (told, code) = stage.asks("bob", &["apply", "--commit", &head]);
