@@ -60,6 +60,7 @@ fn holds(document: &Value, schema: &Value, value: &Value, place: &str) {
         None => {}
         Some("string") => assert!(value.is_string(), "{place}: {value}"),
         Some("integer") => assert!(value.is_u64(), "{place}: {value}"),
+        Some("boolean") => assert!(value.is_boolean(), "{place}: {value}"),
         Some("array") => {
             for (number, item) in value.as_array().unwrap().iter().enumerate() {
                 holds(document, &schema["items"], item, &format!("{place}[{number}]"));
