@@ -247,3 +247,40 @@ async fn a_remark_takes_no_arguments() {
     assert_eq!(house.change().await, 1);
     house.end().await;
 }
+
+/// Shows R1: holds
+/// Shows R3: holds
+/// Shows R7: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_commit_is_refused_by_its_paths_and_on_the_record() {
+    let house = House::new().await;
+    let git = |arguments: &[&str]| {
+        wait(house.stage.git(&house.desk, arguments));
+    };
+    let link = house.push_to_main(|desk| {
+        std::os::unix::fs::symlink("/proc/self/environ", desk.join("apis/orders/keys.yaml"))
+            .unwrap();
+    });
+    let told = house.refuses("a link", "GW6101", &|| house.asks(&link));
+    assert!(told.words.contains("apis/orders/keys.yaml"), "{}", told.words);
+    let head = wait(house.stage.git(&house.desk, &["rev-parse", "HEAD"]));
+    let submodule = house.push_to_main(|desk| {
+        std::fs::remove_file(desk.join("apis/orders/keys.yaml")).unwrap();
+        std::fs::create_dir(desk.join("apis/other")).unwrap();
+        git(&["init", "--quiet", "apis/other"]);
+        let entry = format!("160000,{head},apis/other");
+        git(&["update-index", "--add", "--cacheinfo", &entry]);
+        std::fs::remove_dir_all(desk.join("apis/other/.git")).unwrap();
+        std::fs::remove_dir(desk.join("apis/other")).unwrap();
+        git(&["update-index", "--skip-worktree", "apis/other"]);
+    });
+    let told = house.refuses("a submodule", "GW6101", &|| house.asks(&submodule));
+    assert!(told.words.contains("apis/other"), "{}", told.words);
+    let turned = house.push_to_main(|desk| {
+        git(&["update-index", "--no-skip-worktree", "apis/other"]);
+        git(&["update-index", "--force-remove", "apis/other"]);
+        std::fs::write(desk.join("apis/orders/\u{202e}lmay.api"), "x").unwrap();
+    });
+    house.refuses("a name that turns the text round", "GW6102", &|| house.asks(&turned));
+    house.end().await;
+}

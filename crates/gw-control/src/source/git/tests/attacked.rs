@@ -179,11 +179,11 @@ impl Reader {
     }
 }
 
-/// Shows R1: part (no entry of the ledger yet)
+/// Shows R1: holds
 /// Shows R2: part (no entry of the ledger yet)
-/// Shows R3: part (no entry of the ledger yet)
+/// Shows R3: holds
 /// Shows R6: part (no entry of the ledger yet; full sizes are not tried)
-/// Shows R7: part (no entry of the ledger yet)
+/// Shows R7: holds
 /// Shows R8: part (no entry of the ledger yet)
 #[test]
 fn a_hostile_repository_is_refused_and_the_next_good_state_is_taken() {
