@@ -78,8 +78,6 @@ pub struct Settings {
     /// Identities that need no commit, so that there is somebody before the first. One of the same
     /// name in a commit does not count.
     pub identities: BTreeMap<IdentityName, Identity>,
-    /// Who may bring the first change of an environment, by an identity of the settings.
-    pub owners: Vec<Owner>,
     /// The identity that people prove who sign in.
     pub login: Option<IdentityName>,
     /// Where Bitbucket is.
@@ -89,15 +87,8 @@ pub struct Settings {
     pub timing: Timing,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
-    Subject { issuer: String, subject: String },
-    Claim { issuer: String, name: String, value: String },
-}
-
 /// Checks proofs. It holds the keys of every issuer that counts.
 pub struct Verifier {
-    settings: Settings,
     /// Of the settings, then of the commit in force.
     identities: BTreeMap<IdentityName, Identity>,
     /// Those whose subjects are people.
@@ -140,7 +131,7 @@ impl Verifier {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let mut identities = declared.identities.clone();
-        identities.extend(settings.identities.clone());
+        identities.extend(settings.identities);
         let subjects = declared.people.values().flat_map(|person| person.subjects.keys());
         let people = subjects.chain(&settings.login).cloned().collect();
         let of_bitbucket = |(name, person): (&PersonName, &Person)| {
@@ -151,7 +142,6 @@ impl Verifier {
         let aws = Aws::of(&identities, &settings.sts);
         let issuers = Issuers::new(read_keys, settings.timing);
         let verifier = Self {
-            settings,
             identities,
             people,
             accounts,
@@ -171,22 +161,6 @@ impl Verifier {
     /// Who it is, as every identity that the proof proves.
     pub async fn verify(&self, proof: &Proof<'_>) -> Result<Asker, Refused> {
         self.prove(proof).await.map(|proven| proven.asker)
-    }
-
-    /// Whether the settings name this one as an owner.
-    pub fn is_owner(&self, caller: &Caller) -> bool {
-        let own = |it: &&Principal| self.settings.identities.contains_key(&it.identity);
-        caller.principals.iter().filter(own).any(|principal| {
-            self.settings.owners.iter().any(|owner| match owner {
-                Owner::Subject { issuer, subject } => {
-                    principal.issuer == *issuer && principal.subject == *subject
-                }
-                Owner::Claim { issuer, name, value } => {
-                    let held = principal.claims.get(name);
-                    principal.issuer == *issuer && held.is_some_and(|held| held.contains(value))
-                }
-            })
-        })
     }
 
     async fn prove(&self, proof: &Proof<'_>) -> Result<Proven, Refused> {

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, macros::datetime};
 use url::Url;
 
-use super::{Declared, Exchange, Owner, Proof, Refused, Request, Scope, Settings, Verifier};
+use super::{Declared, Exchange, Proof, Refused, Request, Scope, Settings, Verifier};
 use crate::{host::bitbucket::Place, store::Store};
 
 pub(super) const NOON: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
@@ -87,7 +87,6 @@ impl Scene {
                 identity("operators"),
                 oidc(&issuer.url(), people_audience),
             )]),
-            owners: vec![Owner::Subject { issuer: issuer.url(), subject: "erik".to_owned() }],
             login: Some(identity("operators")),
             bitbucket: Place::at(&Url::parse("https://bitbucket.org").unwrap()),
             sts: vec![],
@@ -142,12 +141,10 @@ async fn a_token_proves_the_identities_that_are_declared_for_it() {
     assert_eq!(principal.identity.as_str(), "machines");
     assert_eq!(machine.actor.issuer.as_deref(), Some(scene.issuer.url().as_str()));
     assert_eq!(machine.actor.subject, Some(Subject::Machine("robot".to_owned())));
-    assert!(!scene.verifier.is_owner(&machine.caller));
 
     let person = scene.verifier.verify(&Proof::Token(&scene.person())).await.unwrap();
     assert_eq!(person.actor.identity, "operators");
     assert_eq!(person.actor.subject, None, "people stand in the ledger behind a salt only");
-    assert!(scene.verifier.is_owner(&person.caller));
 }
 
 #[tokio::test]
@@ -164,12 +161,12 @@ async fn groups_that_entra_leaves_out_are_unknown() {
 }
 
 #[tokio::test]
-async fn an_owner_is_one_by_an_identity_of_the_settings_only() {
+async fn what_a_commit_declares_proves_no_identity_of_the_settings() {
     let scene = Scene::new().await;
     // The same issuer and subject, for another audience: whoever declares it chose the audience.
     let caller = scene.caller(&scene.token(&scene.claims(AUDIENCE, "erik"))).await.unwrap();
-    assert_eq!(caller.principals.len(), 1);
-    assert!(!scene.verifier.is_owner(&caller));
+    let [principal] = caller.principals.as_slice() else { unreachable!("{caller:?}") };
+    assert_eq!(principal.identity.as_str(), "machines");
 }
 
 #[tokio::test]

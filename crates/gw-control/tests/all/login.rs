@@ -116,7 +116,6 @@ impl Scene {
         };
         let settings = Settings {
             identities: BTreeMap::new(),
-            owners: vec![],
             login: None,
             bitbucket: Place::at(&Url::parse(bitbucket.url()).unwrap()),
             sts,

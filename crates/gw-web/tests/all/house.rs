@@ -419,7 +419,6 @@ fn settings(issuer: &str) -> login::Settings {
     });
     login::Settings {
         identities: BTreeMap::from([(operators(), identity)]),
-        owners: vec![],
         login: Some(operators()),
         bitbucket: Place::at(&Url::parse("https://bitbucket.org").unwrap()),
         sts: vec![],

@@ -123,7 +123,6 @@ pub(crate) async fn serve(context: Context<'_>, file: ServerFile) -> Result<Serv
     });
     let settings = login::Settings {
         identities: file.identities,
-        owners: vec![],
         sts: file.sts,
         login: file.login,
         bitbucket: file.bitbucket.place(),
