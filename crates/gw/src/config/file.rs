@@ -21,7 +21,7 @@ use toml::Spanned;
 
 use super::server::{
     WrittenBitbucket, WrittenChannel, WrittenIdentity, WrittenNetwork, WrittenOwner,
-    WrittenSecrets, WrittenServer, WrittenSts,
+    WrittenSecrets, WrittenSts,
 };
 use crate::exit::Failure;
 
@@ -58,18 +58,18 @@ pub(super) struct Written {
     gateway: WrittenGateway,
     tls: Option<WrittenTls>,
     witness: Option<WrittenWitness>,
-    listen: Option<SocketAddr>,
-    address: Option<String>,
-    workspace: Option<String>,
-    state: Option<PathBuf>,
-    owners: Vec<Spanned<WrittenOwner>>,
-    identities: BTreeMap<IdentityName, WrittenIdentity>,
-    login: Option<IdentityName>,
-    bitbucket: Option<WrittenBitbucket>,
-    secrets: Option<WrittenSecrets>,
-    network: WrittenNetwork,
-    sts: WrittenSts,
-    notify: BTreeMap<String, WrittenChannel>,
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) address: Option<String>,
+    pub(super) workspace: Option<String>,
+    pub(super) state: Option<PathBuf>,
+    pub(super) owners: Vec<Spanned<WrittenOwner>>,
+    pub(super) identities: BTreeMap<IdentityName, WrittenIdentity>,
+    pub(super) login: Option<IdentityName>,
+    pub(super) bitbucket: Option<WrittenBitbucket>,
+    pub(super) secrets: Option<WrittenSecrets>,
+    pub(super) network: WrittenNetwork,
+    pub(super) sts: WrittenSts,
+    pub(super) notify: BTreeMap<String, WrittenChannel>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,7 +108,8 @@ impl Written {
         Self::read(&path).map(|(_, written)| Some((path, written)))
     }
 
-    fn read(path: &Path) -> Result<(String, Self), Failure> {
+    /// The text of a file, and what it says.
+    pub(super) fn read(path: &Path) -> Result<(String, Self), Failure> {
         let text = String::from_utf8(read(path)?)
             .map_err(|_| unreadable(path, &io::ErrorKind::InvalidData.into()))?;
         // Before anything that could repeat a line of it.
@@ -125,43 +126,6 @@ impl Written {
                 .note(format!("{}:{line}", path.display()))
         })?;
         Ok((text, written))
-    }
-
-    /// The text of a file, and what of it is for a server.
-    pub(super) fn read_server(path: &Path) -> Result<(String, WrittenServer), Failure> {
-        let (text, written) = Self::read(path)?;
-        let Self {
-            gateway: _,
-            tls: _,
-            witness: _,
-            listen,
-            address,
-            workspace,
-            state,
-            owners,
-            identities,
-            login,
-            bitbucket,
-            secrets,
-            network,
-            sts,
-            notify,
-        } = written;
-        let server = WrittenServer {
-            listen,
-            address,
-            workspace,
-            state,
-            owners,
-            identities,
-            login,
-            bitbucket,
-            secrets,
-            network,
-            sts,
-            notify,
-        };
-        Ok((text, server))
     }
 }
 

@@ -136,30 +136,13 @@ pub(super) struct WrittenChannel {
     secrets: Vec<SecretName>,
 }
 
-/// Everything at the top of the file that is for a server.
-#[derive(Debug, Default)]
-pub(super) struct WrittenServer {
-    pub(super) listen: Option<SocketAddr>,
-    pub(super) address: Option<String>,
-    pub(super) workspace: Option<String>,
-    pub(super) state: Option<PathBuf>,
-    pub(super) owners: Vec<Spanned<WrittenOwner>>,
-    pub(super) identities: BTreeMap<IdentityName, WrittenIdentity>,
-    pub(super) login: Option<IdentityName>,
-    pub(super) bitbucket: Option<WrittenBitbucket>,
-    pub(super) secrets: Option<WrittenSecrets>,
-    pub(super) network: WrittenNetwork,
-    pub(super) sts: WrittenSts,
-    pub(super) notify: BTreeMap<String, WrittenChannel>,
-}
-
 const BITBUCKET: &str = "https://bitbucket.org";
 const POLL: Duration = Duration::from_secs(60);
 const ALL_VARIABLES: &str = "GATEWRIGHT_SECRET_";
 
 impl ServerFile {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let (text, written) = Written::read_server(path)?;
+        let (text, written) = Written::read(path)?;
         let wrong = |words: &str| wrong(path, words);
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let listen = written.listen.ok_or_else(|| wrong("`listen` is missing"))?;
