@@ -13,6 +13,7 @@ use gw_control::{
     event,
     reconcile::{self, Aim, Order},
     store::Granted,
+    tell::Links,
 };
 use gw_model::{environment::ChangeAction, id::ApiName};
 use gw_plan::{
@@ -126,7 +127,7 @@ pub(super) async fn shown(web: &Web, granted: &Granted, id: &str) -> Result<Plan
 fn written(web: &Web, plan: &Plan) -> Planned {
     Planned {
         id: plan.id.clone(),
-        url: format!("{}/p/{}", web.server.address.as_str().trim_end_matches('/'), plan.id),
+        url: Links::to(&web.server.address).plan(&plan.id),
         text: render::text(plan),
         is_empty: plan.is_empty(),
         plan: render::json(plan),
