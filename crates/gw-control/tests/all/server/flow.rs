@@ -1,7 +1,5 @@
 //! From a pull request to what is served, and back.
 
-use gw_control::stop::Stop;
-
 use super::*;
 
 /// Shows S3.23: part (a target in memory)
@@ -93,22 +91,6 @@ async fn what_somebody_changes_behind_our_back_is_put_back_and_a_fight_ends() {
     let answer = house.answer("drift/prod").await;
     assert_eq!(answer.code.as_deref(), Some("GW3112"), "{answer:?}");
     assert!(house.live.has("900/1m"));
-    house.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn history_that_was_rewritten_is_not_followed() {
-    let house = House::new().await;
-    let stage = &house.stage;
-    let switches = house.live.switches();
-    // A branch of its own, without anything before it.
-    stage.git(&house.desk, &["checkout", "--quiet", "--orphan", "other"]).await;
-    stage.git(&house.desk, &["commit", "--quiet", "--message", "All new"]).await;
-    stage.push(&stage.ann, &house.desk, &["--force", "HEAD:refs/heads/main"]).await;
-    let sha = stage.git(&house.desk, &["rev-parse", "HEAD"]).await;
-    let stop = reconcile(&house.server, &order(somebody("owner"), &sha)).await.unwrap_err();
-    assert!(matches!(stop, Stop::Rewritten { .. }), "{stop:?}");
-    assert_eq!(house.live.switches(), switches);
     house.end().await;
 }
 

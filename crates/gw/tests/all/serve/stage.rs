@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -31,6 +32,7 @@ use gw_testkit::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::OffsetDateTime;
+use tokio::{task::spawn_blocking, time::timeout};
 use url::Url;
 
 /// Longer nobody waits for anything.
@@ -203,16 +205,19 @@ subject = \"ann\"
         let log = fs::File::create(self.folder.path().join("serve.log")).unwrap();
         let process = self
             .program(&["serve", "--config", "gatewright.toml"])
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
-        self.process = Some(process);
-        self.until("the server answers", || async {
-            let health = Url::parse(&format!("{}/healthz", self.server)).unwrap();
-            client().get(&health, 1024).await.is_ok().then_some(())
-        })
-        .await;
+        let process = self.process.insert(process);
+        // From its first line on, whoever connects is taken.
+        let stdout = process.stdout.take().unwrap();
+        let read = move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).map(|_| line)
+        };
+        let line = timeout(PATIENCE, spawn_blocking(read)).await.unwrap().unwrap().unwrap();
+        assert!(line.contains(&self.server), "{line}{}", self.said());
     }
 
     /// Ends the server as a power cut would.
