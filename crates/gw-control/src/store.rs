@@ -42,7 +42,7 @@ use time::OffsetDateTime;
 pub use tokens::{Carried, Fresh, Granted, Unique};
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -50,6 +50,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0005.sql"),
     include_str!("../migrations/0006.sql"),
     include_str!("../migrations/0007.sql"),
+    include_str!("../migrations/0008.sql"),
 ];
 
 /// The file in the folder of the state.

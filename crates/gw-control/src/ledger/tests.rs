@@ -123,6 +123,30 @@ async fn a_change_is_told_from_its_decision_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_decision_is_found_by_its_id_however_many_entries_came_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).await;
+    let of = |decision: &str| {
+        let mut event = told(Act::Decided);
+        event.decision = Some(decision.to_owned());
+        event
+    };
+    for event in [of("d-1"), told(Act::Planned), of("d-2"), of("d-1")] {
+        store.record(event, NOON).await.unwrap();
+    }
+    let found = store.entries_of("d-1").await.unwrap();
+    let found: Vec<Entry> = found.iter().map(|it| Entry::parse(it).unwrap()).collect();
+    assert_eq!(found.iter().map(|it| it.index).collect::<Vec<_>>(), [1, 4]);
+    assert!(store.entries_of("d-").await.unwrap().is_empty());
+    // A state from before it was written down which entries tell of a decision.
+    for undone in ["DROP TABLE decided", "PRAGMA user_version = 7"] {
+        sqlx::query(undone).execute(store.pool()).await.unwrap();
+    }
+    store.close().await;
+    assert_eq!(opened(folder.path()).await.entries_of("d-1").await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn what_the_ledger_cannot_hold_does_not_happen() {
     let folder = tempfile::tempdir().unwrap();
     let store = opened(folder.path()).await;

@@ -17,8 +17,7 @@ use super::{
     column::{from_column, read_time, to_column, written_time},
 };
 
-/// So many of the newest entries are searched, and so many are found.
-const SEARCHED: i64 = 50_000;
+/// So many entries of one decision are told; a change that goes on and on has more.
 const FOUND: i64 = 200;
 
 /// What is being written: all of it becomes true together, or nothing.
@@ -148,15 +147,13 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
     }
 
-    /// The entries among the newest that have this text in them, such as the id of a decision.
-    pub async fn entries_with(&self, text: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+    /// What the ledger tells of a decision, the oldest first.
+    pub async fn entries_of(&self, decision: &str) -> Result<Vec<Vec<u8>>, StoreError> {
         let rows = sqlx::query(
-            "SELECT bytes FROM entry
-             WHERE position > (SELECT max(position) FROM entry) - ?1 AND instr(bytes, ?2) > 0
-             ORDER BY position LIMIT ?3",
+            "SELECT bytes FROM decided JOIN entry USING (position)
+             WHERE decision = ? ORDER BY position LIMIT ?",
         )
-        .bind(SEARCHED)
-        .bind(text.as_bytes())
+        .bind(decision)
         .bind(FOUND)
         .fetch_all(&self.pool)
         .await?;
@@ -238,6 +235,13 @@ impl Writing<'_> {
             .bind(bytes)
             .execute(&mut *self.transaction)
             .await?;
+        if let Some(decision) = &entry.event.decision {
+            sqlx::query("INSERT INTO decided (decision, position) VALUES (?, ?)")
+                .bind(decision)
+                .bind(to_column(entry.index)?)
+                .execute(&mut *self.transaction)
+                .await?;
+        }
         Ok(())
     }
 }

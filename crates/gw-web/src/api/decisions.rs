@@ -24,13 +24,11 @@ pub(super) async fn look(
 
 /// The entries of a decision about the environment of the token.
 pub(super) async fn decided(web: &Web, granted: &Granted, id: &str) -> Result<Decided, Refusal> {
-    let found = web.server.store.entries_with(id).await?;
+    let found = web.server.store.entries_of(id).await?;
     let found = found.iter().filter_map(|bytes| serde_json::from_slice::<Value>(bytes).ok());
-    let says = |entry: &Value, name: &str, text: &str| entry[name].as_str() == Some(text);
     let environment = granted.scope.environment.as_str();
-    let entries: Vec<Value> = found
-        .filter(|it| says(it, "decision", id) && says(it, "environment", environment))
-        .collect();
+    let entries: Vec<Value> =
+        found.filter(|entry| entry["environment"].as_str() == Some(environment)).collect();
     if entries.is_empty() {
         return Err(Refusal::Unseen);
     }
