@@ -7,7 +7,7 @@ use gw_plan::driver::Class;
 use time::OffsetDateTime;
 use tokio::{
     sync::{Semaphore, watch},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
 };
 
 use crate::{
@@ -48,9 +48,9 @@ pub async fn work(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
         let taken = match free {
             Some(place) => server.store.take_task(server.clock.now()).await.map(|taken| {
                 let taken = taken?;
-                let server = Arc::clone(&server);
+                let (server, stop) = (Arc::clone(&server), stop.clone());
                 running.spawn(async move {
-                    attend(&server, taken).await;
+                    attend(&server, taken, stop).await;
                     drop(place);
                 });
                 Some(())
@@ -74,22 +74,22 @@ pub async fn work(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
     while running.join_next().await.is_some() {}
 }
 
-/// Does one task and writes down what came of it.
-async fn attend(server: &Arc<Server>, queued: Queued) {
+/// Does one task and writes down what came of it. A state that cannot be written to now is asked again:
+/// until then nothing else of the lane is done, and everything else that needs the state says why.
+async fn attend(server: &Arc<Server>, queued: Queued, mut stop: watch::Receiver<bool>) {
     let (worker, task) = (Arc::clone(server), queued.task.clone());
     // What panics takes nothing with it but itself.
     let done = tokio::spawn(async move { perform(&worker, &task).await }).await;
     let at = server.clock.now();
-    let settled = match done {
-        Ok(done) => settle(server, &queued, done, at).await,
-        Err(error) => {
-            let answer = Answer::new(End::Failed, format!("a fault of this program: {error}"));
-            server.store.fail_task(queued.id, &written(&answer), at).await
+    let mut pace = Pace::default();
+    while settle(server, &queued, &done, at).await.is_err() {
+        let pause = pace.fail(Class::Wait, at.nanosecond()).unwrap_or(LOOK_AGAIN);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // It comes again when the server starts anew.
+            _ = stop.wait_for(|stop| *stop) => break,
         }
-    };
-    // A state that cannot be written to now has the task still under way; it comes again when the
-    // server starts anew, and everything that needs the state says so meanwhile.
-    drop(settled);
+    }
     server.shared.settled.notify_waiters();
 }
 
@@ -135,17 +135,21 @@ async fn do_request(server: &Server, request: &Request) -> Result<Answer, Stop> 
 async fn settle(
     server: &Server,
     queued: &Queued,
-    done: Result<Answer, Stop>,
+    done: &Result<Result<Answer, Stop>, JoinError>,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
     let stop = match done {
-        Ok(answer) => return server.store.finish_task(queued.id, &written(&answer), at).await,
-        Err(stop) => stop,
+        Ok(Ok(answer)) => return server.store.finish_task(queued.id, &written(answer), at).await,
+        Ok(Err(stop)) => stop,
+        Err(error) => {
+            let answer = Answer::new(End::Failed, format!("a fault of this program: {error}"));
+            return server.store.fail_task(queued.id, &written(&answer), at).await;
+        }
     };
-    let answer = Answer::from(&stop);
+    let answer = Answer::from(stop);
     let is_asked_for = matches!(queued.task, Task::Request { .. });
     let waits_for_others = matches!(stop, Stop::Occupied { .. });
-    let wait = pause(&stop, queued.attempts, at);
+    let wait = pause(stop, queued.attempts, at);
     match wait {
         // Whoever asked is there, and can ask again; whoever only sent an event cannot.
         Some(wait) if waits_for_others || !is_asked_for || queued.attempts < MOST_TRIES => {
