@@ -239,6 +239,17 @@ impl Store {
         Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
     }
 
+    /// How many tasks of a lane wait.
+    pub async fn waiting(&self, lane: &str) -> Result<u64, StoreError> {
+        let row = sqlx::query(
+            "SELECT count(*) AS waiting FROM task WHERE state = 'waiting' AND lane = ?",
+        )
+        .bind(lane)
+        .fetch_one(&self.pool)
+        .await?;
+        from_column(row.try_get("waiting")?)
+    }
+
     pub async fn task(&self, id: u64) -> Result<Option<Queued>, StoreError> {
         let row = sqlx::query("SELECT * FROM task WHERE id = ?")
             .bind(to_column(id)?)

@@ -28,6 +28,8 @@ use crate::{
 
 /// A reason of a rollback stands in the ledger in whole.
 const REASON_BYTES: usize = 1_000;
+/// More orders for one environment wait for nobody: whoever asks comes again.
+const MOST_WAITING: u64 = 100;
 
 pub(super) async fn order(
     State(web): State<Arc<Web>>,
@@ -51,7 +53,11 @@ pub(super) async fn order(
     let mut random = [0; 8];
     rand::fill(&mut random).map_err(|_| Refusal::Fault)?;
     let id = format!("r-{:016x}", u64::from_be_bytes(random));
-    let task = web.server.ask(Task::Request { id, request: Box::new(request) }).await?;
+    let task = Task::Request { id, request: Box::new(request) };
+    if web.server.store.waiting(&task.lane()).await? >= MOST_WAITING {
+        return Err(Refusal::Busy);
+    }
+    let task = web.server.ask(task).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { task })))
 }
 

@@ -63,7 +63,9 @@ async fn one_environment_is_worked_on_by_one_and_others_go_on() {
     ] {
         queue(&store, task).await;
     }
+    assert_eq!(store.waiting("environment/prod").await.unwrap(), 2);
     assert_eq!(take(&store).await.unwrap().task, release("prod"));
+    assert_eq!(store.waiting("environment/prod").await.unwrap(), 1);
     assert_eq!(take(&store).await.unwrap().task, release("dev"));
     assert_eq!(take(&store).await, None);
     assert_eq!(store.next_task_due(NOON).await.unwrap(), None);
