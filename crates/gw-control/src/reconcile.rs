@@ -161,18 +161,18 @@ pub async fn abandon(
     Ok(Answer { change: Some(number), ..Answer::done(text) })
 }
 
-/// What would be done, without doing it.
+/// What would be done on this ground, without doing it.
 pub async fn plan(
     server: &Server,
     order: &Order,
+    ground: &Ground,
     action: ChangeAction,
-) -> Result<(Ground, Planned), Stop> {
-    let ground = ground(server, order).await?;
+) -> Result<Planned, Stop> {
     let drivers = drivers(server, &ground.desired).await?;
     let engine = engine(server, order, &server.store, &drivers);
-    let planned = decide(server, order, &ground, engine, action).await?;
+    let planned = decide(server, order, ground, engine, action).await?;
     keep(server, order, &planned.plan).await?;
-    Ok((ground, planned))
+    Ok(planned)
 }
 
 /// What would be done to put back what is in force. Nobody is shown it, so it is not kept.
@@ -238,7 +238,7 @@ async fn bring(
 }
 
 /// The commit, its declarations, and the facts.
-pub(crate) async fn ground(server: &Server, order: &Order) -> Result<Ground, Stop> {
+pub async fn ground(server: &Server, order: &Order) -> Result<Ground, Stop> {
     let (view, commit) = match &order.aim {
         Aim::Head { reference } => {
             let view = server.fetch().await?.view;

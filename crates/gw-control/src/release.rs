@@ -38,8 +38,8 @@ pub(crate) async fn release(
     if action == ReleaseAction::Apply {
         return reconcile::reconcile(server, &order).await;
     }
-    let (_, planned) = reconcile::plan(server, &order, ChangeAction::Plan).await?;
-    let id = planned.plan.id;
+    let ground = reconcile::ground(server, &order).await?;
+    let id = reconcile::plan(server, &order, &ground, ChangeAction::Plan).await?.plan.id;
     Ok(Answer { plan: Some(id.clone()), ..Answer::done(format!("plan {id} was made")) })
 }
 

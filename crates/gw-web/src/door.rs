@@ -7,9 +7,9 @@ use axum::{
     http::{HeaderMap, Request, header},
 };
 use bytes::Bytes;
-use gw_control::{login::exchange::PREFIX, server::Server, store::Granted};
+use gw_control::{engine::Facts, login::exchange::PREFIX, server::Server, store::Granted};
 use gw_model::{environment::ChangeAction, id::EnvironmentName};
-use gw_policy::change::{Asked, ChangeDenial, CommitFacts, PlanFacts, judge, judge_first};
+use gw_policy::change::{Asked, ChangeDenial, PlanFacts, judge, judge_first};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -57,23 +57,24 @@ pub(crate) async fn viewer(
 ) -> Result<Granted, Refusal> {
     let granted = holder(web, headers).await?;
     let environment = granted.scope.environment.clone();
-    may(web, &granted, &environment, ChangeAction::View).await?;
+    may(web, &granted, &environment, ChangeAction::View, &Facts::default()).await?;
     web.reads.record(&web.server, &granted, what).await?;
     Ok(granted)
 }
 
-/// Whether the token is for this and the rules in force allow it, as far as it is about who asks.
+/// Whether the token is for this and the rules in force allow it, as far as it is about who asks and
+/// about a commit.
 pub(crate) async fn may(
     web: &Web,
     granted: &Granted,
     environment: &EnvironmentName,
     action: ChangeAction,
+    facts: &Facts,
 ) -> Result<(), Refusal> {
     covers(granted, environment, action, granted.scope.plan.as_deref())?;
-    let facts = PlanFacts::default();
-    let asked = asked(&web.server, granted, action, None);
+    let asked = asked(&web.server, granted, action, facts);
     let judged = match web.server.in_force(environment).await? {
-        Some(rules) => judge(&rules, &asked, &facts),
+        Some(rules) => judge(&rules, &asked, &PlanFacts::default()),
         None => judge_first(&web.server.owners, environment, &asked),
     };
     judged.map(drop).map_err(denied)
@@ -97,17 +98,17 @@ pub(crate) fn asked(
     server: &Server,
     granted: &Granted,
     action: ChangeAction,
-    commit: Option<CommitFacts>,
+    facts: &Facts,
 ) -> Asked {
     Asked {
         action,
         actor: granted.asker.caller.clone(),
-        commit,
+        commit: facts.commit.clone(),
         approvers: BTreeSet::new(),
         approver_teams: BTreeSet::new(),
         authors: BTreeSet::new(),
         approvals: 0,
-        verified_in: BTreeSet::new(),
+        verified_in: facts.verified_in.clone(),
         at: server.clock.now(),
     }
 }

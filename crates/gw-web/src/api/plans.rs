@@ -10,6 +10,7 @@ use axum::{
 };
 use gw_control::{
     approve::Given,
+    engine::Facts,
     event,
     reconcile::{self, Aim, Order},
     store::Granted,
@@ -43,11 +44,11 @@ pub(super) async fn make(
 ) -> Result<Json<Planned>, Refusal> {
     let granted = door::holder(&web, &headers).await?;
     let environment = environment(&name)?;
-    may(&web, &granted, &environment, ChangeAction::Plan).await?;
+    covers(&granted, &environment, ChangeAction::Plan, None)?;
     let PlanOrder { commit, only } = door::order(request).await?;
     let aim = Aim::Commit { sha: hash(commit)?, only: apis(only)?, plan: None };
-    let order = Order { environment, asker: granted.asker, aim };
-    let planned = plan(&web, &order).await?;
+    let order = Order { environment, asker: granted.asker.clone(), aim };
+    let (_, planned) = plan(&web, &granted, &order, ChangeAction::Plan).await?;
     Ok(Json(written(&web, &planned.plan)))
 }
 
@@ -72,7 +73,6 @@ pub(super) async fn approve(
     let name = id(&name)?;
     let environment = granted.scope.environment.clone();
     covers(&granted, &environment, ChangeAction::Approve, Some(name))?;
-    may(&web, &granted, &environment, ChangeAction::Approve).await?;
     let ApprovalOrder { reason } = door::order(request).await?;
     let reason = reason.map(|reason| within(reason, REASON_BYTES)).transpose()?;
     let former = shown(&web, &granted, name).await?;
@@ -82,19 +82,14 @@ pub(super) async fn approve(
     let (sha, only) = (commit.sha.clone(), former.only.clone());
     let aim = Aim::Commit { sha: sha.clone(), only, plan: Some(former.id.clone()) };
     let order = Order { environment, asker: granted.asker.clone(), aim };
-    let planned = plan(&web, &order).await?;
+    let (facts, planned) = plan(&web, &granted, &order, ChangeAction::Approve).await?;
     replan(&former, &planned.plan)
         .map_err(|moved| Refusal::Conflict { what: moved.to_string() })?;
     let Rules::Declared(rules) = &planned.rules else {
         let what = "nothing is in force yet: the first state is brought by an owner".to_owned();
         return Err(Refusal::Conflict { what });
     };
-    let facts = planned.plan.commit.as_ref().map(|commit| gw_policy::change::CommitFacts {
-        sha: commit.sha.clone(),
-        branches: commit.branches.clone(),
-        ..Default::default()
-    });
-    let asked = door::asked(&web.server, &granted, ChangeAction::Approve, facts);
+    let asked = door::asked(&web.server, &granted, ChangeAction::Approve, &facts);
     judge(rules, &asked, &planned.plan.facts).map_err(denied)?;
     let entries = planned.changed.keys().cloned().collect();
     let by = granted.asker.caller;
@@ -110,11 +105,19 @@ pub(super) async fn approve(
     Ok((StatusCode::CREATED, Json(approved)))
 }
 
-/// Plans, a few at a time. What may be done by it is judged as an apply.
-async fn plan(web: &Web, order: &Order) -> Result<gw_plan::plan::Planned, Refusal> {
+/// Plans for whoever may do this to what is planned, a few at a time. What may be done by the plan is
+/// judged as an apply.
+async fn plan(
+    web: &Web,
+    granted: &Granted,
+    order: &Order,
+    action: ChangeAction,
+) -> Result<(Facts, gw_plan::plan::Planned), Refusal> {
     let _place = web.planning.try_acquire().map_err(|_| Refusal::Busy)?;
-    let (_, planned) = reconcile::plan(&web.server, order, ChangeAction::Apply).await?;
-    Ok(planned)
+    let ground = reconcile::ground(&web.server, order).await?;
+    may(web, granted, &order.environment, action, &ground.facts).await?;
+    let planned = reconcile::plan(&web.server, order, &ground, ChangeAction::Apply).await?;
+    Ok((ground.facts, planned))
 }
 
 /// A plan of the environment that the token is for. Of others it is not told whether they are there.

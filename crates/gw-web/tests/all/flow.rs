@@ -95,6 +95,59 @@ async fn a_proof_becomes_a_token_a_plan_an_approval_and_a_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_about_a_commit_is_asked_about_the_commit() {
+    let mut house = House::new().await;
+    house.works();
+    begin(&house);
+    let rules = house.desk().join("environments/prod.yaml");
+    let former = std::fs::read_to_string(&rules).unwrap();
+    let whoever =
+        "{ actions: [plan, approve], identities: [operators], claims: { sub: [ann, carol] }";
+    assert!(former.contains(whoever));
+    let on_main = format!("{whoever}, commit: {{ branch: main }}");
+    std::fs::write(&rules, former.replace(whoever, &on_main)).unwrap();
+    let commit = house.push("Only what is on main is planned");
+    let ann = house.login("ann", "view plan apply");
+    let changes = "/v1/environments/prod/changes";
+    let reply = house.order(changes, &ann, &json!({ "action": "apply", "commit": commit }));
+    let task = ended(&house, &ann, reply.json()["task"].as_u64().unwrap());
+    assert_eq!(task["answer"]["change"], json!(2), "{task}");
+
+    house.advance();
+    std::fs::write(house.desk().join("apis/orders/api.yaml"), api("orders-team, sales")).unwrap();
+    let commit = house.push("Let sales in");
+    let plans = "/v1/environments/prod/plans";
+    let planned = house.order(plans, &ann, &json!({ "commit": commit }));
+    assert_eq!(planned.status, 200, "{}", planned.text());
+    let id = planned.json()["id"].as_str().unwrap().to_owned();
+    let carol = house.login("carol", "approve");
+    let approved = house.order(&format!("/v1/plans/{id}/approvals"), &carol, &json!({}));
+    assert_eq!(approved.status, 201, "{}", approved.text());
+
+    // The same by the same people, beside the branch.
+    std::fs::write(house.desk().join("apis/orders/api.yaml"), api("sales")).unwrap();
+    let aside = house.push_to("sales", "Only sales");
+    let refused = house.order(plans, &ann, &json!({ "commit": aside }));
+    assert_eq!((refused.status, refused.json()["reason"].clone()), (403, json!("denied")));
+    assert!(refused.text().contains("main"), "{}", refused.text());
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_orders_than_anybody_waits_for_are_turned_away() {
+    let house = House::new().await;
+    let token = house.login("owner", "apply");
+    let order = json!({ "action": "apply", "commit": house.head() });
+    // Nobody works them off.
+    let answers: Vec<u16> = (0..110)
+        .map(|_| house.order("/v1/environments/prod/changes", &token, &order).status)
+        .collect();
+    assert_eq!(answers.iter().filter(|status| **status == 202).count(), 100);
+    assert_eq!(answers.last(), Some(&503));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_can_be_undone_and_the_ledger_downloaded() {
     let mut house = House::new().await;
     house.works();

@@ -229,10 +229,15 @@ impl House {
 
     /// Commits everything and pushes it to `main`. Which commit that is.
     pub(super) fn push(&self, message: &str) -> String {
-        let desk = self.desk();
+        self.push_to("main", message)
+    }
+
+    /// The same, to another branch.
+    pub(super) fn push_to(&self, branch: &str, message: &str) -> String {
+        let (desk, place) = (self.desk(), format!("HEAD:refs/heads/{branch}"));
         git(&desk, &["add", "--all"]);
         git(&desk, &["commit", "--quiet", "--allow-empty", "--message", message]);
-        block_in_place(|| git(&desk, &["push", "--quiet", "origin", "HEAD:refs/heads/main"]));
+        block_in_place(|| git(&desk, &["push", "--quiet", "origin", &place]));
         git(&desk, &["rev-parse", "HEAD"])
     }
 

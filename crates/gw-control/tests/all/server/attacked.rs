@@ -1,6 +1,10 @@
 //! Changes that must not be made, each through the one helper.
 
-use gw_control::{drift, stop::Stop};
+use gw_control::{
+    drift,
+    reconcile::{ground, plan},
+    stop::Stop,
+};
 use gw_testkit::attack::change::{Attack, Bench, Said, attack};
 use tokio::{runtime::Handle, task::block_in_place};
 
@@ -178,13 +182,9 @@ async fn what_was_shown_is_done_or_nothing_is() {
     let house = House::new().await;
     let head = house.stage.git(&house.desk, &["rev-parse", "HEAD"]).await;
     let narrow = order(somebody("owner"), &head);
-    let (_, shown) = gw_control::reconcile::plan(
-        &house.server,
-        &narrow,
-        gw_model::environment::ChangeAction::Apply,
-    )
-    .await
-    .unwrap();
+    let ground = ground(&house.server, &narrow).await.unwrap();
+    let action = gw_model::environment::ChangeAction::Apply;
+    let shown = plan(&house.server, &narrow, &ground, action).await.unwrap();
     let id = shown.plan.id.clone();
     let by_plan = |sha: &str| {
         let (sha, plan) = (sha.to_owned(), Some(id.clone()));
