@@ -17,14 +17,12 @@ use gw_model::{
     id::SecretName,
     secret::{Redacted, SecretRefusal, SecretStore},
 };
+use gw_net::tls::TlsRefusal;
 use gw_policy::service::Auth;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 
-use crate::upstream::{
-    Access, Place,
-    tls::{TlsRefusal, Trust},
-};
+use crate::upstream::{Access, Place, tls::Trust};
 
 /// How one API reaches its upstream at this moment.
 #[derive(Debug)]

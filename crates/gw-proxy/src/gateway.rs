@@ -11,7 +11,10 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use gw_net::issuer::{Issuers, Published};
+use gw_net::{
+    issuer::{Issuers, Published},
+    tls::TlsRefusal,
+};
 use gw_policy::{
     gateway::{Refused, listen_address},
     keys::{KeySet, KeySetRefusal},
@@ -44,7 +47,7 @@ use crate::{
     stage::limit::Counters,
     steward::{Providers, Steward},
     tls,
-    upstream::tls::{TlsRefusal, Trust},
+    upstream::tls::Trust,
 };
 
 /// A running gateway. It serves until [`Gateway::stop`], or until it is dropped.

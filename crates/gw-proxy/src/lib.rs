@@ -39,4 +39,3 @@ mod wire;
 pub use file::read_file;
 pub use memory::served_before;
 pub use record::{Wanted, recorded};
-pub use upstream::tls::TlsRefusal;

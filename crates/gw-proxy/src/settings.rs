@@ -12,9 +12,9 @@ use std::{
 use gw_model::{
     clock::Clock,
     id::{EnvironmentName, TargetName, WorkspaceId},
-    secret::{Redacted, SecretStores},
+    secret::SecretStores,
 };
-use gw_net::{client::ClientSettings, issuer::Timing};
+use gw_net::{client::ClientSettings, issuer::Timing, tls::Pem};
 use gw_policy::generation::PublicKey;
 
 use crate::pace::Patience;
@@ -38,7 +38,7 @@ pub struct Settings {
     /// How callers and backends reach this gateway; the issuer of its assertions.
     pub public_url: Option<String>,
     /// Callers speak TLS when this is given.
-    pub tls: Option<Tls>,
+    pub tls: Option<Pem>,
     pub threads: NonZeroUsize,
     pub mode: Mode,
     /// Only these may say on whose behalf they call (`X-Forwarded-For`).
@@ -74,13 +74,6 @@ pub enum Address {
         /// Where nothing is served yet.
         otherwise: SocketAddr,
     },
-}
-
-/// The gateway's own certificate chain and key, as PEM.
-#[derive(Debug)]
-pub struct Tls {
-    pub chain: Vec<u8>,
-    pub key: Redacted<Vec<u8>>,
 }
 
 /// How much is told and kept.

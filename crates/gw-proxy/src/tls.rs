@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use gw_net::tls::{Pem, TlsRefusal, read_chain, read_key};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -14,11 +15,6 @@ use rustls::{
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
-
-use crate::{
-    settings::Tls,
-    upstream::tls::{TlsRefusal, read_chain, read_key},
-};
 
 /// Whether some identity in force is proved by client certificates.
 pub(crate) trait Wants: std::fmt::Debug + Send + Sync {
@@ -31,8 +27,8 @@ struct Possession {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-pub(crate) fn server(tls: &Tls, wants: Arc<dyn Wants>) -> Result<Arc<ServerConfig>, TlsRefusal> {
-    let (chain, key) = (read_chain(&tls.chain)?, read_key(tls.key.reveal())?);
+pub(crate) fn server(pem: &Pem, wants: Arc<dyn Wants>) -> Result<Arc<ServerConfig>, TlsRefusal> {
+    let (chain, key) = (read_chain(&pem.chain)?, read_key(pem.key.reveal())?);
     let provider = Arc::new(aws_lc_rs::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let verifier = Arc::new(Possession { wants, algorithms });

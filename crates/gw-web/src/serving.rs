@@ -24,12 +24,15 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use rustls::ServerConfig;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{Web, problem::Refusal, routes};
 
@@ -56,17 +59,24 @@ const HEAD_BYTES: usize = 32 * 1024;
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// Serves until told to stop; whoever is being answered is answered.
-pub async fn serve(listener: TcpListener, web: Arc<Web>, stop: watch::Receiver<bool>) {
-    serve_routes(listener, routes(web), Limits::default(), stop).await;
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    web: Arc<Web>,
+    stop: watch::Receiver<bool>,
+) {
+    serve_routes(listener, tls, routes(web), Limits::default(), stop).await;
 }
 
 /// The same with other routes.
 pub async fn serve_routes(
     listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
     routes: Router,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
+    let tls = tls.map(TlsAcceptor::from);
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut callers = JoinSet::new();
     loop {
@@ -77,9 +87,9 @@ pub async fn serve_routes(
         while callers.try_join_next().is_some() {}
         match accepted {
             Some((stream, place)) => {
-                let (routes, stop) = (routes.clone(), stop.clone());
+                let (tls, routes, stop) = (tls.clone(), routes.clone(), stop.clone());
                 callers.spawn(async move {
-                    attend(stream, routes, limits, stop).await;
+                    attend(stream, tls, routes, limits, stop).await;
                     drop(place);
                 });
             }
@@ -107,12 +117,29 @@ async fn accept(
 
 async fn attend(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     routes: Router,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
     // Answers are small and whole: waiting for more to send only makes them late.
     drop(stream.set_nodelay(true));
+    let Some(tls) = tls else { return converse(stream, routes, limits, stop).await };
+    let greeted = tokio::select! {
+        greeted = timeout(limits.head, tls.accept(stream)) => greeted,
+        () = stopped(&mut stop) => return,
+    };
+    if let Ok(Ok(stream)) = greeted {
+        converse(stream, routes, limits, stop).await;
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    routes: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) {
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(|request: Request<Incoming>| {
         let routes = routes.clone();

@@ -1,28 +1,20 @@
 //! TLS towards upstreams: whom the gateway believes, and as whom it speaks.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
+use gw_net::tls::{TlsRefusal, read_chain, read_key};
 use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore,
     client::WantsClientCert,
     crypto::{CryptoProvider, aws_lc_rs},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 /// The authorities whose certificates upstreams may have.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
     provider: Arc<CryptoProvider>,
     roots: Arc<RootCertStore>,
-}
-
-/// Why a certificate or its key cannot be used. It never says what the bytes were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsRefusal {
-    NoCertificate,
-    NoKey,
-    KeyAndCertificateDiffer,
-    Provider,
 }
 
 impl Trust {
@@ -58,25 +50,3 @@ impl Trust {
         Ok(builder.with_root_certificates(Arc::clone(&self.roots)))
     }
 }
-
-pub(crate) fn read_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsRefusal> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    chain.ok().filter(|chain| !chain.is_empty()).ok_or(TlsRefusal::NoCertificate)
-}
-
-pub(crate) fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsRefusal> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|_| TlsRefusal::NoKey)
-}
-
-impl fmt::Display for TlsRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoCertificate => "this is not a certificate in PEM form",
-            Self::NoKey => "this holds no private key in PEM form",
-            Self::KeyAndCertificateDiffer => "the private key is not that of the certificate",
-            Self::Provider => "TLS cannot be set up",
-        })
-    }
-}
-
-impl std::error::Error for TlsRefusal {}

@@ -8,8 +8,8 @@ use std::{
 };
 
 use gw_model::{id::SecretName, scalar::Method, secret::Redacted, workspace::Identity};
+use gw_net::tls::Pem;
 use gw_policy::generation::Part;
-use gw_proxy::settings::Tls;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
@@ -27,9 +27,9 @@ pub(crate) struct Leaf {
 
 impl Leaf {
     /// For the gateway itself.
-    pub(crate) fn tls(&self) -> Tls {
+    pub(crate) fn tls(&self) -> Pem {
         let key = Redacted::new(self.key.serialize_pem().into_bytes());
-        Tls { chain: self.pem.clone().into_bytes(), key }
+        Pem { chain: self.pem.clone().into_bytes(), key }
     }
 }
 

@@ -172,7 +172,7 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { head: std::time::Duration::from_secs(1), ..Limits::default() };
         let routes = more(routes(Arc::new(web)));
-        let serving = tokio::spawn(serve_routes(listener, routes, limits, stopped));
+        let serving = tokio::spawn(serve_routes(listener, None, routes, limits, stopped));
         let working = None;
         let house = Self {
             bitbucket,

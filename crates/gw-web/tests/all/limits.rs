@@ -1,7 +1,18 @@
 //! What callers cannot do to the process.
 
-use axum::routing::get;
-use gw_testkit::wire::{self, Connection};
+use axum::{Router, routing::get};
+use gw_model::secret::Redacted;
+use gw_net::{
+    address::LoopbackReach,
+    client::{Client, ClientSettings},
+    tls::{Own, Pem},
+};
+use gw_testkit::{
+    authority::Authority,
+    wire::{self, Connection},
+};
+use gw_web::{Limits, serve_routes};
+use tokio::{net::TcpListener, sync::watch};
 
 use super::house::House;
 
@@ -54,4 +65,31 @@ async fn what_is_not_there_is_a_problem_like_any_other() {
     let reply = house.call("GET", "/v1/plans/%ff", &[("authorization", "Bearer gwt_x")], b"");
     assert!((400..500).contains(&reply.status), "{}", reply.text());
     house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
+    let authority = Authority::new();
+    let (pem, _) = authority.holder("localhost");
+    let pem = Pem { chain: pem.clone().into_bytes(), key: Redacted::new(pem.into_bytes()) };
+    let tls = Own::new(&pem).unwrap().server().unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Router::new().route("/healthz", get(async || "well"));
+    let (stop, stopped) = watch::channel(false);
+    let limits = Limits::default();
+    let serving = tokio::spawn(serve_routes(listener, Some(tls), routes, limits, stopped));
+
+    let client = Client::new(&ClientSettings {
+        loopback: LoopbackReach::Free,
+        authorities: vec![authority.der()],
+        ..ClientSettings::default()
+    });
+    let url = format!("https://localhost:{}/healthz", address.port()).parse().unwrap();
+    let text = client.get(&url, 100).await;
+    assert_eq!(text.unwrap(), b"well");
+    let plain = || wire::request(address, "GET", "/healthz", &[], b"");
+    assert!(!tokio::task::block_in_place(plain).is_ok_and(|reply| reply.status == 200));
+    stop.send(true).unwrap();
+    serving.await.unwrap();
 }

@@ -1,5 +1,6 @@
 //! `gatewright serve`.
 
+mod certificate;
 mod gateways;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -9,7 +10,7 @@ use gw_control::{schedule::schedule, work::work};
 use serde::Serialize;
 use tokio::{net::TcpListener, sync::watch};
 
-use self::gateways::Gateways;
+use self::{certificate::Certificate, gateways::Gateways};
 use super::Context;
 use crate::{
     compose::{self, Served},
@@ -42,14 +43,15 @@ struct Document {
 
 /// How often it is looked whether other gateways have to run.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often the counts of refused proofs are put on the record.
-const COUNT: Duration = Duration::from_secs(60);
+/// How often the counts of refused proofs are put on the record, and certificates are looked at.
+const MINUTE: Duration = Duration::from_secs(60);
 
 impl Serve {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let file = ServerFile::read(&self.settings(context)?)?;
         let stopped = config::interrupted();
         let (listen, poll) = (file.listen, file.bitbucket.poll);
+        let mut certificate = file.tls.clone().map(Certificate::open).transpose()?;
         let settings = file.path.clone();
         let Served { server, web, exchange, state, lock, gateways: mut wanted } =
             compose::serve(context, file).await?;
@@ -62,7 +64,10 @@ impl Serve {
             context,
             &Document {
                 schema: "gatewright.io/serve/v1",
-                listen: format!("http://{listen}"),
+                listen: format!(
+                    "{}://{listen}",
+                    if certificate.is_some() { "https" } else { "http" }
+                ),
                 address: server.address.to_string(),
                 state: state.folder.display().to_string(),
             },
@@ -72,19 +77,25 @@ impl Serve {
         waiting.map_err(|error| Failure::from(&error))?;
         let working = tokio::spawn(work(Arc::clone(&server), ends.clone()));
         let scheduling = tokio::spawn(schedule(Arc::clone(&server), poll, ends.clone()));
-        let serving = tokio::spawn(gw_web::serve(listener, web, ends));
+        let tls = certificate.as_ref().map(Certificate::server).transpose()?;
+        let serving = tokio::spawn(gw_web::serve(listener, tls, web, ends));
         let mut gateways = Gateways::new(context, state, settings);
         let ended = {
             tokio::pin!(stopped);
             let mut look = tokio::time::interval(LOOK);
-            let mut count = tokio::time::interval(COUNT);
+            let mut minute = tokio::time::interval(MINUTE);
             loop {
                 tokio::select! {
                     stop = &mut stopped => break stop,
                     Some(wanted) = wanted.recv() => gateways.attend(wanted),
                     _tick = look.tick() => gateways.follow(&server).await,
-                    // What cannot be written now is written a minute later.
-                    _tick = count.tick() => drop(exchange.settle().await),
+                    _tick = minute.tick() => {
+                        // What cannot be written now is written a minute later.
+                        drop(exchange.settle().await);
+                        if let Some(certificate) = &mut certificate {
+                            certificate.follow(context);
+                        }
+                    }
                 }
             }
         };

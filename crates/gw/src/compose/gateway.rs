@@ -16,7 +16,7 @@ use gw_model::{
 };
 use gw_net::client::ClientSettings;
 use gw_policy::{gateway::listen_address, generation::PublicKey};
-use gw_proxy::settings::{AccessLog, Address, Bounds, Mode, Settings, Supply, Tls};
+use gw_proxy::settings::{AccessLog, Address, Bounds, Mode, Settings, Supply};
 use gw_secrets::stores::Stores;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -68,7 +68,7 @@ pub(crate) fn gateway_settings(start: GatewayStart<'_>) -> Settings {
         listen,
         admin: file.admin,
         public_url: file.public_url,
-        tls: file.tls.map(|(chain, key)| Tls { chain, key }),
+        tls: file.tls,
         threads: file.threads.unwrap_or_else(cores),
         mode,
         trusted_proxies: file.trusted_proxies,

@@ -15,6 +15,7 @@ use gw_model::{
     leak::{self, Look},
     secret::Redacted,
 };
+use gw_net::tls::{Pem, TlsRefusal};
 use gw_proxy::read_file;
 use serde::Deserialize;
 use toml::Spanned;
@@ -32,12 +33,18 @@ pub(crate) struct GatewayFile {
     pub(crate) admin: Option<SocketAddr>,
     /// How callers reach this gateway; the issuer of its assertions.
     pub(crate) public_url: Option<String>,
-    /// Certificate chain and key, as PEM.
-    pub(crate) tls: Option<(Vec<u8>, Redacted<Vec<u8>>)>,
+    pub(crate) tls: Option<Pem>,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     /// Certificate authorities that upstreams may have beside those of the machine, as PEM.
     pub(crate) upstream_authorities: Vec<u8>,
+}
+
+/// Where a listener's certificate with its chain lies, and its key.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFiles {
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 /// Where else the newest checkpoint of the ledger is kept.
@@ -56,7 +63,7 @@ const PATIENCE_MIN: u64 = 60;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Written {
     gateway: WrittenGateway,
-    tls: Option<WrittenTls>,
+    pub(super) tls: Option<WrittenTls>,
     witness: Option<WrittenWitness>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) address: Option<String>,
@@ -91,9 +98,32 @@ struct WrittenGateway {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenTls {
+pub(super) struct WrittenTls {
     certificate: PathBuf,
     key: PathBuf,
+}
+
+impl WrittenTls {
+    pub(super) fn below(self, folder: &Path) -> TlsFiles {
+        TlsFiles { certificate: folder.join(self.certificate), key: folder.join(self.key) }
+    }
+}
+
+impl TlsFiles {
+    pub(crate) fn read(&self) -> Result<Pem, Failure> {
+        Ok(Pem { chain: read(&self.certificate)?, key: Redacted::new(read(&self.key)?) })
+    }
+
+    /// What is wrong with what they hold.
+    pub(crate) fn refuse(&self, refusal: TlsRefusal) -> Failure {
+        let file = match refusal {
+            TlsRefusal::NoCertificate => &self.certificate,
+            TlsRefusal::NoKey | TlsRefusal::KeyAndCertificateDiffer | TlsRefusal::Provider => {
+                &self.key
+            }
+        };
+        Failure::wrong(format!("`{}`: {refusal}", file.display())).coded(Code::SettingsWrong)
+    }
 }
 
 impl Written {
@@ -153,10 +183,7 @@ impl GatewayFile {
         };
         let folder = path.parent().unwrap_or(state);
         let bytes = |file: &Path| read(&folder.join(file));
-        let tls = match written.tls {
-            Some(tls) => Some((bytes(&tls.certificate)?, Redacted::new(bytes(&tls.key)?))),
-            None => None,
-        };
+        let tls = written.tls.map(|tls| tls.below(folder).read()).transpose()?;
         let authorities = written.gateway.upstream_authorities;
         Ok(Self {
             admin: written.gateway.admin,

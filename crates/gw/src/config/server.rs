@@ -9,7 +9,7 @@ use std::{
 };
 
 use gw_control::{
-    host::bitbucket::{Credential, Declared, Place},
+    host::bitbucket::{self, Credential, Declared},
     notify::webhook::Webhook,
 };
 use gw_model::{
@@ -22,10 +22,13 @@ use gw_model::{
 };
 use gw_policy::change::{Owner, OwnerIs};
 use serde::Deserialize;
-use toml::Spanned;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 use url::Url;
 
-use super::file::Written;
+use super::file::{TlsFiles, Written};
 use crate::exit::Failure;
 
 /// The settings of a server, read and checked.
@@ -35,6 +38,8 @@ pub(crate) struct ServerFile {
     pub(crate) path: PathBuf,
     /// Where the interface listens.
     pub(crate) listen: SocketAddr,
+    /// None: something else ends TLS, on this machine.
+    pub(crate) tls: Option<TlsFiles>,
     /// How people reach it.
     pub(crate) address: Url,
     pub(crate) workspace_id: WorkspaceId,
@@ -143,22 +148,25 @@ const ALL_VARIABLES: &str = "GATEWRIGHT_SECRET_";
 impl ServerFile {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let (text, written) = Written::read(path)?;
-        let wrong = |words: &str| wrong(path, words);
+        let place = Place { path, text: &text };
+        let wrong = |key: &str, words: &str| place.wrong(key, words);
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let listen = written.listen.ok_or_else(|| wrong("`listen` is missing"))?;
-        if !listen.ip().is_loopback() {
-            return Err(wrong("`listen` is no address of this machine alone").help(
-                "tokens are sent to it: listen on 127.0.0.1, behind something that ends TLS",
-            ));
+        let listen = written.listen.ok_or_else(|| wrong("listen", "`listen` is missing"))?;
+        let tls = written.tls.map(|tls| tls.below(folder));
+        if tls.is_none() && !listen.ip().is_loopback() {
+            return Err(wrong("listen", "`listen` is no address of this machine alone")
+                .help("tokens are sent to it: name `certificate` and `key` under `[tls]`")
+                .help("or listen on 127.0.0.1, behind something that ends TLS"));
         }
-        let address = written.address.ok_or_else(|| wrong("`address` is missing"))?;
+        let address = written.address.ok_or_else(|| wrong("address", "`address` is missing"))?;
         let address = Url::parse(&address).ok().filter(|url| url.has_host());
-        let address = address.ok_or_else(|| wrong("`address` is no URL"))?;
+        let address = address.ok_or_else(|| wrong("address", "`address` is no URL"))?;
         let workspace = written.workspace.ok_or_else(|| {
-            wrong("`workspace` is missing").help("it is what stands in `.gatewright/id`")
+            wrong("workspace", "`workspace` is missing")
+                .help("it is what stands in `.gatewright/id`")
         })?;
-        let workspace_id =
-            WorkspaceId::parse(&workspace).map_err(|error| wrong(&error.to_string()))?;
+        let workspace_id = WorkspaceId::parse(&workspace)
+            .map_err(|error| wrong("workspace", &error.to_string()))?;
         let identities: BTreeMap<_, _> = written
             .identities
             .into_iter()
@@ -166,49 +174,54 @@ impl ServerFile {
             .collect();
         let owners = written.owners.into_iter();
         let owners: Result<Vec<Owner>, Failure> =
-            owners.map(|owner| read_owner(path, &text, owner, &identities)).collect();
+            owners.map(|owner| read_owner(place, owner, &identities)).collect();
         if let Some(login) = written.login.as_ref().filter(|it| !identities.contains_key(*it)) {
-            return Err(wrong(&format!(
-                "`login` names `{login}`, which `identities` does not have"
-            )));
+            let words = format!("`login` names `{login}`, which `identities` does not have");
+            return Err(wrong("login", &words));
         }
-        let bitbucket = written.bitbucket.ok_or_else(|| wrong("`[bitbucket]` is missing"))?;
+        let bitbucket =
+            written.bitbucket.ok_or_else(|| wrong("bitbucket", "`[bitbucket]` is missing"))?;
         Ok(Self {
             path: path.to_owned(),
             listen,
+            tls,
             address,
             workspace_id,
             state: written.state.map(|state| folder.join(state)),
             owners: owners?,
             identities,
             login: written.login,
-            bitbucket: bitbucket.check(path)?,
-            secrets: secrets(path, folder, written.secrets)?,
+            bitbucket: bitbucket.check(place)?,
+            secrets: secrets(place, folder, written.secrets)?,
             allow: written.network.allow,
-            sts: sts(path, &written.sts.hosts)?,
-            notify: channels(path, written.notify)?,
+            sts: sts(place, &written.sts.hosts)?,
+            notify: channels(place, written.notify)?,
         })
     }
 }
 
 impl WrittenBitbucket {
-    fn check(self, path: &Path) -> Result<BitbucketFile, Failure> {
+    fn check(self, place: Place<'_>) -> Result<BitbucketFile, Failure> {
         let url = self.url.as_deref().unwrap_or(BITBUCKET);
         if !form::SECURE_URL.holds(url) {
-            return Err(wrong(path, "`bitbucket.url` is neither https nor of this machine"));
+            let words = "`bitbucket.url` is neither https nor of this machine";
+            return Err(place.wrong("bitbucket.url", words));
         }
-        let url = Url::parse(url).map_err(|_| wrong(path, "`bitbucket.url` is no URL"))?;
+        let url = Url::parse(url)
+            .map_err(|_| place.wrong("bitbucket.url", "`bitbucket.url` is no URL"))?;
         for (name, uuid) in
             [("repositoryUuid", &self.repository_uuid), ("workspaceUuid", &self.workspace_uuid)]
         {
             if !form::UUID.holds(uuid) {
-                let words = format!("`bitbucket.{name}` is no UUID in braces");
-                return Err(wrong(path, &words));
+                let key = format!("bitbucket.{name}");
+                return Err(place.wrong(&key, &format!("`{key}` is no UUID in braces")));
             }
         }
         let credential = match (self.email, self.consumer) {
             (Some(_), Some(_)) => {
-                return Err(wrong(path, "`bitbucket` has both `email` and `consumer`")
+                let words = "`bitbucket` has both `email` and `consumer`";
+                return Err(place
+                    .wrong("bitbucket.consumer", words)
                     .help("an API token goes with `email`, a consumer's secret with `consumer`"));
             }
             (Some(email), None) => Credential::ApiToken { email, token: self.token },
@@ -231,8 +244,8 @@ impl WrittenBitbucket {
 }
 
 impl BitbucketFile {
-    pub(crate) fn place(&self) -> Place {
-        Place::at(&self.url)
+    pub(crate) fn place(&self) -> bitbucket::Place {
+        bitbucket::Place::at(&self.url)
     }
 }
 
@@ -250,15 +263,13 @@ impl From<WrittenIdentity> for Oidc {
 }
 
 fn read_owner(
-    path: &Path,
-    text: &str,
+    place: Place<'_>,
     written: Spanned<WrittenOwner>,
     identities: &BTreeMap<IdentityName, Identity>,
 ) -> Result<Owner, Failure> {
-    let before = text.get(..written.span().start).unwrap_or_default();
-    let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX);
+    let line = line_of(place.text, written.span().start);
     let at = Origin { file: super::SETTINGS.to_owned(), line };
-    let wrong = |words: &str| wrong(path, words).note(format!("line {line}"));
+    let wrong = |words: &str| place.failure(Some(line), words);
     let WrittenOwner { identity, subject, claim, value } = written.into_inner();
     if !identities.contains_key(&identity) {
         let words = format!("an owner is named by `{identity}`, which `identities` does not have");
@@ -273,33 +284,35 @@ fn read_owner(
 }
 
 fn channels(
-    path: &Path,
+    place: Place<'_>,
     written: BTreeMap<String, WrittenChannel>,
 ) -> Result<BTreeMap<String, Webhook>, Failure> {
     let channel = |(name, WrittenChannel { url, secrets }): (String, WrittenChannel)| {
         let address = Url::parse(&url).ok().filter(|_| form::SECURE_URL.holds(&url));
         let Some(url) = address else {
-            return Err(wrong(path, &format!("`notify.{name}.url` is no https address")));
+            let key = format!("notify.{name}.url");
+            return Err(place.wrong(&key, &format!("`{key}` is no https address")));
         };
         if secrets.is_empty() {
-            let words = format!("`notify.{name}` has no secret to sign with");
-            return Err(wrong(path, &words));
+            let key = format!("notify.{name}");
+            return Err(place.wrong(&key, &format!("`{key}` has no secret to sign with")));
         }
         Ok((name, Webhook { url, secrets }))
     };
     written.into_iter().map(channel).collect()
 }
 
-fn sts(path: &Path, hosts: &[String]) -> Result<Vec<Url>, Failure> {
+fn sts(place: Place<'_>, hosts: &[String]) -> Result<Vec<Url>, Failure> {
     let address = |text: &String| {
         let url = Url::parse(text).ok().filter(|_| form::SECURE_URL.holds(text));
-        url.ok_or_else(|| wrong(path, &format!("`{text}` of `sts.hosts` is no https address")))
+        let words = || format!("`{text}` of `sts.hosts` is no https address");
+        url.ok_or_else(|| place.wrong("sts.hosts", &words()))
     };
     hosts.iter().map(address).collect()
 }
 
 fn secrets(
-    path: &Path,
+    place: Place<'_>,
     folder: &Path,
     written: Option<WrittenSecrets>,
 ) -> Result<SecretsFrom, Failure> {
@@ -308,12 +321,50 @@ fn secrets(
     match (files, variables) {
         (Some(files), None) => Ok(SecretsFrom::Files(folder.join(files))),
         (None, Some(prefix)) => Ok(SecretsFrom::Variables { prefix }),
-        _ => Err(wrong(path, "`secrets` has `files` or `variables`")),
+        _ => Err(place.wrong("secrets", "`secrets` has `files` or `variables`")),
     }
 }
 
-fn wrong(path: &Path, words: &str) -> Failure {
-    Failure::wrong(words).coded(Code::SettingsWrong).note(path.display().to_string())
+/// The file that is read, for whoever says what is wrong in it and where.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Place<'_> {
+    /// What is wrong with a key, such as `bitbucket.url`; or with the table that lacks it.
+    fn wrong(self, key: &str, words: &str) -> Failure {
+        self.failure(key_line(self.text, key), words)
+    }
+
+    fn failure(self, line: Option<u32>, words: &str) -> Failure {
+        let path = self.path.display();
+        let note = line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"));
+        Failure::wrong(words).coded(Code::SettingsWrong).note(note)
+    }
+}
+
+/// The line of a key, or of the innermost table above it that is there.
+fn key_line(text: &str, key: &str) -> Option<u32> {
+    let document = DeTable::parse(text).ok()?;
+    let (mut table, mut line) = (document.get_ref(), None);
+    for part in key.split('.') {
+        let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref() == part) else {
+            break;
+        };
+        line = Some(line_of(text, name.span().start));
+        match value.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    line
+}
+
+fn line_of(text: &str, at: usize) -> u32 {
+    let before = text.get(..at).unwrap_or_default();
+    u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod policies;
 mod probes;
 mod secrets;
 mod serving;
+mod settings;
 mod ways_out;
 
 use std::fs;

@@ -59,32 +59,42 @@ fn what_is_wrong_is_named() {
         (
             "127.0.0.1:7070",
             "0.0.0.0:7070",
-            "`listen` is no address of this machine alone (/gatewright.toml)",
+            "`listen` is no address of this machine alone (/gatewright.toml:2)",
         ),
         (
             "https://gatewright.example.com\"\nw",
             "here\"\nw",
-            "`address` is no URL (/gatewright.toml)",
+            "`address` is no URL (/gatewright.toml:3)",
         ),
         (
             "subject = \"00u1\"",
             "",
-            "an owner has `subject`, or `claim` and `value` (/gatewright.toml) (line 22)",
+            "an owner has `subject`, or `claim` and `value` (/gatewright.toml:22)",
         ),
         (
             "identity = \"operators\"",
             "identity = \"others\"",
-            "an owner is named by `others`, which `identities` does not have (/gatewright.toml) (line 22)",
+            "an owner is named by `others`, which `identities` does not have (/gatewright.toml:22)",
         ),
         (
             "{7c9e6679",
             "7c9e6679",
-            "`bitbucket.repositoryUuid` is no UUID in braces (/gatewright.toml)",
+            "`bitbucket.repositoryUuid` is no UUID in braces (/gatewright.toml:9)",
         ),
         (
             "login = \"operators\"",
             "login = \"x\"",
-            "`login` names `x`, which `identities` does not have (/gatewright.toml)",
+            "`login` names `x`, which `identities` does not have (/gatewright.toml:5)",
+        ),
+        (
+            "email = ",
+            "consumer = \"key\"\nemail = ",
+            "`bitbucket` has both `email` and `consumer` (/gatewright.toml:11)",
+        ),
+        (
+            "\n[secrets]\nfiles",
+            "\n[secrets]\nvariables = \"GW_\"\nfiles",
+            "`secrets` has `files` or `variables` (/gatewright.toml:15)",
         ),
     ] {
         assert!(WHOLE.contains(from), "{from}");
@@ -92,4 +102,12 @@ fn what_is_wrong_is_named() {
     }
     let unknown = read(&WHOLE.replace("email =", "mail =")).unwrap_err();
     assert!(unknown.contains("unknown field `mail`") && unknown.contains(":11"), "{unknown}");
+}
+
+#[test]
+fn beyond_this_machine_it_listens_with_a_certificate_only() {
+    let beyond = WHOLE.replace("127.0.0.1:7070", "0.0.0.0:7070");
+    let secured = format!("{beyond}\n[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n");
+    assert!(read(&secured).unwrap().tls.is_some());
+    assert!(read(&beyond).is_err());
 }
