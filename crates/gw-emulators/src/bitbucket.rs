@@ -12,6 +12,7 @@ mod faults;
 mod hooks;
 mod insights;
 mod landing;
+mod memory;
 mod merging;
 mod oauth;
 mod objects;
@@ -62,6 +63,7 @@ use self::{
     contract::Contract,
     faults::Faults,
     hooks::Mailer,
+    memory::Memory,
     state::{Names, World},
 };
 use crate::serving::{Serving, StartError, listen};
@@ -86,28 +88,51 @@ struct Host {
     world: Mutex<World>,
     faults: Faults,
     mailer: Mailer,
+    /// Where everything is kept from one start to the next, if it is.
+    memory: Mutex<Option<Memory>>,
     /// Names of deliveries.
     letters: Mutex<Names>,
 }
 
 impl Bitbucket {
-    /// Listens on the loopback port; 0 lets the system choose. Repositories lie in the folder.
+    /// Listens on the loopback port; 0 lets the system choose. Repositories lie in the folder. Nothing
+    /// is there yet.
     pub async fn start(
         port: u16,
         folder: &Path,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let listener = listen(port).await?;
-        let address = listener.local_addr().map_err(|cause| StartError::Listen { port, cause })?;
-        let url = format!("http://localhost:{}", address.port());
-        let names = || Names::draw().ok_or(StartError::Keys);
         let world = World {
-            names: names()?,
+            names: Names::draw().ok_or(StartError::Keys)?,
             accounts: Vec::new(),
             workspaces: Vec::new(),
             repositories: Vec::new(),
             credentials: Vec::new(),
         };
+        Self::open(port, folder, clock, world, None).await
+    }
+
+    /// The same with everything that was there before, where somebody had it remembered.
+    pub async fn resume(
+        port: u16,
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Self>, StartError> {
+        let memory = Memory::of(folder);
+        let Some(world) = memory.read()? else { return Ok(None) };
+        Self::open(port, folder, clock, world, Some(memory)).await.map(Some)
+    }
+
+    async fn open(
+        port: u16,
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        world: World,
+        memory: Option<Memory>,
+    ) -> Result<Self, StartError> {
+        let listener = listen(port).await?;
+        let address = listener.local_addr().map_err(|cause| StartError::Listen { port, cause })?;
+        let url = format!("http://localhost:{}", address.port());
         let host = Arc::new(Host {
             url,
             folder: folder.to_owned(),
@@ -116,8 +141,10 @@ impl Bitbucket {
             world: Mutex::new(world),
             faults: Faults::default(),
             mailer: Mailer::start(),
-            letters: Mutex::new(names()?),
+            memory: Mutex::new(memory),
+            letters: Mutex::new(Names::draw().ok_or(StartError::Keys)?),
         });
+        host.catch_up()?;
         let routes = Router::new().fallback(serve).with_state(Arc::clone(&host));
         Ok(Self { serving: Serving::start(listener, routes)?, host })
     }
@@ -166,11 +193,20 @@ async fn serve(State(host): State<Arc<Host>>, request: Request) -> Response {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     // Git is waited for, and the state is one.
-    let answered = spawn_blocking(move || answer(&host, &parts, &body)).await;
+    let answered = spawn_blocking(move || kept(&host, &parts, &body)).await;
     if let Some(Fault::Unsaid(status)) = fault {
         return faults::failed(status);
     }
     answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// Whoever hears that something was done finds it done after the next start.
+fn kept(host: &Host, parts: &Parts, body: &Bytes) -> Response {
+    let answer = answer(host, parts, body);
+    if parts.method.is_safe() || host.remember().is_ok() {
+        return answer;
+    }
+    StatusCode::INSUFFICIENT_STORAGE.into_response()
 }
 
 fn answer(host: &Host, parts: &Parts, body: &Bytes) -> Response {

@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
 };
 
 use axum::{
@@ -23,6 +24,8 @@ pub enum StartError {
     Keys,
     /// The table of Bitbucket's contract that is built in is no table.
     Contract,
+    /// What it was to remember cannot be read.
+    Memory { file: PathBuf, why: String },
 }
 
 impl fmt::Display for StartError {
@@ -32,6 +35,9 @@ impl fmt::Display for StartError {
                 write!(f, "port {port} of this machine cannot be listened on: {cause}")
             }
             Self::Keys => f.write_str("no keys could be made"),
+            Self::Memory { file, why } => {
+                write!(f, "what was remembered in `{}` cannot be read: {why}", file.display())
+            }
             Self::Contract => f.write_str("Bitbucket's contract that is built in cannot be read"),
         }
     }

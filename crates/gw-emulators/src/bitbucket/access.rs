@@ -2,10 +2,12 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gw_model::secret::Redacted;
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::{
     contract::Operation,
+    memory,
     refusal::Refusal,
     state::{Permission, Repository, Uuid, World},
 };
@@ -33,14 +35,14 @@ const TOKEN_NAME: &str = "x-token-auth";
 const API_TOKEN_NAME: &str = "x-bitbucket-api-token-auth";
 
 /// How far an access token reaches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
     Repository(Uuid),
     Project(Uuid),
     Workspace(Uuid),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// A person's token for the API and for git, with an e-mail address or a fixed name.
     ApiToken,
@@ -57,8 +59,9 @@ pub(super) enum Kind {
     AppPassword,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Credential {
+    #[serde(with = "memory::secret")]
     pub(super) secret: Redacted<String>,
     pub(super) kind: Kind,
     pub(super) account: Uuid,

@@ -8,6 +8,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use aws_lc_rs::hmac;
 use gw_model::secret::Redacted;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -18,7 +19,7 @@ use tokio::{
 };
 use url::{Host, Url};
 
-use super::state::Uuid;
+use super::{memory, state::Uuid};
 
 /// A larger payload is not sent, and nobody is told.
 const MOST_BYTES: usize = 256 * 1024;
@@ -28,13 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RETRIES: u32 = 2;
 const USUAL_PAUSE: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Hook {
     pub(super) uuid: Uuid,
     pub(super) url: String,
     pub(super) description: String,
     pub(super) is_active: bool,
     pub(super) events: Vec<String>,
+    #[serde(with = "memory::secret_if_any")]
     pub(super) secret: Option<Redacted<String>>,
     pub(super) created: OffsetDateTime,
 }

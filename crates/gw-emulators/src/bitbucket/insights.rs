@@ -1,5 +1,6 @@
 //! Reports about a commit, and their annotations.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -8,7 +9,7 @@ use super::{render::stamp, state::Uuid};
 /// A report holds no more.
 pub(super) const MOST_ANNOTATIONS: usize = 1000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Report {
     pub(super) uuid: Uuid,
     pub(super) commit: String,
@@ -20,7 +21,7 @@ pub(super) struct Report {
     pub(super) updated: OffsetDateTime,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Annotation {
     pub(super) uuid: Uuid,
     pub(super) external_id: String,

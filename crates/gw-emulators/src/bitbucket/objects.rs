@@ -16,6 +16,8 @@ use std::{
     thread,
 };
 
+use super::state::Uuid;
+
 /// Why git did not do it.
 #[derive(Debug)]
 pub enum GitError {
@@ -150,12 +152,22 @@ pub(super) enum Move {
     Stale,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     pub(super) folder: PathBuf,
 }
 
+/// Where the repository of this UUID lies.
+pub(super) fn folder_of(all: &Path, uuid: &Uuid) -> PathBuf {
+    all.join(format!("{}.git", uuid.bare()))
+}
+
 impl Objects {
+    /// What lies there already.
+    pub(super) fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
     /// A new bare repository without commits.
     pub(super) fn create(folder: PathBuf, main: &str) -> Result<Self, GitError> {
         fs::create_dir_all(&folder).map_err(GitError::Run)?;
@@ -266,6 +278,11 @@ impl Objects {
         let list = self.run(&["diff-tree", "-r", "-z", "-M", "--numstat", old, new])?;
         let status = self.run(&["diff-tree", "-r", "-z", "-M", "--name-status", old, new])?;
         Ok(read_changes(&list, &status))
+    }
+
+    /// The same, line by line.
+    pub(super) fn patch(&self, old: &str, new: &str) -> Result<String, GitError> {
+        self.run(&["diff-tree", "-r", "-p", "-M", "--no-color", "--no-ext-diff", old, new])
     }
 
     /// The tree of a merge; `None` where it conflicts.

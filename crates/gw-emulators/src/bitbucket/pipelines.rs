@@ -2,6 +2,7 @@
 //!
 //! Nothing is run here: whoever owns the emulator says when a step starts and how it ends.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// How a step, or a pipeline, ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     Successful,
     Failed,
@@ -31,7 +32,7 @@ impl Ending {
 
 type Ended = Option<(OffsetDateTime, Ending)>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Pipeline {
     pub(super) uuid: Uuid,
     pub(super) number: usize,
@@ -46,7 +47,7 @@ pub(super) struct Pipeline {
     pub(super) ended: Ended,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Step {
     pub(super) uuid: Uuid,
     pub(super) name: String,

@@ -1,10 +1,11 @@
 //! A pull request: what it is, who took part, and what happened to it.
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::state::Uuid;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum PullState {
     Open,
     Merged,
@@ -21,7 +22,7 @@ impl PullState {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Verdict {
     Approved,
     ChangesRequested,
@@ -36,7 +37,7 @@ impl Verdict {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Participant {
     pub(super) account: Uuid,
     pub(super) verdict: Option<Verdict>,
@@ -44,7 +45,7 @@ pub(super) struct Participant {
     pub(super) at: Option<OffsetDateTime>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Comment {
     pub(super) id: u64,
     pub(super) author: Uuid,
@@ -58,7 +59,7 @@ pub(super) struct Comment {
 }
 
 /// What happened. The list tells who pushed, which the pull request itself does not.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Happening {
     Update { at: OffsetDateTime, by: Uuid, pull: Box<Snapshot> },
     Verdict { at: OffsetDateTime, by: Uuid, verdict: Verdict },
@@ -74,7 +75,7 @@ impl Happening {
 }
 
 /// A pull request as it was after an update.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     pub(super) title: String,
     pub(super) description: String,
@@ -84,7 +85,7 @@ pub(super) struct Snapshot {
     pub(super) base: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Pull {
     pub(super) id: u64,
     pub(super) author: Uuid,

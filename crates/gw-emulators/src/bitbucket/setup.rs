@@ -1,6 +1,6 @@
 //! What is there before anybody asks: made by whoever owns the emulator, not over the wire.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
 use gw_model::secret::Redacted;
 use serde_json::{Value, json};
@@ -11,7 +11,8 @@ use super::{
     access::{Credential, Kind, Reach},
     hooks::{Hook, here},
     landing,
-    objects::{GitError, Hand, Objects},
+    memory::Memory,
+    objects::{GitError, Hand, Objects, folder_of},
     oidc::{Audience, Issuer, Step as StepClaims},
     pipelines::{Ending, Pipeline, Step},
     state::{
@@ -37,6 +38,8 @@ pub enum SetupError {
     Keys,
     /// Webhooks are sent to plain addresses of this machine only.
     NotHere(String),
+    /// What is there cannot be written down.
+    Memory(io::Error),
 }
 
 impl fmt::Display for SetupError {
@@ -47,6 +50,7 @@ impl fmt::Display for SetupError {
             Self::Git(error) => write!(f, "{error}"),
             Self::Keys => f.write_str("no keys could be made"),
             Self::NotHere(url) => write!(f, "`{url}` is no http address of this machine"),
+            Self::Memory(error) => write!(f, "it cannot be remembered: {error}"),
         }
     }
 }
@@ -110,6 +114,12 @@ fn owned(texts: &[&str]) -> Vec<String> {
 impl Bitbucket {
     fn now(&self) -> OffsetDateTime {
         self.host.clock.now()
+    }
+
+    /// From now on everything that is there, and whatever is done, outlives this process.
+    pub fn remember(&self) -> Result<()> {
+        *self.host.memory.lock() = Some(Memory::of(&self.host.folder));
+        self.host.remember().map_err(SetupError::Memory)
     }
 
     pub fn add_workspace(&self, slug: &str) -> Result<Uuid> {
@@ -189,7 +199,7 @@ impl Bitbucket {
             return Err(SetupError::Taken(slug.to_owned()));
         }
         let uuid = world.names.uuid();
-        let folder = self.host.folder.join(format!("{}.git", uuid.bare()));
+        let folder = folder_of(&self.host.folder, &uuid);
         let objects = Objects::create(folder, MAIN)?;
         world.repositories.push(Repository {
             uuid: uuid.clone(),
@@ -304,6 +314,15 @@ impl Bitbucket {
         self.add_credential(person, "ATATT", Kind::ApiToken, scopes, ends)
     }
 
+    /// The same with a secret that is chosen: for those who must know it before it is there.
+    pub fn accept_api_token(&self, person: &Uuid, scopes: &[&str], secret: &str) -> Result<()> {
+        if self.host.world.lock().credentials.iter().any(|it| it.secret.reveal() == secret) {
+            return Err(SetupError::Taken("this secret".to_owned()));
+        }
+        let ends = Some(self.now() + LONGEST_LIFE);
+        self.keep_credential(person, secret.to_owned(), Kind::ApiToken, scopes, ends)
+    }
+
     /// What ended in 2026. It is kept so that the answer can say so.
     pub fn add_app_password(&self, person: &Uuid) -> Result<String> {
         self.add_credential(person, "ATBB", Kind::AppPassword, &[], None)
@@ -338,13 +357,25 @@ impl Bitbucket {
         scopes: &[&str],
         ends: Option<OffsetDateTime>,
     ) -> Result<String> {
+        let secret = self.host.world.lock().names.token(start);
+        self.keep_credential(account, secret.clone(), kind, scopes, ends)?;
+        Ok(secret)
+    }
+
+    fn keep_credential(
+        &self,
+        account: &Uuid,
+        secret: String,
+        kind: Kind,
+        scopes: &[&str],
+        ends: Option<OffsetDateTime>,
+    ) -> Result<()> {
         let mut world = self.host.world.lock();
         world.account(account).ok_or(SetupError::Unknown("account"))?;
-        let secret = world.names.token(start);
         let (account, scopes) = (account.clone(), owned(scopes));
-        let hidden = Redacted::new(secret.clone());
-        world.credentials.push(Credential { secret: hidden, kind, account, scopes, ends });
-        Ok(secret)
+        let secret = Redacted::new(secret);
+        world.credentials.push(Credential { secret, kind, account, scopes, ends });
+        Ok(())
     }
 
     /// No credential with this secret is good any more.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use aws_lc_rs::{digest, rand};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// A UUID as Bitbucket writes it everywhere but in an audience: in braces.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Uuid(String);
 
 impl Uuid {
@@ -83,7 +84,7 @@ impl Names {
 }
 
 /// What somebody may do in a repository; each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Permission {
     Read,
     Write,
@@ -100,7 +101,7 @@ impl Permission {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum AccountKind {
     Person,
     /// An access token, which Bitbucket shows as if it were somebody.
@@ -109,7 +110,7 @@ pub(super) enum AccountKind {
     Team,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Account {
     pub(super) uuid: Uuid,
     pub(super) kind: AccountKind,
@@ -119,20 +120,20 @@ pub(super) struct Account {
     pub(super) created: OffsetDateTime,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     pub(super) slug: String,
     pub(super) members: BTreeSet<Uuid>,
 }
 
 /// What repositories of a workspace are sorted into.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Project {
     pub(super) uuid: Uuid,
     pub(super) key: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Workspace {
     pub(super) uuid: Uuid,
     pub(super) slug: String,
@@ -140,12 +141,13 @@ pub(super) struct Workspace {
     pub(super) projects: Vec<Project>,
     pub(super) groups: Vec<Group>,
     pub(super) created: OffsetDateTime,
-    /// `None` until OpenID Connect is switched on.
+    /// `None` until OpenID Connect is switched on, which is done anew after each start.
+    #[serde(skip)]
     pub(super) issuer: Option<Arc<Issuer>>,
 }
 
 /// A rule about branches: its fields as they were sent, and what is enforced of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Restriction {
     pub(super) id: u64,
     pub(super) kind: String,
@@ -177,14 +179,14 @@ fn matches(pattern: &str, text: &str) -> bool {
     text.ends_with(end)
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Environment {
     pub(super) uuid: Uuid,
     pub(super) name: String,
 }
 
 /// A build status: one for each commit and key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Status {
     pub(super) commit: String,
     pub(super) key: String,
@@ -194,7 +196,7 @@ pub(super) struct Status {
     pub(super) updated: OffsetDateTime,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Repository {
     pub(super) uuid: Uuid,
     pub(super) workspace: Uuid,
@@ -203,6 +205,8 @@ pub(super) struct Repository {
     pub(super) parent: Option<Uuid>,
     pub(super) slug: String,
     pub(super) main: String,
+    /// Where they lie follows from the UUID.
+    #[serde(skip)]
     pub(super) objects: Objects,
     pub(super) people: BTreeMap<Uuid, Permission>,
     pub(super) groups: BTreeMap<String, Permission>,

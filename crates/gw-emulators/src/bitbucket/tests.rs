@@ -48,9 +48,9 @@ pub(super) struct Somebody {
 pub(super) struct Stage {
     pub(super) bitbucket: Bitbucket,
     folder: TempDir,
-    clock: FixedClock,
+    pub(super) clock: FixedClock,
     workspace: Uuid,
-    repository: Uuid,
+    pub(super) repository: Uuid,
     /// Rules the repository.
     pub(super) ann: Somebody,
     /// Writes to it.
@@ -141,6 +141,10 @@ impl Stage {
         self.call(&who.header, "POST", &format!("{REPOSITORY}{path}"), body).await
     }
 
+    pub(super) fn repositories(&self) -> PathBuf {
+        self.folder.path().join("repositories")
+    }
+
     fn remote(&self, who: &Somebody) -> String {
         let host = self.bitbucket.url().trim_start_matches("http://");
         format!("http://x-bitbucket-api-token-auth:{}@{host}/acme/apis.git", who.token)
@@ -164,7 +168,7 @@ impl Stage {
         tokio::task::spawn_blocking(run).await.expect("the thread ends")
     }
 
-    async fn git_ok(&self, folder: &Path, arguments: &[&str]) -> String {
+    pub(super) async fn git_ok(&self, folder: &Path, arguments: &[&str]) -> String {
         let output = self.git(folder, arguments).await;
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "git {arguments:?}: {said}");
@@ -205,7 +209,7 @@ impl Stage {
         (work, reply.json())
     }
 
-    fn advance(&self) {
+    pub(super) fn advance(&self) {
         self.clock.advance(time::Duration::minutes(1));
     }
 }
