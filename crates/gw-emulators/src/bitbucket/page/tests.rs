@@ -10,6 +10,7 @@ async fn click(stage: &Stage, origin: Option<&str>, who: &Somebody, action: &str
         ("pull", "1"),
         ("branch", "orders"),
         ("text", "from the <page>"),
+        ("strategy", "squash"),
     ];
     let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
@@ -27,7 +28,10 @@ async fn a_pull_request_is_opened_judged_and_merged_by_clicks() {
     stage.push(&work, &["HEAD:refs/heads/orders"]).await;
     let own = format!("http://{}", stage.bitbucket.address());
     let own = Some(own.as_str());
-    assert_eq!(click(&stage, own, &stage.bob, "open").await, (303, "/acme/apis".to_owned()));
+    assert_eq!(
+        click(&stage, own, &stage.bob, "open").await,
+        (303, "/acme/apis/pull-requests/1".to_owned())
+    );
     let place = (303, "/acme/apis/pull-requests/1".to_owned());
     for action in ["comment", "approve", "unapprove", "approve"] {
         assert_eq!(click(&stage, own, &stage.ann, action).await, place, "{action}");
@@ -38,6 +42,9 @@ async fn a_pull_request_is_opened_judged_and_merged_by_clicks() {
     assert_eq!(click(&stage, own, &stage.bob, "merge").await, place);
     let pull = stage.get(&stage.eve, "/pullrequests/1").await;
     assert_eq!((&pull["state"], &pull["author"]["nickname"]), (&json!("MERGED"), &json!("bob")));
+    stage.git_ok(&work, &["fetch", "--quiet"]).await;
+    let parents = stage.git_ok(&work, &["show", "--no-patch", "--format=%p", "origin/main"]).await;
+    assert_eq!(parents.split(' ').count(), 1, "a squash has one parent: {parents}");
 }
 
 #[tokio::test]
@@ -50,6 +57,20 @@ async fn only_the_page_itself_clicks() {
         assert_eq!(click(&stage, origin, &stage.ann, "merge").await.0, 403, "{origin:?}");
     }
     assert_eq!(stage.get(&stage.eve, "/pullrequests/1").await["state"], "OPEN");
+}
+
+#[tokio::test]
+async fn a_page_says_what_it_is_and_looks_again_only_for_a_while() {
+    let stage = Stage::new().await;
+    stage.open(&stage.bob, "orders").await;
+    let page = || async { stage.send(&[], "GET", "/acme/apis/pull-requests/1", b"").await.text() };
+    let fresh = page().await;
+    assert!(fresh.contains("an emulation on this machine only"), "{fresh}");
+    assert!(fresh.contains("http-equiv=\"refresh\""), "{fresh}");
+    assert!(fresh.contains("<ins>+kind: Api</ins>"), "what the branch changes: {fresh}");
+    stage.advance();
+    let later = page().await;
+    assert!(!later.contains("http-equiv"), "{later}");
 }
 
 #[tokio::test]
