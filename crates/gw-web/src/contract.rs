@@ -151,7 +151,7 @@ body! {
     ChangeOrder {
         /// `apply`, `rollback` or `abandon`
         action: String,
-        /// what to apply: a whole hash
+        /// what to apply: a whole hash; without it, that of the plan
         commit: Option<String>,
         /// apply exactly this, or nothing
         plan: Option<String>,

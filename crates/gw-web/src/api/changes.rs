@@ -17,7 +17,7 @@ use gw_model::environment::ChangeAction;
 
 use super::{
     environment, id,
-    plans::{apis, hash, within},
+    plans::{apis, hash, shown, within},
 };
 use crate::{
     Web,
@@ -39,7 +39,7 @@ pub(super) async fn order(
 ) -> Result<(StatusCode, Json<Accepted>), Refusal> {
     let granted = door::holder(&web, &headers).await?;
     let environment = environment(&name)?;
-    let order: ChangeOrder = door::order(request).await?;
+    let mut order: ChangeOrder = door::order(request).await?;
     let (action, plan) = (order.action.clone(), order.plan.clone());
     let action = match action.as_str() {
         "apply" => ChangeAction::Apply,
@@ -48,6 +48,11 @@ pub(super) async fn order(
         _ => return Err(Refusal::malformed("`action` is `apply`, `rollback` or `abandon`")),
     };
     covers(&granted, &environment, action, plan.as_deref())?;
+    if let (ChangeAction::Apply, None, Some(plan)) = (action, &order.commit, &plan) {
+        // A plan says of which commit it is.
+        let shown = shown(&web, &granted, id(plan)?).await?;
+        order.commit = shown.commit.map(|commit| commit.sha);
+    }
     let wanted = wanted(order)?;
     let request = request::Request { environment, asker: granted.asker, wanted };
     let mut random = [0; 8];
@@ -77,8 +82,8 @@ fn wanted(order: ChangeOrder) -> Result<Wanted, Refusal> {
             Ok(Wanted::Abandon)
         }
         _ => Err(Refusal::malformed(
-            "`apply` has `commit`, perhaps `plan` and `only`; `rollback` has `to`, perhaps \
-             `reason`; `abandon` has nothing",
+            "`apply` has `commit` or `plan`, perhaps both, perhaps `only`; `rollback` has `to`, \
+             perhaps `reason`; `abandon` has nothing",
         )),
     }
 }

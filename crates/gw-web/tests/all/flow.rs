@@ -72,7 +72,8 @@ async fn a_proof_becomes_a_token_a_plan_an_approval_and_a_change() {
         approved["entries"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     assert!(!entries.is_empty() && given[0].entries.keys().eq(entries), "{approved}");
 
-    let order = json!({ "action": "apply", "commit": commit, "plan": id });
+    // A plan says of which commit it is.
+    let order = json!({ "action": "apply", "plan": id });
     let accepted = house.order("/v1/environments/prod/changes", &ann, &order);
     let task = ended(&house, &ann, accepted.json()["task"].as_u64().unwrap());
     assert_eq!(task["answer"]["change"], json!(2), "{task}");
