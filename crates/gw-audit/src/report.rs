@@ -19,6 +19,8 @@ pub struct Row {
     pub ended_at: Option<OffsetDateTime>,
     /// From the first time that somebody planned it until it began.
     pub waited: Option<Duration>,
+    /// What it waited for on the way, in the words of the rules, and how long.
+    pub waits: Vec<(String, Duration)>,
     pub by: Actor,
     /// Who approved, as the entries say it: actors of ours, and names that a Git host told.
     pub approvals: Vec<Actor>,
@@ -153,6 +155,7 @@ impl Row {
             at: entry.at,
             ended_at: None,
             waited: None,
+            waits: waits(event),
             by: event.by.clone(),
             approvals: vec![],
             approved_by: names(event),
@@ -175,6 +178,7 @@ impl Row {
     /// By what it was allowed.
     fn decide(&mut self, decided: &Event) {
         self.decision.clone_from(&decided.decision);
+        self.waits.extend(waits(decided));
         self.approved_by.extend(names(decided));
         self.judge(decided);
     }
@@ -203,6 +207,23 @@ fn names(event: &Event) -> Vec<String> {
     let names = event.facts.get("approvedBy").and_then(Value::as_array);
     let names = names.into_iter().flatten().filter_map(Value::as_str);
     names.map(str::to_owned).collect()
+}
+
+/// What it waited for, as the entry says it.
+fn waits(event: &Event) -> Vec<(String, Duration)> {
+    let waits = event.facts.get("waits").and_then(Value::as_array);
+    let wait = |wait: &Value| {
+        let secs = i64::try_from(wait.get(1)?.as_u64()?).ok()?;
+        Some((wait.get(0)?.as_str()?.to_owned(), Duration::seconds(secs)))
+    };
+    waits.into_iter().flatten().filter_map(wait).collect()
+}
+
+/// Half of them are at most this long; of an even number the shorter one in the middle.
+pub fn median(mut durations: Vec<Duration>) -> Option<Duration> {
+    durations.sort_unstable();
+    let middle = durations.len().checked_sub(1)? / 2;
+    durations.get(middle).copied()
 }
 
 fn text<'a>(event: &'a Event, name: &str) -> Option<&'a str> {

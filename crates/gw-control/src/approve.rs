@@ -81,6 +81,10 @@ pub struct Approved {
     pub authors: BTreeSet<PersonName>,
     /// Of the entry with the fewest; the largest number where nothing is changed.
     pub count: u32,
+    /// When the last of those that count was given.
+    pub given_at: Option<OffsetDateTime>,
+    /// The pull requests that brought what is changed.
+    pub pull_requests: BTreeSet<u64>,
     /// No pull request showed that this would become of them, so nobody can approve them.
     pub unshown: BTreeSet<String>,
     pub refused: Vec<Refused>,
@@ -139,6 +143,8 @@ pub fn judge(
     for first in firsts.into_iter().filter_map(|at| brought.get(at)) {
         approved.authors.extend(first.authors.iter().copied().cloned());
     }
+    let numbers = runs.iter().flatten().filter_map(|at| brought.get(*at));
+    approved.pull_requests = numbers.map(|it| it.candidate.pull_request.number).collect();
     let hearing = voice::Hearing::open(question, known, &approved.authors);
     let (voices, refused) = hearing.hear(&brought, given, permission);
     approved.refused = refused;
@@ -162,6 +168,7 @@ pub fn judge(
             };
             if why.is_none() {
                 entry.add(voice);
+                approved.given_at = approved.given_at.max(Some(voice.at));
             }
             // What covers one entry is told as covering, whatever it is for others.
             *reason = reason.take().and(why);

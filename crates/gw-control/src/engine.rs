@@ -23,6 +23,7 @@ use gw_plan::{
     plan::{InForce, Inputs, Plan, Planned, Script, TargetInput, plan},
 };
 use gw_policy::change::{Asked, CommitFacts, Owner};
+use serde_json::json;
 use time::OffsetDateTime;
 
 pub use self::failure::EngineError;
@@ -332,6 +333,10 @@ impl<'a> Engine<'a> {
             approvers.push(self.store.hide(person.as_str()).await?.as_str().to_owned());
         }
         let decided = event::decided(self.asker.actor.clone(), &planned.plan);
+        let decided = match planned.waits.is_empty() {
+            true => decided,
+            false => decided.fact("waits", json!(planned.waits)),
+        };
         Ok(match approvers.is_empty() {
             true => decided,
             false => decided.fact("approvedBy", approvers),

@@ -17,6 +17,7 @@ use crate::{
     asker::Asker,
     stop::Stop,
     store::{Begun, Ending, Hold, Outcome, StepRecord, StepState},
+    tell::Waiting,
 };
 
 /// Longer texts are cut: an entry has a largest size, and the journal has the whole.
@@ -46,7 +47,11 @@ pub fn planned(by: Actor, plan: &Plan) -> Event {
 /// That a plan can be read below a pull request.
 pub fn shown(by: Actor, planned: &Planned, pull_request: u64) -> Event {
     let event = of_plan(Act::Shown, entry::Outcome::Done, by, &planned.plan);
-    with_changed(event, &planned.changed).fact("pullRequest", pull_request)
+    let event = with_changed(event, &planned.changed).fact("pullRequest", pull_request);
+    match Waiting::of(&planned.plan.decision) {
+        Some(waiting) => event.fact("waitsFor", waiting.gates()),
+        None => event,
+    }
 }
 
 /// That somebody approves what a plan changes.

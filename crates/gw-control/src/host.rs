@@ -10,6 +10,7 @@ pub mod report;
 
 use std::{fmt, pin::Pin};
 
+use gw_model::id::SecretName;
 use time::OffsetDateTime;
 
 pub use self::error::{CredentialFault, HostError};
@@ -19,6 +20,9 @@ use crate::source::git::address as git;
 /// What a host will have answered, or why not.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, HostError>> + Send + 'a>>;
 
+/// What is known without a host's answer, once it was tried.
+pub type Told<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// One repository at its host. Commits are full hashes, wherever one stands.
 pub trait GitHost: fmt::Debug + Send + Sync {
     /// The word that chooses this host under `source` and under `people`: `bitbucket`.
@@ -26,6 +30,9 @@ pub trait GitHost: fmt::Debug + Send + Sync {
 
     /// The repository by its declared ids; what has others is refused.
     fn repository(&self) -> Pending<'_, Repository>;
+
+    /// What proves us and ends, where it could not be renewed or nobody can renew it.
+    fn ending(&self) -> Told<'_, Option<Ending>>;
 
     /// By what git is let in to fetch the repository.
     fn for_git(&self) -> Pending<'_, git::Credential>;
@@ -177,6 +184,16 @@ pub enum Allowed {
 pub enum Force {
     Warned,
     Refused,
+}
+
+/// A credential of ours that ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub secret: SecretName,
+    /// When it ends, or has ended.
+    pub at: OffsetDateTime,
+    /// Why it could not be renewed; none: nobody but its owner can.
+    pub trouble: Option<HostError>,
 }
 
 /// Each includes those before it.

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod release;
+mod renew;
 
 pub mod answer;
 pub mod apply;
@@ -27,5 +28,6 @@ pub mod stop;
 pub mod store;
 pub mod task;
 pub mod tell;
+pub mod waits;
 pub mod witness;
 pub mod work;

@@ -46,6 +46,8 @@ pub struct Notification {
     pub decision: Option<String>,
     pub change: Option<u64>,
     pub commit: Option<String>,
+    #[serde(default)]
+    pub pull_request: Option<u64>,
     pub link: String,
 }
 
@@ -113,6 +115,24 @@ impl Notification {
         Self { change, ..Self::of(Notice::Drift, plan, &text, links.server().to_owned()) }
     }
 
+    /// That a credential of this server ends, and nothing takes its place by itself.
+    pub fn rotation_due(rules: &Desired, at: OffsetDateTime, text: &str, links: &Links) -> Self {
+        Self {
+            on: Notice::RotationDue,
+            at,
+            workspace: rules.workspace.clone(),
+            environment: rules.environment.clone(),
+            text: line(text),
+            waits_for: vec![],
+            plan: None,
+            decision: None,
+            change: None,
+            commit: None,
+            pull_request: None,
+            link: links.server().to_owned(),
+        }
+    }
+
     fn of(on: Notice, plan: &Plan, text: &str, link: String) -> Self {
         Self {
             on,
@@ -125,15 +145,22 @@ impl Notification {
             decision: Some(plan.decision.id.to_string()),
             change: None,
             commit: plan.commit.as_ref().map(|commit| line(&commit.sha)),
+            pull_request: None,
             link,
         }
+    }
+
+    /// The same, of a pull request.
+    #[must_use]
+    pub fn below(self, pull_request: u64) -> Self {
+        Self { pull_request: Some(pull_request), ..self }
     }
 
     /// The same for the same thing, however often and whenever it is told: by this a receiver knows
     /// what it had before.
     pub fn id(&self) -> String {
         let Self { on, at: _, workspace, environment, text, waits_for, .. } = self;
-        let Self { plan, change, commit, decision: _, link: _, .. } = self;
+        let Self { plan, change, commit, pull_request, decision: _, link: _, .. } = self;
         let digest = Digest::of_json(&json!([
             on.as_str(),
             workspace,
@@ -143,6 +170,7 @@ impl Notification {
             plan,
             change,
             commit,
+            pull_request,
         ]));
         let digits = digest.as_str().trim_start_matches("sha256:").chars().take(32);
         format!("msg_{}", digits.collect::<String>())
@@ -151,7 +179,7 @@ impl Notification {
     /// `{ type, timestamp, data }`, as Standard Webhooks recommends.
     pub fn to_json(&self) -> Value {
         let Self { on, at, workspace, environment, text, waits_for, .. } = self;
-        let Self { plan, decision, change, commit, link, .. } = self;
+        let Self { plan, decision, change, commit, pull_request, link, .. } = self;
         json!({
             "type": format!("gatewright.{}", on.as_str()),
             "timestamp": at.format(&Rfc3339).unwrap_or_default(),
@@ -164,6 +192,7 @@ impl Notification {
                 "decision": decision,
                 "change": change,
                 "commit": commit,
+                "pullRequest": pull_request,
                 "link": link,
             },
         })

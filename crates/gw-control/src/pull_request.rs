@@ -2,15 +2,19 @@
 //! asks for there in so many words is done.
 
 use gw_model::id::EnvironmentName;
+use gw_plan::plan::{Plan, Rules};
 use gw_policy::decision::DecisionId;
+use time::Duration;
 
 use crate::{
     answer::{Answer, End},
-    host::PullRequest,
-    review::{self, Reading},
+    host::{PullRequest, PullRequestState},
+    notify::Notification,
+    review::{self, Reading, Review, Reviewed},
     server::Server,
     stop::Stop,
-    tell::{self, Links, News, Progress, Prospect, Told, findings},
+    tell::{self, Links, News, Progress, Prospect, Told, Waiting, findings},
+    waits::Look,
 };
 
 /// The remarks that ask for something, each exactly so and without arguments.
@@ -23,21 +27,28 @@ pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
     let (at, links) = (server.clock.now(), Links::to(&server.address));
     let told = |commit, news| Told { commit, at, links: &links, news };
     match &reading {
-        Reading::Closed(_) => Ok(Answer::done(format!("pull request {number} is closed"))),
+        Reading::Closed(state) => {
+            // What was merged may still wait; what was declined does not.
+            if *state == PullRequestState::Declined {
+                server.store.forget_waits(number).await?;
+            }
+            Ok(Answer::done(format!("pull request {number} is closed")))
+        }
         Reading::Elsewhere => Ok(Answer::done(format!(
             "the branch of pull request {number} lies in another repository, and is not read"
         ))),
         Reading::Open(review) => {
-            let prospects = review.environments.iter().map(|it| Prospect {
-                plan: &it.planned.plan,
-                refused: &it.approved.refused,
-                median_wait: None,
-            });
-            let prospects: Vec<Prospect<'_>> = prospects.collect();
+            let mut prospects = vec![];
+            for Reviewed { planned, approved, .. } in &review.environments {
+                let (plan, refused) = (&planned.plan, &approved.refused[..]);
+                let median_wait = median_wait(server, plan).await?;
+                prospects.push(Prospect { plan, refused, median_wait });
+            }
             let told = told(&review.head, News::Plans(&prospects));
             write_below(server, number, told).await?;
             // Approvals count from here on: what they are for can be read.
             review::show(server, review).await?;
+            wait(server, review).await?;
             write_beside(server, &review.pull_request, told).await?;
             let plans: Vec<&str> = prospects.iter().map(|it| it.plan.id.as_str()).collect();
             Ok(Answer::done(format!("pull request {number} is planned: {}", plans.join(", "))))
@@ -50,6 +61,35 @@ pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
             Ok(Answer::from(&wrong.stop))
         }
     }
+}
+
+/// How long one waits at the slowest gate of a plan, where some came through.
+async fn median_wait(server: &Server, plan: &Plan) -> Result<Option<Duration>, Stop> {
+    let Some(waiting) = Waiting::of(&plan.decision) else { return Ok(None) };
+    let (wanted, gates) = (waiting.gates(), server.store.gates(&plan.environment).await?);
+    let wanted = gates.iter().filter(|gate| wanted.contains(&gate.name));
+    Ok(wanted.map(|gate| gate.median).max())
+}
+
+/// Remembers what a pull request waits for, and has those told for whom: once for a head, as long as
+/// it is for the same.
+async fn wait(server: &Server, review: &Review) -> Result<(), Stop> {
+    let number = review.pull_request.number;
+    for Reviewed { environment, planned, approved } in &review.environments {
+        let plan = &planned.plan;
+        let idle = matches!(planned.rules, Rules::Owners(..)) || plan.is_empty();
+        let waiting = Waiting::of(&plan.decision).filter(|_| !idle && !plan.has_errors());
+        let gates = waiting.map(|it| it.gates()).unwrap_or_default();
+        let (approved_at, at) = (approved.given_at, server.clock.now());
+        let look = Look { head: &review.head, gates: &gates, approved_at, at };
+        let told = gates.is_empty() || server.store.is_wait_told(environment, number, look).await?;
+        let links = Links::to(&server.address);
+        if let Some(waits) = Notification::waiting(plan, &links).filter(|_| !told) {
+            server.notify(waits.below(number)).await?;
+        }
+        server.store.wait(environment, number, look).await?;
+    }
+    Ok(())
 }
 
 /// Reads what somebody wrote, and does what it asks for.

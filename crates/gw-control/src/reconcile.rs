@@ -23,6 +23,7 @@ use crate::{
     answer::Answer,
     apply::{Listener, Moment, News},
     approvals,
+    approve::Approved,
     asker::Asker,
     declared::Declared,
     engine::{self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, RolledBack, Wish},
@@ -170,7 +171,7 @@ pub async fn plan(
 ) -> Result<Planned, Stop> {
     let drivers = drivers(server, &ground.desired).await?;
     let engine = engine(server, order, &server.store, &drivers);
-    let planned = decide(server, order, ground, engine, action).await?;
+    let (planned, _) = decide(server, order, ground, engine, action).await?;
     keep(server, order, &planned.plan).await?;
     Ok(planned)
 }
@@ -195,15 +196,18 @@ async fn bring(
     let drivers = drivers(server, &ground.desired).await?;
     let engine = engine(server, order, store, &drivers);
     let watch = Watch { server, environment: &order.environment };
-    let planned = decide(server, order, ground, engine, order.aim.action()).await?;
+    let (planned, approved) = decide(server, order, ground, engine, order.aim.action()).await?;
     // A change that stopped half way comes first, and moves the ground.
-    let planned = match engine.make_way(&planned, &watch).await? {
-        Former::None => planned,
+    let (mut planned, approved) = match engine.make_way(&planned, &watch).await? {
+        Former::None => (planned, approved),
         Former::Resumed(_) | Former::Superseded(_) => {
             decide(server, order, ground, engine, order.aim.action()).await?
         }
     };
     as_shown(server, order, &planned.plan).await?;
+    if planned.permit.is_ok() {
+        planned.waits = waited(server, order, &approved).await?;
+    }
     let done = match &order.aim {
         Aim::State { to, reason } => {
             let rolled = engine.rollback(&planned, *to, reason.clone(), &watch).await;
@@ -399,7 +403,7 @@ async fn decide(
     ground: &Ground,
     engine: Engine<'_>,
     action: ChangeAction,
-) -> Result<Planned, Stop> {
+) -> Result<(Planned, Approved), Stop> {
     let none = BTreeSet::new();
     let only = match &order.aim {
         Aim::Commit { only, .. } => only,
@@ -409,8 +413,24 @@ async fn decide(
     let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
     let mut asked = engine.asked(action, facts);
     asked.at = planned.plan.made_at;
-    approvals::fill(server, &order.environment, ground, &planned, &mut asked).await?;
-    Ok(planned.judged(&asked))
+    let environment = &order.environment;
+    let approved = approvals::fill(server, environment, ground, &planned, &mut asked).await?;
+    Ok((planned.judged(&asked), approved))
+}
+
+/// How long what is done now was waited for, gate by gate.
+async fn waited(
+    server: &Server,
+    order: &Order,
+    approved: &Approved,
+) -> Result<Vec<(String, u64)>, Stop> {
+    let Approved { pull_requests, given_at, .. } = approved;
+    let now = server.clock.now();
+    let passed = server.store.pass(&order.environment, pull_requests, *given_at, now).await?;
+    let secs = |(gate, waited): (String, time::Duration)| {
+        (gate, u64::try_from(waited.whole_seconds()).unwrap_or_default())
+    };
+    Ok(passed.into_iter().map(secs).collect())
 }
 
 /// Keeps a plan for whoever is shown its id.

@@ -15,12 +15,15 @@ const REMEMBERED: time::Duration = time::Duration::days(7);
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// What is recorded beside changes is in the files of the ledger after this long.
 const PUBLISH_EVERY: Duration = Duration::from_mins(1);
+/// How often it is looked whether a credential of ours is about to end.
+const RENEW_EVERY: Duration = Duration::from_mins(1);
 
 /// Queues what is due until told to stop.
 pub async fn schedule(server: Arc<Server>, poll: Duration, mut stop: watch::Receiver<bool>) {
     let mut looked: Option<Instant> = None;
     let mut forgot: Option<Instant> = None;
     let mut published: Option<Instant> = None;
+    let mut renewed: Option<Instant> = None;
     let mut compared: BTreeMap<EnvironmentName, Instant> = BTreeMap::new();
     loop {
         if is_due(looked, poll) && server.ask(Task::Look).await.is_ok() {
@@ -34,6 +37,9 @@ pub async fn schedule(server: Arc<Server>, poll: Duration, mut stop: watch::Rece
         }
         if is_due(published, PUBLISH_EVERY) && server.publish().await.is_ok() {
             published = Some(Instant::now());
+        }
+        if is_due(renewed, RENEW_EVERY) && server.ask(Task::Renew).await.is_ok() {
+            renewed = Some(Instant::now());
         }
         // What cannot be queued now is due again at the next tick.
         drop(compare(&server, &mut compared).await);

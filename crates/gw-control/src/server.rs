@@ -82,6 +82,8 @@ pub struct Shared {
     /// What each environment is in, by the change that brought it: it is large, and asked for all the
     /// time.
     in_force: Mutex<BTreeMap<EnvironmentName, (u64, Arc<Desired>)>>,
+    /// What people were told last of a credential that ends.
+    ending: Mutex<Option<String>>,
 }
 
 /// What one change has done.
@@ -106,6 +108,14 @@ impl Shared {
         if news.len() > Self::KEPT {
             news.pop_front();
         }
+    }
+
+    /// Remembers what is told of a credential that ends, and says whether that is new.
+    pub(crate) fn told_of_ending(&self, text: Option<&str>) -> bool {
+        let mut told = self.ending.lock();
+        let is_new = told.as_deref() != text;
+        *told = text.map(str::to_owned);
+        is_new
     }
 
     /// What a change has done so far, in lines.

@@ -14,6 +14,7 @@ mod people;
 mod queue;
 mod shown;
 mod tokens;
+mod waits;
 mod witnessed;
 
 use std::{
@@ -42,7 +43,7 @@ use time::OffsetDateTime;
 pub use tokens::{Carried, Fresh, Granted, Unique};
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -51,6 +52,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0006.sql"),
     include_str!("../migrations/0007.sql"),
     include_str!("../migrations/0008.sql"),
+    include_str!("../migrations/0009.sql"),
 ];
 
 /// The file in the folder of the state.

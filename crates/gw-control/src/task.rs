@@ -21,6 +21,8 @@ pub enum Task {
     Drift { environment: EnvironmentName },
     /// What became of a commit in an environment is written beside it in the Git host.
     Tell { environment: EnvironmentName, commit: String, answer: Box<Answer> },
+    /// What proves us may end soon.
+    Renew,
     /// Those whom the rules name for it are told of something.
     Notify { notification: Box<Notification> },
     /// Somebody asked.
@@ -49,6 +51,7 @@ impl Task {
             }
             Self::Drift { environment } => format!("drift/{environment}"),
             Self::Tell { environment, commit, .. } => format!("tell/{environment}/{commit}"),
+            Self::Renew => "renew".to_owned(),
             Self::Notify { notification } => format!("notify/{}", notification.id()),
             Self::Request { id, .. } => format!("request/{id}"),
         }
@@ -66,6 +69,7 @@ impl Task {
                 format!("environment/{environment}")
             }
             Self::Tell { commit, .. } => format!("tell/{commit}"),
+            Self::Renew => "renew".to_owned(),
             Self::Notify { notification } => format!("notify/{}", notification.id()),
             Self::Request { request, .. } => format!("environment/{}", request.environment),
         }

@@ -54,7 +54,7 @@ pub struct Prospect<'a> {
     pub plan: &'a Plan,
     /// Approvals that do not count for it.
     pub refused: &'a [Refused],
-    /// How long half of those that had to wait here waited at most, where some did.
+    /// How long one waits at the slowest of its gates, where some came through.
     pub median_wait: Option<Duration>,
 }
 

@@ -18,6 +18,7 @@ use crate::{
     pull_request,
     reconcile::{self, Aim, Order},
     release::release,
+    renew::renew,
     request::{Request, Wanted},
     server::Server,
     source::pace::Pace,
@@ -105,6 +106,7 @@ async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {
         Task::Tell { environment, commit, answer } => {
             pull_request::tell_apply(server, environment, commit, answer).await
         }
+        Task::Renew => renew(server).await,
         Task::Notify { notification } => notify(server, notification).await,
         Task::Request { id: _, request } => do_request(server, request).await,
     }

@@ -203,6 +203,8 @@ pub struct Planned {
     pub rules: Rules,
     /// Who approved all that is changed.
     pub approvers: BTreeSet<PersonName>,
+    /// What it waited for until now, and for how many seconds.
+    pub waits: Vec<(String, u64)>,
     pub permit: Result<ChangePermit, Box<ChangeDenial>>,
 }
 
@@ -277,7 +279,8 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         facts: noticed.facts,
         digests: Digests { source, effect, plan: ground },
     };
-    Planned { plan, script: Script { targets: parts }, desired, changed, rules, approvers, permit }
+    let (script, waits) = (Script { targets: parts }, vec![]);
+    Planned { plan, script, desired, changed, rules, approvers, waits, permit }
 }
 
 impl Planned {

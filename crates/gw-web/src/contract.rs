@@ -127,8 +127,32 @@ body! {
         text: String,
         /// whether nothing is to be done
         is_empty as "isEmpty": bool,
+        /// how long one waits at each gate that it has before it
+        gates: Vec<Gate>,
         /// `gatewright.io/plan/v1`
         plan: Value,
+    }
+
+    /// How long one waits at a gate.
+    Gate {
+        /// in the words of the rules: `approval by team security`
+        gate: String,
+        /// half of them waited at most so many seconds
+        median_s as "medianS": u64,
+        /// so many of the newest that came through were looked at
+        passed: u64,
+        /// for people
+        text: String,
+    }
+
+    /// A pull request that waits.
+    Wait {
+        /// its number in the Git host
+        pull_request as "pullRequest": u64,
+        /// in the words of the rules: `approval by team security`
+        gate: String,
+        /// RFC 3339
+        since: String,
     }
 
     /// An approval of what a plan changes.
@@ -223,6 +247,10 @@ body! {
         in_force as "inForce": Option<Change>,
         /// a change that somebody works on, or that stopped half way
         under_way as "underWay": Option<Change>,
+        /// pull requests that wait, the longest first
+        waits: Vec<Wait>,
+        /// how long one waits at each gate, where some came through
+        gates: Vec<Gate>,
     }
 
     /// What the token lets see.

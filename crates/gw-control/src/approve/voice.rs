@@ -33,6 +33,7 @@ pub(super) struct Voice<'a> {
     pub(super) entries: &'a Changed,
     /// For which they speak.
     pub(super) teams: BTreeSet<TeamName>,
+    pub(super) at: OffsetDateTime,
     by: By<'a>,
 }
 
@@ -223,7 +224,7 @@ impl<'a> Hearing<'a> {
         // Of the same moment: it may have been given before the plan could be read.
         let before = candidate.on_head().filter(|shown| shown.at < approval.at);
         let shown = before.max_by_key(|shown| shown.at).ok_or(Why::NothingShown)?;
-        Ok(self.voice(who, &shown.entries, By::Host(&approval.by, at)))
+        Ok(self.voice(who, &shown.entries, approval.at, By::Host(&approval.by, at)))
     }
 
     fn given<'v>(&self, given: &'v Given) -> Result<Voice<'v>, Why> {
@@ -235,12 +236,18 @@ impl<'a> Hearing<'a> {
             false => Since::Elsewhere,
         };
         let (who, by) = (Who::Person(person.clone()), By::Caller(given, since));
-        Ok(self.voice(who, &given.entries, by))
+        Ok(self.voice(who, &given.entries, given.at, by))
     }
 
-    fn voice<'v>(&self, who: Who, entries: &'v Changed, by: By<'v>) -> Voice<'v> {
+    fn voice<'v>(
+        &self,
+        who: Who,
+        entries: &'v Changed,
+        at: OffsetDateTime,
+        by: By<'v>,
+    ) -> Voice<'v> {
         let teams = self.known.teams(&who, by);
-        Voice { who, entries, teams, by }
+        Voice { who, entries, teams, at, by }
     }
 
     /// An account may approve if the person whose it is may, by their identities alone.

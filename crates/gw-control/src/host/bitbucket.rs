@@ -14,13 +14,14 @@ use std::sync::Arc;
 use gw_model::{clock::Clock, secret::SecretStore};
 use gw_net::client::Client;
 use serde::Deserialize;
+use time::Date;
 use url::Url;
 
 use self::api::{Api, LONGEST, Part};
 pub use self::credential::Credential;
 use super::{
-    Account, AccountKind, Comment, GitHost, HostError, Pending, Permission, Protection,
-    PullRequest, Remark, Report, Repository, Status,
+    Account, AccountKind, Comment, Ending, GitHost, HostError, Pending, Permission, Protection,
+    PullRequest, Remark, Report, Repository, Status, Told,
 };
 use crate::source::git::address as git;
 
@@ -56,6 +57,8 @@ pub struct Declared {
 pub struct Bitbucket {
     api: Api,
     declared: Declared,
+    /// When the credential ends, where somebody said so: Bitbucket tells nobody.
+    ends: Option<Date>,
 }
 
 impl Place {
@@ -94,7 +97,22 @@ impl Bitbucket {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let Settings { place, declared, credential } = settings;
-        Self { api: Api::new(place, client, credential, secrets, clock), declared }
+        let api = Api::new(place, client, credential, secrets, clock);
+        Self { api, declared, ends: None }
+    }
+
+    /// The same with a credential that ends when this day begins.
+    #[must_use]
+    pub fn ending_on(self, day: Option<Date>) -> Self {
+        Self { ends: day, ..self }
+    }
+
+    async fn what_ends(&self) -> Option<Ending> {
+        let declared = || {
+            let at = self.ends?.midnight().assume_utc();
+            Some(Ending { secret: self.api.secret().clone(), at, trouble: None })
+        };
+        self.api.renew().await.or_else(declared)
     }
 
     /// The address of something in the repository.
@@ -177,6 +195,10 @@ impl GitHost for Bitbucket {
 
     fn repository(&self) -> Pending<'_, Repository> {
         Box::pin(self.read_repository())
+    }
+
+    fn ending(&self) -> Told<'_, Option<Ending>> {
+        Box::pin(self.what_ends())
     }
 
     fn for_git(&self) -> Pending<'_, git::Credential> {

@@ -10,8 +10,8 @@ use gw_plan::{
 use gw_policy::change::{RuleEffect, RuleOutcome};
 use time::{UtcOffset, macros::format_description};
 
-use super::{News, Prospect, Told, Waiting, count_of, errors, short, waiting};
-use crate::host::report::Comment;
+use super::{News, Prospect, Told, Waiting, count_of, errors, short};
+use crate::{host::report::Comment, waits};
 
 /// How each of them begins.
 const START: &str = "**Gatewright**";
@@ -124,8 +124,8 @@ fn row(prospect: &Prospect<'_>, same: Option<&Plan>) -> String {
     } else if plan.allowed() {
         "✔ yes".to_owned()
     } else if let Some(waiting) = Waiting::of(&plan.decision) {
-        let median = prospect.median_wait.map(waiting::words);
-        let median = median.map(|it| format!(" (half of them came within {it})"));
+        let median = prospect.median_wait.map(waits::words);
+        let median = median.map(|it| format!(" (median wait {it})"));
         format!("✘ needs {}{}", cell(&waiting.needs.join(", ")), median.unwrap_or_default())
     } else {
         format!("✘ {}", cell(plan.decision.cure.as_deref().unwrap_or("no")))

@@ -2,7 +2,8 @@
 
 use gw_plan::plan::Decision;
 use gw_policy::change::{Missing, RuleEffect, RuleOutcome};
-use time::Duration;
+
+use crate::waits;
 
 /// What a plan lacks that somebody else, or time, will bring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,24 +46,14 @@ impl Waiting {
         (!needs.is_empty()).then_some(Self { needs })
     }
 
+    /// What it waits for, in words that stay the same while it comes nearer.
+    pub fn gates(&self) -> Vec<String> {
+        let gate = |needs: &String| needs.split(" (").next().unwrap_or_default().to_owned();
+        self.needs.iter().map(gate).collect()
+    }
+
     /// Whom it waits for, as short as can be: `security`.
     pub fn whom(&self) -> impl Iterator<Item = &str> {
-        self.needs.iter().map(|needs| {
-            let whom = needs.strip_prefix("approval by ").unwrap_or(needs);
-            let whom = whom.strip_prefix("team ").unwrap_or(whom);
-            whom.split(" (").next().unwrap_or(whom)
-        })
+        self.needs.iter().map(|needs| waits::whom(needs))
     }
-}
-
-/// `3 h`: about so long.
-pub(super) fn words(duration: Duration) -> String {
-    let secs = duration.whole_seconds().max(0);
-    let (count, unit) = match secs {
-        0..120 => (secs, "s"),
-        120..7_200 => (secs / 60, "min"),
-        7_200..172_800 => (secs / 3_600, "h"),
-        _ => (secs / 86_400, "days"),
-    };
-    format!("{count} {unit}")
 }

@@ -46,7 +46,7 @@ pub(super) struct Somebody {
 
 /// What a secret store holds, by name.
 #[derive(Clone, Default)]
-struct Vault(Arc<Mutex<BTreeMap<String, String>>>);
+pub(super) struct Vault(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +55,7 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    fn put(&self, name: &str, value: &str) -> SecretName {
+    pub(super) fn put(&self, name: &str, value: &str) -> SecretName {
         self.0.lock().insert(name.to_owned(), value.to_owned());
         SecretName::parse(name).unwrap()
     }
@@ -78,7 +78,7 @@ pub(super) struct Stage {
     pub(super) bitbucket: Emulated,
     pub(super) folder: TempDir,
     pub(super) clock: FixedClock,
-    vault: Vault,
+    pub(super) vault: Vault,
     pub(super) workspace: Uuid,
     pub(super) repository: Uuid,
     /// Rules the repository.
@@ -147,7 +147,7 @@ impl Stage {
     }
 
     /// The host, which proves itself like this.
-    fn host_by(&self, credential: Credential) -> Bitbucket {
+    pub(super) fn host_by(&self, credential: Credential) -> Bitbucket {
         self.host_at(self.bitbucket.url(), (self.declared(), credential), client())
     }
 
@@ -218,7 +218,7 @@ impl Stage {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    fn remote(&self, who: &Somebody) -> String {
+    pub(super) fn remote(&self, who: &Somebody) -> String {
         let host = self.bitbucket.url().trim_start_matches("http://");
         format!("http://x-bitbucket-api-token-auth:{}@{host}/acme/apis.git", who.token.reveal())
     }

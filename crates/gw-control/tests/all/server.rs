@@ -3,6 +3,7 @@
 
 mod attacked;
 mod flow;
+mod renew;
 mod target;
 
 use std::{

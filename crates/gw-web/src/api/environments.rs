@@ -7,13 +7,15 @@ use axum::{
     extract::{Path, State},
     http::HeaderMap,
 };
-use gw_control::store;
+use gw_control::{store, waits};
 use gw_model::id::EnvironmentName;
 
 use super::{environment, written};
 use crate::{
     Web,
-    contract::{Change, ChangeWithSteps, Changes, Drift, Environment, Environments, Step},
+    contract::{
+        Change, ChangeWithSteps, Changes, Drift, Environment, Environments, Gate, Step, Wait,
+    },
     door,
     problem::Refusal,
 };
@@ -31,6 +33,8 @@ pub(super) async fn list(
         name: name.to_string(),
         in_force: store.in_force(&name).await?.map(Change::from),
         under_way: store.under_way(&name).await?.map(Change::from),
+        waits: store.waits(&name).await?.into_iter().map(Wait::from).collect(),
+        gates: store.gates(&name).await?.iter().map(Gate::from).collect(),
     };
     Ok(Json(Environments { environments: vec![environment] }))
 }
@@ -95,6 +99,24 @@ impl From<store::Change> for Change {
             reason: begun.reason,
             began_at: written(begun.began_at),
             ended_at: ended_at.map(written),
+        }
+    }
+}
+
+impl From<waits::Wait> for Wait {
+    fn from(wait: waits::Wait) -> Self {
+        let waits::Wait { pull_request, gate, since, head: _, until: _ } = wait;
+        Self { pull_request, gate, since: written(since) }
+    }
+}
+
+impl From<&waits::Gate> for Gate {
+    fn from(gate: &waits::Gate) -> Self {
+        Self {
+            gate: gate.name.clone(),
+            median_s: u64::try_from(gate.median.whole_seconds()).unwrap_or_default(),
+            passed: u64::try_from(gate.passed).unwrap_or(u64::MAX),
+            text: gate.to_string(),
         }
     }
 }

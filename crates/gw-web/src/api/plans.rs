@@ -14,7 +14,7 @@ use gw_control::{
     event,
     reconcile::{self, Aim, Order},
     store::Granted,
-    tell::Links,
+    tell::{Links, Waiting},
 };
 use gw_model::{environment::ChangeAction, id::ApiName};
 use gw_plan::{
@@ -26,7 +26,7 @@ use gw_policy::change::judge;
 use super::{environment, id};
 use crate::{
     Web,
-    contract::{ApprovalOrder, Approved, PlanOrder, Planned},
+    contract::{ApprovalOrder, Approved, Gate, PlanOrder, Planned},
     door::{self, covers, denied, may},
     problem::Refusal,
 };
@@ -49,7 +49,7 @@ pub(super) async fn make(
     let aim = Aim::Commit { sha: hash(commit)?, only: apis(only)?, plan: None };
     let order = Order { environment, asker: granted.asker.clone(), aim };
     let (_, planned) = plan(&web, &granted, &order, ChangeAction::Plan).await?;
-    Ok(Json(written(&web, &planned.plan)))
+    Ok(Json(written(&web, &planned.plan).await?))
 }
 
 pub(super) async fn look(
@@ -59,7 +59,7 @@ pub(super) async fn look(
 ) -> Result<Json<Planned>, Refusal> {
     let granted = door::viewer(&web, &headers, "plan").await?;
     let plan = shown(&web, &granted, id(&name)?).await?;
-    Ok(Json(written(&web, &plan)))
+    Ok(Json(written(&web, &plan).await?))
 }
 
 /// Binds somebody's approval to what a plan changes, as it would be changed now.
@@ -127,14 +127,18 @@ pub(super) async fn shown(web: &Web, granted: &Granted, id: &str) -> Result<Plan
     if plan.environment == granted.scope.environment { Ok(plan) } else { Err(Refusal::Unseen) }
 }
 
-fn written(web: &Web, plan: &Plan) -> Planned {
-    Planned {
+async fn written(web: &Web, plan: &Plan) -> Result<Planned, Refusal> {
+    let waits_for = Waiting::of(&plan.decision).map(|it| it.gates()).unwrap_or_default();
+    let mut gates = web.server.store.gates(&plan.environment).await?;
+    gates.retain(|gate| waits_for.contains(&gate.name));
+    Ok(Planned {
         id: plan.id.clone(),
         url: Links::to(&web.server.address).plan(&plan.id),
         text: render::text(plan),
         is_empty: plan.is_empty(),
+        gates: gates.iter().map(Gate::from).collect(),
         plan: render::json(plan),
-    }
+    })
 }
 
 /// A commit's hash. The beginning of one could be that of another by the time it is looked for.

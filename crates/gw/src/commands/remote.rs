@@ -4,8 +4,9 @@
 mod client;
 mod work;
 
+use gw_control::waits;
 use gw_model::environment::ChangeAction;
-use gw_web::contract::{Approved, Changes, Environments, Planned, Whoami};
+use gw_web::contract::{Approved, Changes, Environments, Planned, Wait, Whoami};
 use serde_json::json;
 
 use self::{
@@ -64,6 +65,9 @@ async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<E
         Form::Json => context.ui.json(&planned.plan),
         Form::Text => {
             context.ui.result(&planned.text);
+            for gate in &planned.gates {
+                context.ui.say(&gate.text);
+            }
             context.ui.say(&format!("its page: {}", planned.url));
         }
     }
@@ -138,6 +142,14 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
         context.ui.line(&format!("{}  {line}", environment.name));
         if let Some(change) = &environment.under_way {
             context.ui.line(&format!("  change {} is under way", change.number));
+        }
+        for Wait { pull_request, gate, since } in &environment.waits {
+            let whom = waits::whom(gate);
+            let text = format!("  pull request {pull_request} waits for {whom} since {since}");
+            context.ui.line(&text);
+        }
+        for gate in &environment.gates {
+            context.ui.line(&format!("  {}", gate.text));
         }
     }
     Ok(Exit::Done)

@@ -84,6 +84,7 @@ pub(crate) async fn serve(context: Context<'_>, file: ServerFile) -> Result<Serv
         credential: file.bitbucket.credential.clone(),
     };
     let host = Bitbucket::new(host, Client::new(&client), Arc::clone(&secrets), Arc::clone(&clock));
+    let host = host.ending_on(file.bitbucket.expires);
     let repository = repository(&file.bitbucket, &state, &client)?;
     let hook = hook(&file.bitbucket, &*secrets).await?;
     let (wanted, gateways) = mpsc::channel(QUEUE);

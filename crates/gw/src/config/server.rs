@@ -22,6 +22,7 @@ use gw_model::{
 };
 use gw_policy::change::{Owner, OwnerIs};
 use serde::Deserialize;
+use time::{Date, Month};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -64,6 +65,8 @@ pub(crate) struct BitbucketFile {
     pub(crate) url: Url,
     pub(crate) declared: Declared,
     pub(crate) credential: Credential,
+    /// The day that ends it; the Git host tells nobody.
+    pub(crate) expires: Option<Date>,
     pub(crate) webhook_secrets: Vec<SecretName>,
     pub(crate) retired_webhook_secrets: Vec<SecretName>,
     /// How often the repository is looked at although nothing was heard.
@@ -108,6 +111,8 @@ pub(super) struct WrittenBitbucket {
     /// The OAuth consumer whose secret it is.
     consumer: Option<String>,
     token: SecretName,
+    /// When that ends, where it does.
+    expires: Option<toml::value::Datetime>,
     #[serde(default)]
     webhook_secrets: Vec<SecretName>,
     #[serde(default)]
@@ -236,6 +241,7 @@ impl WrittenBitbucket {
                 repository_uuid: self.repository_uuid,
             },
             credential,
+            expires: self.expires.map(|day| date(place, day)).transpose()?,
             webhook_secrets: self.webhook_secrets,
             retired_webhook_secrets: self.retired_webhook_secrets,
             poll: self.poll.map_or(POLL, |poll| poll.as_duration()),
@@ -323,6 +329,16 @@ fn secrets(
         (None, Some(prefix)) => Ok(SecretsFrom::Variables { prefix }),
         _ => Err(place.wrong("secrets", "`secrets` has `files` or `variables`")),
     }
+}
+
+/// A day, written without quotes: `2027-03-01`.
+fn date(place: Place<'_>, written: toml::value::Datetime) -> Result<Date, Failure> {
+    let day = written.date.filter(|_| written.time.is_none()).and_then(|day| {
+        let month = Month::try_from(day.month).ok()?;
+        Date::from_calendar_date(day.year.into(), month, day.day).ok()
+    });
+    let words = "`bitbucket.expires` is a day: `2027-03-01`";
+    day.ok_or_else(|| place.wrong("bitbucket.expires", words))
 }
 
 /// The file that is read, for whoever says what is wrong in it and where.

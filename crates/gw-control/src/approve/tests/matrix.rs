@@ -447,7 +447,7 @@ fn each_way_round_an_approval_is_judged() {
 }
 
 fn line(name: &str, world: &World) -> String {
-    let Approved { approvers, teams, authors, count, unshown, refused } = world.judge();
+    let Approved { approvers, teams, authors, count, unshown, refused, .. } = world.judge();
     let judged = gw_policy::change::judge(&world.rules, &world.asked(), &world.facts);
     let mut line = String::new();
     let sign = if judged.is_ok() { "✔" } else { "✘" };

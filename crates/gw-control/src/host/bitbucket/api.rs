@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gw_model::{clock::Clock, secret::SecretStore};
+use gw_model::{clock::Clock, id::SecretName, secret::SecretStore};
 use gw_net::client::{Ask, Authorization, Client, FetchError, Method};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::{
     credential::{Credential, Keyring},
 };
 use crate::{
-    host::{CredentialFault, HostError},
+    host::{CredentialFault, Ending, HostError},
     source::git::address as git,
 };
 
@@ -77,6 +77,15 @@ impl Api {
         let tokens = &self.place.tokens;
         let proof = self.keyring.proof(&self.client, tokens, self.clock.now()).await?;
         Ok(proof.for_git())
+    }
+
+    /// What proves us and could not be renewed.
+    pub(super) async fn renew(&self) -> Option<Ending> {
+        self.keyring.renew(&self.client, &self.place.tokens, self.clock.now()).await
+    }
+
+    pub(super) fn secret(&self) -> &SecretName {
+        self.keyring.secret()
     }
 
     pub(super) fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {

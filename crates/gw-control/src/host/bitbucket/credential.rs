@@ -15,7 +15,7 @@ use url::Url;
 
 use super::api::{REST_MS, host, unread, words};
 use crate::{
-    host::{CredentialFault, HostError},
+    host::{CredentialFault, Ending, HostError},
     source::git::address as git,
 };
 
@@ -135,6 +135,29 @@ impl Keyring {
             // What still holds is used to its end.
             Err(error) => held.clone().filter(|proof| proof.holds(now)).ok_or(error),
         }
+    }
+
+    /// Renews what is about to end, and says what ends where that fails.
+    pub(super) async fn renew(
+        &self,
+        client: &Client,
+        tokens: &Url,
+        now: OffsetDateTime,
+    ) -> Option<Ending> {
+        let mut held = self.held.lock().await;
+        if held.as_ref().is_some_and(|proof| proof.is_fresh(now)) {
+            return None;
+        }
+        let error = match self.fetch(client, tokens, now).await {
+            Ok(proof) => {
+                *held = Some(Arc::new(proof));
+                return None;
+            }
+            Err(error) => error,
+        };
+        let life = held.as_ref().and_then(|proof| proof.life);
+        let at = life.map_or(now, |life| life.ends);
+        Some(Ending { secret: self.secret().clone(), at, trouble: Some(error) })
     }
 
     /// Forgets a proof that was refused, unless another has taken its place.

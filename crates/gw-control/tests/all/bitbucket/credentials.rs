@@ -100,7 +100,6 @@ async fn a_token_that_was_replaced_is_read_again() {
     assert!(host.repository().await.is_ok());
 }
 
-/// Shows S1.29: part (the token of an OAuth consumer; nothing alerts yet)
 #[tokio::test]
 async fn a_consumer_s_token_is_renewed_before_it_ends() {
     let stage = Stage::new().await;

@@ -1,5 +1,7 @@
 //! From a pull request to what is served, and back.
 
+use gw_model::environment::Notice;
+
 use super::*;
 
 /// Shows S3.23: part (a target in memory)
@@ -108,5 +110,64 @@ async fn only_an_owner_brings_the_first_state() {
         assert_eq!(answer.end, end, "{answer:?}");
     }
     assert_eq!(house.change().await, 1);
+    house.end().await;
+}
+
+/// Shows S1.28: holds
+/// Shows S1.25: part (counts and times of one gate, end to end)
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_one_waits_for_security_is_told_to_the_next_one_and_recorded() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    let waiting = async || {
+        let tasks = house.server.store.tasks(1000).await.unwrap();
+        let told = tasks.into_iter().filter_map(|it| match it.task {
+            Task::Notify { notification } if notification.on == Notice::Waiting => {
+                Some((notification.pull_request.unwrap(), notification.waits_for.join(", ")))
+            }
+            _ => None,
+        });
+        let mut told: Vec<(u64, String)> = told.collect();
+        told.sort();
+        told
+    };
+    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    house.server.ask(Task::PullRequest { number: 1 }).await.unwrap();
+    house.settle().await;
+    assert_eq!(waiting().await, [(1, "1 approval, security".to_owned())], "it is told once");
+    let comment = house.comments(1).await.join("\n");
+    assert!(!comment.contains("median"), "nobody came through yet: {comment}");
+    let open = house.server.store.waits(&prod()).await.unwrap();
+    assert_eq!(open.iter().map(|it| it.pull_request).collect::<Vec<_>>(), [1, 1]);
+
+    (0..130).for_each(|_| stage.advance());
+    stage.approve(&stage.carol).await;
+    stage.advance();
+    stage.merge("squash").await;
+    house.look().await;
+    assert_eq!(house.change().await, 2);
+    assert!(house.server.store.waits(&prod()).await.unwrap().is_empty());
+    let gates = house.server.store.gates(&prod()).await.unwrap();
+    let told: Vec<String> = gates.iter().map(ToString::to_string).collect();
+    let expected = ["1 approval", "security"];
+    let expected = expected.map(|it| format!("median wait for {it}: 2 h 10 min, 1 approval"));
+    assert_eq!(told, expected);
+    let mut report = gw_audit::report::Report::default();
+    for bytes in house.server.store.entries(0, 10_000).await.unwrap() {
+        report.meet(&gw_audit::entry::Entry::parse(&bytes).unwrap());
+    }
+    let rows = report.rows();
+    let row = rows.iter().find(|row| row.change == Some(2)).unwrap();
+    let waits: Vec<_> = row.waits.iter().map(|(gate, it)| (gate.as_str(), *it)).collect();
+    let waited = time::Duration::minutes(130);
+    assert_eq!(waits, [("1 approval", waited), ("approval by team security", waited)]);
+
+    stage.git(&house.desk, &["pull", "--quiet", &stage.remote(&stage.ann), "main"]).await;
+    house.propose(&stage.bob, "guests", &api("orders-team, sales, guests", "100/1m")).await;
+    house.look().await;
+    let comment = house.comments(2).await.join("\n");
+    assert!(comment.contains("(median wait 2 h 10 min)"), "{comment}");
+    assert_eq!(waiting().await.len(), 2);
     house.end().await;
 }

@@ -8,6 +8,7 @@ use gw_audit::{
     report::{Report as Rows, Row},
     verify::Verified,
 };
+use gw_control::waits::{Gate, whom, words};
 use gw_model::terminal::Visible;
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -46,6 +47,16 @@ struct Document<'a> {
     schema: &'static str,
     ledger: Whole<'a>,
     rows: &'a [Told],
+    gates: Vec<Median>,
+}
+
+/// How long one waits at a gate.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Median {
+    gate: String,
+    median_s: i64,
+    passed: usize,
 }
 
 /// What the rows were made from.
@@ -70,6 +81,7 @@ pub(super) struct Told {
     proof: &'static str,
     approved_by: Vec<String>,
     waited_s: Option<i64>,
+    waits: Vec<Waited>,
     commit: Option<String>,
     plan: Option<String>,
     decision: Option<String>,
@@ -77,6 +89,13 @@ pub(super) struct Told {
     rules: Vec<String>,
     reason: Option<String>,
     entries: Vec<u64>,
+}
+
+/// What a change waited for.
+#[derive(Debug, Serialize)]
+pub(super) struct Waited {
+    gate: String,
+    s: i64,
 }
 
 impl Report {
@@ -101,6 +120,7 @@ impl Report {
             .filter(|row| environment.is_none() || row.environment.as_deref() == environment)
             .collect();
         let told: Vec<Told> = rows.iter().map(|row| Told::of(row, &people)).collect();
+        let gates = Gate::all(rows.iter().flat_map(|row| row.waits.clone()));
         match (self.format, context.ui.form) {
             (Format::Json, _) | (Format::Text, Form::Json) => {
                 let newest = &verified.newest;
@@ -113,10 +133,11 @@ impl Report {
                     schema: "gatewright.io/report/v1",
                     ledger,
                     rows: &told,
+                    gates: gates.into_iter().map(Median::from).collect(),
                 });
             }
             (Format::Csv, _) => context.ui.result(&csv::table(&told)),
-            (Format::Text, Form::Text) => context.ui.result(&text(&rows, &told, &verified)),
+            (Format::Text, Form::Text) => context.ui.result(&text(&rows, &told, &gates, &verified)),
         }
         Ok(Exit::Done)
     }
@@ -139,6 +160,7 @@ impl Told {
             proof: row.by.proof.as_str(),
             approved_by,
             waited_s: row.waited.map(time::Duration::whole_seconds),
+            waits: row.waits.iter().map(Waited::from).collect(),
             commit: row.commit.clone(),
             plan: row.plan.clone(),
             decision: row.decision.clone(),
@@ -147,6 +169,11 @@ impl Told {
             reason: row.reason.clone(),
             entries: row.entries.clone(),
         }
+    }
+
+    /// `approval by team security 7800 s`, each.
+    fn gates(&self) -> Vec<String> {
+        self.waits.iter().map(|Waited { gate, s }| format!("{gate} {s} s")).collect()
     }
 
     /// `34, 36-48`.
@@ -166,6 +193,18 @@ impl Told {
     }
 }
 
+impl From<&(String, time::Duration)> for Waited {
+    fn from((gate, waited): &(String, time::Duration)) -> Self {
+        Self { gate: gate.clone(), s: waited.whole_seconds() }
+    }
+}
+
+impl From<Gate> for Median {
+    fn from(Gate { name, median, passed }: Gate) -> Self {
+        Self { gate: name, median_s: median.whole_seconds(), passed }
+    }
+}
+
 /// Who it was, and through whom it came, the nearest last.
 pub(super) fn who(by: &Actor, people: &People) -> String {
     let mut who = match &by.subject {
@@ -179,7 +218,7 @@ pub(super) fn who(by: &Actor, people: &People) -> String {
     who
 }
 
-fn text(rows: &[Row], told: &[Told], verified: &Verified) -> String {
+fn text(rows: &[Row], told: &[Told], gates: &[Gate], verified: &Verified) -> String {
     let mut text = String::new();
     for (row, told) in rows.iter().zip(told) {
         let at = clock_text(row.at);
@@ -193,6 +232,8 @@ fn text(rows: &[Row], told: &[Told], verified: &Verified) -> String {
             about.push(format!("approved by {}", told.approved_by.join(", ")));
         }
         about.extend(told.waited_s.filter(|waited| *waited > 0).map(|it| format!("waited {it} s")));
+        let waits = row.waits.iter();
+        about.extend(waits.map(|(gate, it)| format!("{} for {}", words(*it), whom(gate))));
         about.extend(told.commit.as_ref().map(|commit| format!("commit {commit}")));
         about.extend(told.plan.clone());
         about.extend(told.decision.clone());
@@ -208,6 +249,7 @@ fn text(rows: &[Row], told: &[Told], verified: &Verified) -> String {
             text.push_str(&format!("{}\n", Visible(&line)));
         }
     }
+    text.extend(gates.iter().map(|gate| format!("{}\n", Visible(&gate.to_string()))));
     let size = usize::try_from(verified.newest.size).unwrap_or(usize::MAX);
     let (rows, all) = (count(told.len(), "row"), count(size, "entry"));
     text.push_str(&format!(

@@ -31,6 +31,9 @@ async fn from_a_branch_to_what_callers_meet() {
 
     let (told, code) = stage.asks("bob", &["apply", "--commit", &proposed]);
     assert_eq!(code, 3, "{told}");
+    let (told, code) = stage.asks("bob", &["status"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("pull request 1 waits for security since "), "{told}");
     stage.step("it is refused because it widens");
 
     stage.post(&stage.carol, "/pullrequests/1/approve", Value::Null).await;
@@ -70,6 +73,9 @@ async fn from_a_branch_to_what_callers_meet() {
     let (told, code) = stage.says(&[&["audit", "report"], &ledger[..]].concat());
     assert_eq!(code, 0, "{told}");
     assert!(told.contains("carol"), "on whose approval: {told}");
+    assert!(told.contains(" for security · "), "how long it waited: {told}");
+    let median = told.lines().find(|line| line.starts_with("median wait for security: "));
+    assert!(median.is_some_and(|line| line.ends_with(", 1 approval")), "{told}");
     stage.step("whoever has a copy of the ledger can prove it");
 }
 

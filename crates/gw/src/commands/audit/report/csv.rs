@@ -4,7 +4,7 @@ use gw_model::terminal::Visible;
 
 use super::Told;
 
-const HEAD: [&str; 17] = [
+const HEAD: [&str; 18] = [
     "at",
     "endedAt",
     "environment",
@@ -15,6 +15,7 @@ const HEAD: [&str; 17] = [
     "proof",
     "approvedBy",
     "waitedS",
+    "waits",
     "commit",
     "plan",
     "decision",
@@ -39,6 +40,7 @@ pub(super) fn table(rows: &[Told]) -> String {
             row.proof.to_owned(),
             row.approved_by.join("; "),
             row.waited_s.map(|waited| waited.to_string()).unwrap_or_default(),
+            row.gates().join("; "),
             optional(&row.commit),
             optional(&row.plan),
             optional(&row.decision),
@@ -51,7 +53,7 @@ pub(super) fn table(rows: &[Told]) -> String {
     table
 }
 
-fn line(cells: &[String; 17]) -> String {
+fn line(cells: &[String; 18]) -> String {
     let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     format!("{}\r\n", cells.join(","))
 }
