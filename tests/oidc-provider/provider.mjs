@@ -31,7 +31,7 @@ const tool = {
   token_endpoint_auth_method: 'none',
   redirect_uris: [],
   response_types: [],
-  grant_types: ['urn:ietf:params:oauth:grant-type:device_code'],
+  grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
 };
 
 async function newKeys(kid) {
@@ -65,7 +65,7 @@ function provider(issuer) {
     async loadExistingGrant(ctx) {
       const { accountId } = ctx.oidc.session;
       const grant = new ctx.oidc.provider.Grant({ accountId, clientId: ctx.oidc.client.clientId });
-      grant.addOIDCScope('openid');
+      grant.addOIDCScope('openid offline_access');
       if (ctx.oidc.params.resource) grant.addResourceScope(ctx.oidc.params.resource, 'read write');
       await grant.save();
       return grant;
@@ -80,6 +80,7 @@ function provider(issuer) {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
       deviceFlow: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (ctx, resource) => ({

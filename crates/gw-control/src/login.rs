@@ -80,6 +80,8 @@ pub struct Settings {
     pub identities: BTreeMap<IdentityName, Identity>,
     /// The identity that people prove who sign in.
     pub login: Option<IdentityName>,
+    /// What they sign in to. None: they bring tokens that they got elsewhere.
+    pub application: Option<device::Application>,
     /// Where Bitbucket is.
     pub bitbucket: Place,
     /// Where signed requests are sent, each as the signer writes it. None: the global host of AWS.

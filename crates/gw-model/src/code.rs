@@ -441,10 +441,11 @@ codes! {
         "The exchange is that of RFC 8693: `grant_type`, `subject_token`, `subject_token_type`, `scope` with \
          the actions, and `resource` with the environment as `urn:gatewright:ENVIRONMENT`, or with a plan as \
          `urn:gatewright:ENVIRONMENT:PLAN`. Each stands once. `audience` and `actor_token` are not supported.";
-    TokenOver = 4007 Error "the server's token is over",
-        "Tokens of the server are good for 15 minutes at most, for one environment and for the actions that \
-         they were asked for. This one is unknown: over, taken back, or never one of this server. Exchange a \
-         new proof; people run `gatewright login`.";
+    TokenOver = 4007 Error "not signed in, or not any more",
+        "A sign-in lasts as long as the issuer says, and is renewed as long as the issuer does that; \
+         tokens of the server are good for 15 minutes at most, for one environment and for the actions \
+         that they were asked for. This one is unknown: over, taken back, or never there. People run \
+         `gatewright login`; whoever shows a proof of their own exchanges a new one.";
     LocalIdentity = 4105 Error "`local` in an environment that is not local",
         "The identity `local` is the user of the machine on which the command runs, proved by owning \
          the state folder. It may change environments whose targets are all `builtin`. Anything else \

@@ -30,6 +30,7 @@ pub fn routes(web: Arc<Web>) -> Router {
         .route("/p/{id}", get(pages::plan))
         .route("/d/{id}", get(pages::decision))
         .route("/v1/webhooks/bitbucket", post(webhooks::bitbucket))
+        .route("/v1/login", get(token::login))
         .route("/v1/token", post(token::exchange))
         .route("/v1/token/revoke", post(token::revoke))
         .route("/v1/whoami", get(token::whoami))

@@ -83,6 +83,20 @@ body! {
         help: String,
     }
 
+    /// Where people sign in, by a code on another device (RFC 8628).
+    Login {
+        /// the identity that they prove
+        identity: String,
+        /// who signs for it
+        issuer: String,
+        /// the application, which has no secret
+        client_id as "clientId": String,
+        /// what the application asks for
+        scope: String,
+        /// whom the access token is for, where the issuer wants to be told (RFC 8707)
+        resource: Option<String>,
+    }
+
     /// Somebody who is proved.
     Holder {
         /// a declared identity
@@ -426,8 +440,9 @@ endpoints! {
     "get" "/p/{id}" Anybody Body::None => 200 HTML, "A page about a plan; what it says, only with a token";
     "get" "/d/{id}" Anybody Body::None => 200 HTML, "A page about a decision; what it says, only with a token";
     "post" "/v1/webhooks/bitbucket" Signed BYTES => 202 Body::None, "A delivery of a webhook; it is only a hint";
+    "get" "/v1/login" Anybody Body::None => 200 json::<Login>(), "Where people sign in";
     "post" "/v1/token" Anybody FORM => 200 json::<Token>(), "Exchanges a proof for a token of ours (RFC 8693)";
-    "post" "/v1/token/revoke" Anybody FORM => 200 Body::None, "Takes a token back (RFC 7009)";
+    "post" "/v1/token/revoke" Anybody FORM => 200 Body::None, "Takes a token of ours back (RFC 7009), or, for a proof, each that its subject holds";
     "get" "/v1/whoami" Bearer Body::None => 200 json::<Whoami>(), "Who asks, and for what the token is good";
     "post" "/v1/environments/{environment}/plans" Bearer json::<PlanOrder>() => 200 json::<Planned>(), "Plans a commit; needs `plan`";
     "get" "/v1/plans/{id}" Bearer Body::None => 200 json::<Planned>(), "A plan that was shown; needs `view`";

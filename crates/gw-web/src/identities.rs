@@ -7,9 +7,11 @@ use gw_control::{
     server::Server,
     stop::Stop,
 };
-use gw_model::{clock::Clock, id::EnvironmentName};
+use gw_model::{clock::Clock, desired::Desired, id::EnvironmentName, workspace::Identity};
 use gw_net::client::Client;
 use parking_lot::Mutex;
+
+use crate::contract::Login;
 
 pub(crate) struct Identities {
     settings: Settings,
@@ -49,8 +51,40 @@ impl Identities {
             Some(_) => server.in_force(environment).await?,
             None => None,
         };
+        Ok(self.keep(server, key, number, rules.as_deref()))
+    }
+
+    /// Whoever checks proofs by the settings alone, wherever they are for.
+    pub(crate) fn of_settings(&self, server: &Server) -> Arc<Verifier> {
+        if let Some(known) = self.known.lock().get(&None) {
+            return Arc::clone(&known.verifier);
+        }
+        self.keep(server, None, 0, None)
+    }
+
+    /// Where people sign in. None: the settings name no application for that.
+    pub(crate) fn login(&self) -> Option<Login> {
+        let Settings { identities, login, application, .. } = &self.settings;
+        let (name, application) = login.as_ref().zip(application.as_ref())?;
+        let Identity::Oidc(identity) = identities.get(name)? else { return None };
+        Some(Login {
+            identity: name.to_string(),
+            issuer: identity.issuer.clone(),
+            client_id: application.client_id.clone(),
+            scope: application.scope.clone(),
+            resource: application.resource.clone(),
+        })
+    }
+
+    fn keep(
+        &self,
+        server: &Server,
+        key: Option<EnvironmentName>,
+        change: u64,
+        rules: Option<&Desired>,
+    ) -> Arc<Verifier> {
         let (identities, people) = (BTreeMap::new(), BTreeMap::new());
-        let declared = match &rules {
+        let declared = match rules {
             Some(rules) => Declared {
                 identities: &rules.identities,
                 people: &rules.people,
@@ -61,9 +95,9 @@ impl Identities {
         let (settings, client) = (self.settings.clone(), self.client.clone());
         let verifier = Verifier::new(declared, settings, client, Arc::clone(&self.clock));
         let verifier = Arc::new(verifier);
-        let known = Known { change: number, verifier: Arc::clone(&verifier) };
+        let known = Known { change, verifier: Arc::clone(&verifier) };
         self.known.lock().insert(key, known);
-        Ok(verifier)
+        verifier
     }
 }
 

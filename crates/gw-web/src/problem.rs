@@ -10,6 +10,7 @@ use gw_control::{
     stop::Stop,
     store::StoreError,
 };
+use gw_model::code::Code;
 use gw_policy::change::ChangeDenial;
 
 use crate::contract::Problem;
@@ -19,6 +20,8 @@ use crate::contract::Problem;
 pub(crate) enum Refusal {
     /// There is no token, or it is not one of ours, or its time is over.
     NotLetIn,
+    /// Nobody can sign in by way of this server.
+    NoLogin,
     /// The token is for something else.
     Scope {
         needs: &'static str,
@@ -84,18 +87,27 @@ impl Refusal {
             help: help.map(str::to_owned),
         };
         match self {
-            Self::NotLetIn => plain(
-                StatusCode::UNAUTHORIZED,
-                "token",
-                "this needs a token of this server that is still good",
-                Some("exchange a proof for one: `POST /v1/token`, or `gatewright login`"),
+            Self::NotLetIn => Words {
+                code: Some(Code::TokenOver.to_string()),
+                ..plain(
+                    StatusCode::UNAUTHORIZED,
+                    "token",
+                    "this needs a token of this server that is still good",
+                    Some("exchange a proof for one: `POST /v1/token`, or `gatewright login`"),
+                )
+            },
+            Self::NoLogin => plain(
+                StatusCode::NOT_FOUND,
+                "no-login",
+                "this server names no application to sign in to",
+                Some("give its settings `[identities.NAME.device]` for the identity of `login`"),
             ),
             Self::Scope { needs } => Words {
                 help: Some(format!("ask for a token whose scope has `{needs}`")),
                 ..plain(StatusCode::FORBIDDEN, "scope", "the token is not for this", None)
             },
             Self::Denied(denial) => Words {
-                code: Some(gw_model::code::Code::ChangeDenied.to_string()),
+                code: Some(Code::ChangeDenied.to_string()),
                 help: Some(denial.cure),
                 ..plain(StatusCode::FORBIDDEN, "denied", &denial.why, None)
             },

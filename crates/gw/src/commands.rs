@@ -14,6 +14,8 @@ mod explain;
 mod gateway;
 mod history;
 mod init;
+mod login;
+mod logout;
 mod manual;
 mod plan;
 mod remote;
@@ -108,6 +110,8 @@ enum Command {
     Doctor(doctor::Doctor),
     Completion(completion::Completion),
     Version(version::Version),
+    Login(login::Login),
+    Logout(logout::Logout),
     Whoami(whoami::Whoami),
     #[command(hide = true)]
     Manual(manual::Manual),
@@ -227,7 +231,9 @@ impl Command {
             Self::Audit(command) => command.run(context).await,
             Self::Gateway(command) => command.run(context).await,
             Self::Serve(command) => command.run(context).await,
-            Self::Approve(_) | Self::Whoami(_) => Err(no_server()),
+            Self::Approve(_) | Self::Login(_) | Self::Logout(_) | Self::Whoami(_) => {
+                Err(no_server())
+            }
             Self::Dev(command) => command.run(context).await,
             Self::Doctor(command) => command.run(context).await,
             Self::Completion(command) => command.run(context),

@@ -6,6 +6,7 @@ mod gateway;
 mod ledger;
 mod scene;
 mod server;
+mod sign_ins;
 mod socket;
 mod state;
 mod stores;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     gateway::{GatewayStart, declared_address, gateway_settings},
     scene::{Basis, Scene},
     server::{Served, serve},
+    sign_ins::{SignIns, SignedIn},
     socket::{decision, gateway_status},
     state::{DEMO, Purpose, State, demo_api, has_id, no_random, store_failure},
     stores::Stores,

@@ -1,6 +1,7 @@
 //! A person signs in on another device (RFC 8628): this side shows a code and asks until it is entered.
 //!
-//! It knows nothing of what the tokens are for, and keeps none.
+//! It knows nothing of what the tokens are for, and keeps none. What was given it also renews, and has
+//! taken back.
 
 use std::{fmt, time::Duration};
 
@@ -11,6 +12,7 @@ use time::OffsetDateTime;
 use url::{Url, form_urlencoded};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const RENEWAL: &str = "refresh_token";
 const DOCUMENT_BYTES: usize = 128 * 1024;
 const ANSWER_BYTES: usize = 64 * 1024;
 /// Where the issuer does not say how often it wants to be asked.
@@ -20,6 +22,15 @@ const SLOWER_S: u64 = 5;
 /// Longer than any of these is a mistake.
 const LONGEST_S: u64 = 60 * 60;
 
+/// What a server has people sign in to: an application that is known at the issuer and has no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    pub client_id: String,
+    pub scope: String,
+    /// Whom the tokens are for, where the issuer knows several (RFC 8707).
+    pub resource: Option<String>,
+}
+
 /// An issuer that people sign in at, and the application that they sign in to.
 #[derive(Clone, Debug)]
 pub struct SignIn {
@@ -27,6 +38,8 @@ pub struct SignIn {
     client_id: String,
     codes: Url,
     tokens: Url,
+    /// None: this issuer takes nothing back.
+    revocations: Option<Url>,
 }
 
 /// A sign-in that waits for its person.
@@ -48,6 +61,8 @@ pub struct Started {
 pub struct SignedIn {
     pub access_token: Redacted<String>,
     pub refresh_token: Option<Redacted<String>>,
+    /// How long the access token is good. None: the issuer does not say.
+    pub life: Option<Duration>,
 }
 
 /// Why nobody signed in.
@@ -81,6 +96,7 @@ struct Document {
     issuer: String,
     device_authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +113,7 @@ struct Codes {
 struct Tokens {
     access_token: String,
     refresh_token: Option<String>,
+    expires_in: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +135,8 @@ impl SignIn {
         let safe = |text: Option<String>| text.and_then(|text| safe(&text, &place));
         let codes = safe(document.device_authorization_endpoint).ok_or(NotSignedIn::NotOffered)?;
         let tokens = safe(document.token_endpoint).ok_or(NotSignedIn::NotOffered)?;
-        Ok(Self { client, client_id: client_id.to_owned(), codes, tokens })
+        let revocations = safe(document.revocation_endpoint);
+        Ok(Self { client, client_id: client_id.to_owned(), codes, tokens, revocations })
     }
 
     /// Begins a sign-in. The resource is whom the tokens are for, where the issuer knows several.
@@ -183,6 +201,37 @@ impl SignIn {
         }
     }
 
+    /// A new access token for the one that ends, where the issuer gave a refresh token with it.
+    pub async fn renew(
+        &self,
+        refresh_token: &Redacted<String>,
+        resource: Option<&str>,
+    ) -> Result<SignedIn, NotSignedIn> {
+        let mut fields = vec![
+            ("grant_type", RENEWAL),
+            ("client_id", self.client_id.as_str()),
+            ("refresh_token", refresh_token.reveal()),
+        ];
+        fields.extend(resource.map(|resource| ("resource", resource)));
+        let (status, body) = self.post(&self.tokens, &fields).await?;
+        match Polled::read(status, &body)? {
+            Polled::SignedIn(renewed) => Ok(renewed),
+            Polled::Waiting | Polled::TooOften => Err(NotSignedIn::Garbled),
+        }
+    }
+
+    /// Has a refresh token taken back (RFC 7009), and with it whatever it would still give.
+    pub async fn revoke(&self, refresh_token: &Redacted<String>) -> Result<(), NotSignedIn> {
+        let Some(place) = &self.revocations else { return Ok(()) };
+        let fields = [
+            ("client_id", self.client_id.as_str()),
+            ("token", refresh_token.reveal()),
+            ("token_type_hint", RENEWAL),
+        ];
+        let (status, body) = self.post(place, &fields).await?;
+        if status == 200 { Ok(()) } else { Err(refused(&body)) }
+    }
+
     async fn post(
         &self,
         url: &Url,
@@ -212,6 +261,7 @@ impl Polled {
             return Ok(Self::SignedIn(SignedIn {
                 access_token: Redacted::new(tokens.access_token),
                 refresh_token: tokens.refresh_token.map(Redacted::new),
+                life: tokens.expires_in.map(Duration::from_secs),
             }));
         }
         match refused(body) {

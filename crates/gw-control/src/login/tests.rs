@@ -88,6 +88,7 @@ impl Scene {
                 oidc(&issuer.url(), people_audience),
             )]),
             login: Some(identity("operators")),
+            application: None,
             bitbucket: Place::at(&Url::parse("https://bitbucket.org").unwrap()),
             sts: vec![],
             timing: Timing::default(),

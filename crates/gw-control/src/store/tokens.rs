@@ -1,7 +1,7 @@
 //! Tokens of ours, by their hashes, and the proofs that may be used once.
 
 use gw_audit::entry::{Actor, Proof, Subject};
-use sqlx::Row;
+use sqlx::{Row, sqlite::SqliteRow};
 use time::OffsetDateTime;
 
 use super::{
@@ -115,13 +115,31 @@ impl Store {
         .bind(now.unix_timestamp())
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let text = |column: &str| row.try_get::<String, _>(column);
-        let asker =
-            Asker { caller: from_json(&text("caller")?)?, actor: from_json(&text("actor")?)? };
-        let expires_at = OffsetDateTime::from_unix_timestamp(row.try_get("expires_at")?)
-            .map_err(|error| StoreError::Broken { reason: error.to_string() })?;
-        Ok(Some(Granted { id: text("id")?, asker, scope: from_json(&text("scope")?)?, expires_at }))
+        row.as_ref().map(granted).transpose()
+    }
+
+    /// The tokens, still good, of whoever is this subject for this issuer.
+    pub async fn tokens_of(
+        &self,
+        issuer: &str,
+        subject: &str,
+        now: OffsetDateTime,
+    ) -> Result<Vec<Granted>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, caller, actor, scope, expires_at FROM token WHERE expires_at > ?",
+        )
+        .bind(now.unix_timestamp())
+        .fetch_all(&self.pool)
+        .await?;
+        let mut held = vec![];
+        for row in &rows {
+            let token = granted(row)?;
+            let mut principals = token.asker.caller.principals.iter();
+            if principals.any(|it| it.issuer == issuer && it.subject == subject) {
+                held.push(token);
+            }
+        }
+        Ok(held)
     }
 
     /// Takes a token back. False: there is none of that id, or its time is over.
@@ -144,6 +162,14 @@ impl Store {
         writing.commit().await?;
         Ok(true)
     }
+}
+
+fn granted(row: &SqliteRow) -> Result<Granted, StoreError> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let asker = Asker { caller: from_json(&text("caller")?)?, actor: from_json(&text("actor")?)? };
+    let expires_at = OffsetDateTime::from_unix_timestamp(row.try_get("expires_at")?)
+        .map_err(|error| StoreError::Broken { reason: error.to_string() })?;
+    Ok(Granted { id: text("id")?, asker, scope: from_json(&text("scope")?)?, expires_at })
 }
 
 impl Writing<'_> {

@@ -117,6 +117,7 @@ impl Scene {
         let settings = Settings {
             identities: BTreeMap::new(),
             login: None,
+            application: None,
             bitbucket: Place::at(&Url::parse(bitbucket.url()).unwrap()),
             sts,
             timing: Timing::default(),

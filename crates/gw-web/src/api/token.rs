@@ -9,16 +9,19 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
     response::{IntoResponse, Response},
 };
-use gw_control::login::{
-    self, Issued, NotIssued, Refused,
-    exchange::{ISSUED_TYPE, PREFIX},
+use gw_control::{
+    login::{
+        self, Issued, NotIssued, Proof, Refused,
+        exchange::{ISSUED_TYPE, PREFIX},
+    },
+    store::Granted,
 };
 use url::form_urlencoded;
 
 use super::written;
 use crate::{
     Web,
-    contract::{Holder, Token, TokenRefusal, Whoami},
+    contract::{Holder, Login, Token, TokenRefusal, Whoami},
     door,
     problem::Refusal,
 };
@@ -76,7 +79,13 @@ fn refusal(refused: &Refused) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// Whoever holds a token may take it back. That it is none, nobody is told.
+/// Where a proof can be had. That is no secret: whoever wants in must know it.
+pub(super) async fn login(State(web): State<Arc<Web>>) -> Result<Json<Login>, Refusal> {
+    web.identities.login().map(Json).ok_or(Refusal::NoLogin)
+}
+
+/// Whoever holds a token may take it back, and whoever proves who they are may take back all that they
+/// hold. That it is none, nobody is told.
 pub(super) async fn revoke(
     State(web): State<Arc<Web>>,
     request: Request<Body>,
@@ -87,13 +96,24 @@ pub(super) async fn revoke(
     let [(_, token)] = tokens.as_slice() else {
         return Err(Refusal::malformed("send the token as `token`, once"));
     };
-    let at = web.server.clock.now();
-    if token.starts_with(PREFIX)
-        && let Some(granted) = web.server.store.token(token, at).await?
-    {
-        web.server.store.revoke(&granted.id, granted.asker.actor, at).await?;
+    let (store, at) = (&web.server.store, web.server.clock.now());
+    let held = match token.starts_with(PREFIX) {
+        true => store.token(token, at).await?.into_iter().collect(),
+        false => held_by(&web, token).await?,
+    };
+    for granted in held {
+        store.revoke(&granted.id, granted.asker.actor, at).await?;
     }
     Ok(StatusCode::OK)
+}
+
+/// The tokens of whoever this proves.
+async fn held_by(web: &Web, proof: &str) -> Result<Vec<Granted>, Refusal> {
+    let verifier = web.identities.of_settings(&web.server);
+    let Ok(asker) = verifier.verify(&Proof::Token(proof)).await else { return Ok(vec![]) };
+    let Some(first) = asker.caller.principals.first() else { return Ok(vec![]) };
+    let (store, at) = (&web.server.store, web.server.clock.now());
+    Ok(store.tokens_of(&first.issuer, &first.subject, at).await?)
 }
 
 pub(super) async fn whoami(

@@ -272,3 +272,31 @@ async fn what_cannot_be_read_is_refused_with_a_word() {
     assert_eq!((reply.status, reply.json()["code"].clone()), (422, json!("GW6005")));
     house.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_out_takes_back_all_that_they_hold() {
+    let house = House::new().await;
+    let place = house.call("GET", "/v1/login", &[], b"").json();
+    assert_eq!(place["identity"], json!("operators"));
+    assert_eq!(place["clientId"], json!("gatewright"));
+    assert_eq!(place.get("resource"), None);
+
+    let (view, plan, other) =
+        (house.login("ann", "view"), house.login("ann", "plan"), house.login("bob", "view"));
+    let revoke = |proof: &str| {
+        let form = format!("token={proof}");
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        house.call("POST", "/v1/token/revoke", &[kind], form.as_bytes()).status
+    };
+    assert_eq!(revoke("a.b.c"), 200, "that it proves nothing, nobody is told");
+    assert_eq!(house.get("/v1/whoami", &view).status, 200);
+    assert_eq!(revoke(&house.proof("ann")), 200);
+    for token in [&view, &plan] {
+        let refused = house.get("/v1/whoami", token);
+        assert_eq!((refused.status, refused.json()["code"].clone()), (401, json!("GW4007")));
+    }
+    assert_eq!(house.get("/v1/whoami", &other).status, 200, "what bob holds is his");
+    let entries = house.entries();
+    let acts = entries.iter().filter_map(|it| gw_audit::entry::Entry::parse(it));
+    assert_eq!(acts.filter(|it| it.event.act == Act::TokenRevoked).count(), 2);
+}

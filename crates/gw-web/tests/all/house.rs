@@ -425,6 +425,11 @@ fn settings(issuer: &str) -> login::Settings {
     login::Settings {
         identities: BTreeMap::from([(operators(), identity)]),
         login: Some(operators()),
+        application: Some(login::device::Application {
+            client_id: "gatewright".to_owned(),
+            scope: "openid".to_owned(),
+            resource: None,
+        }),
         bitbucket: Place::at(&Url::parse("https://bitbucket.org").unwrap()),
         sts: vec![],
         timing: Timing::default(),

@@ -2,6 +2,7 @@
 //! what the server answers; nothing of the folder they are run in is sent.
 
 mod client;
+mod proof;
 mod work;
 
 use gw_control::waits;
@@ -9,13 +10,15 @@ use gw_model::environment::ChangeAction;
 use gw_web::contract::{Approved, Changes, Environments, Planned, Wait, Whoami};
 use serde_json::json;
 
+pub(super) use self::client::Server;
 use self::{
     client::Remote,
     work::{Wanted, carry_out},
 };
-use super::{Command, Context, apply::Apply, plan::Plan, rollback::Rollback};
+use super::{Command, Context, apply::Apply, login::until, plan::Plan, rollback::Rollback};
 use crate::{
     config,
+    diagnostics::visible,
     exit::{Exit, Failure},
     ui::Form,
 };
@@ -29,6 +32,11 @@ pub(super) async fn run(
         return Err(Failure::wrong("this command does its work on this machine")
             .help("leave out `--server`")
             .help("a server plans, applies, rolls back, approves, and tells status and history"));
+    }
+    match command {
+        Command::Login(command) => return command.run(context, server).await,
+        Command::Logout(command) => return command.run(context, server).await,
+        _ => {}
     }
     let remote = Remote::new(context, server)?;
     match command {
@@ -51,6 +59,8 @@ const fn is_for_a_server(command: &Command) -> bool {
             | Command::Approve(_)
             | Command::Status(_)
             | Command::History(_)
+            | Command::Login(_)
+            | Command::Logout(_)
             | Command::Whoami(_)
     )
 }
@@ -182,14 +192,18 @@ async fn history(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure>
 async fn whoami(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> {
     let token = remote.token(&[ChangeAction::View], None).await?;
     let whoami: Whoami = remote.get(&token, "/v1/whoami").await?;
-    match context.ui.form {
-        Form::Json => context.ui.json(&whoami),
-        Form::Text => {
-            for holder in &whoami.holders {
-                let text = format!("{}  {} of {}", holder.identity, holder.subject, holder.issuer);
-                context.ui.line(&text);
-            }
-        }
+    let signed_in = remote.signed_in()?;
+    if context.ui.form == Form::Json {
+        context.ui.json(&whoami);
+        return Ok(Exit::Done);
+    }
+    for holder in &whoami.holders {
+        let text = format!("{}  {} of {}", holder.identity, holder.subject, holder.issuer);
+        context.ui.line(&visible(&text));
+    }
+    match signed_in {
+        Some(signed_in) => context.ui.line(&format!("signed in {}", until(&signed_in))),
+        None => context.ui.line(&format!("until {}, by the proof that was named", whoami.ends)),
     }
     Ok(Exit::Done)
 }

@@ -126,6 +126,7 @@ pub(crate) async fn serve(context: Context<'_>, file: ServerFile) -> Result<Serv
         identities: file.identities,
         sts: file.sts,
         login: file.login,
+        application: file.application,
         bitbucket: file.bitbucket.place(),
         timing: TIMING,
     };

@@ -10,6 +10,7 @@ use std::{
 
 use gw_control::{
     host::bitbucket::{self, Credential, Declared},
+    login::device::Application,
     notify::webhook::Webhook,
 };
 use gw_model::{
@@ -50,6 +51,8 @@ pub(crate) struct ServerFile {
     pub(crate) identities: BTreeMap<IdentityName, Identity>,
     /// The one that people sign in by.
     pub(crate) login: Option<IdentityName>,
+    /// What they sign in to.
+    pub(crate) application: Option<Application>,
     pub(crate) bitbucket: BitbucketFile,
     pub(crate) secrets: SecretsFrom,
     /// Hosts and addresses beyond public ones that may be reached.
@@ -97,6 +100,15 @@ pub(super) struct WrittenIdentity {
     subject: Option<String>,
     algorithms: Option<Vec<Algorithm>>,
     clock_skew: Option<Period>,
+    device: Option<WrittenDevice>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenDevice {
+    client_id: String,
+    scope: Option<String>,
+    resource: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,6 +158,8 @@ pub(super) struct WrittenChannel {
     secrets: Vec<SecretName>,
 }
 
+/// Signed in, and renewed until the issuer will not.
+const SCOPE: &str = "openid offline_access";
 const BITBUCKET: &str = "https://bitbucket.org";
 const POLL: Duration = Duration::from_secs(60);
 const ALL_VARIABLES: &str = "GATEWRIGHT_SECRET_";
@@ -172,11 +186,18 @@ impl ServerFile {
         })?;
         let workspace_id = WorkspaceId::parse(&workspace)
             .map_err(|error| wrong("workspace", &error.to_string()))?;
-        let identities: BTreeMap<_, _> = written
-            .identities
-            .into_iter()
-            .map(|(name, identity)| (name, Identity::Oidc(identity.into())))
-            .collect();
+        let (mut identities, mut application) = (BTreeMap::new(), None);
+        for (name, mut identity) in written.identities {
+            if let Some(device) = identity.device.take() {
+                if written.login.as_ref() != Some(&name) {
+                    let words = format!("`identities.{name}` has `device`, and is not the `login`");
+                    return Err(wrong(&format!("identities.{name}.device"), &words)
+                        .help("people sign in by the identity of `login`"));
+                }
+                application = Some(device.into());
+            }
+            identities.insert(name, Identity::Oidc(identity.into()));
+        }
         let owners = written.owners.into_iter();
         let owners: Result<Vec<Owner>, Failure> =
             owners.map(|owner| read_owner(place, owner, &identities)).collect();
@@ -196,6 +217,7 @@ impl ServerFile {
             owners: owners?,
             identities,
             login: written.login,
+            application,
             bitbucket: bitbucket.check(place)?,
             secrets: secrets(place, folder, written.secrets)?,
             allow: written.network.allow,
@@ -264,6 +286,16 @@ impl From<WrittenIdentity> for Oidc {
             algorithms: written.algorithms.unwrap_or_else(|| vec![Algorithm::Rs256]),
             clock_skew: written.clock_skew.unwrap_or(Period::MINUTE),
             rename: BTreeMap::new(),
+        }
+    }
+}
+
+impl From<WrittenDevice> for Application {
+    fn from(written: WrittenDevice) -> Self {
+        Self {
+            client_id: written.client_id,
+            scope: written.scope.unwrap_or_else(|| SCOPE.to_owned()),
+            resource: written.resource,
         }
     }
 }

@@ -25,7 +25,12 @@ fn each_answer_means_one_thing() {
         (
             200,
             r#"{"access_token": "canary"}"#,
-            "SignedIn { access_token: [redacted], refresh_token: None }",
+            "SignedIn { access_token: [redacted], refresh_token: None, life: None }",
+        ),
+        (
+            200,
+            r#"{"access_token": "canary", "refresh_token": "canary", "expires_in": 600}"#,
+            "SignedIn { access_token: [redacted], refresh_token: Some([redacted]), life: Some(600s) }",
         ),
     ];
     for (status, body, expected) in rows {

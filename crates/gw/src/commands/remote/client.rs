@@ -1,6 +1,6 @@
 //! A server, as a command asks it: a proof is exchanged for a short token, and the token is shown.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use gw_model::{environment::ChangeAction, id::EnvironmentName, secret::Redacted};
 use gw_net::{
@@ -11,9 +11,10 @@ use gw_web::contract::{Problem, Token, TokenRefusal};
 use serde::{Serialize, de::DeserializeOwned};
 use url::{Url, form_urlencoded};
 
+use super::proof::Proof;
 use crate::{
     commands::Context,
-    config,
+    compose::SignedIn,
     exit::{Exit, Failure},
 };
 
@@ -23,16 +24,23 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 /// A plan of many APIs takes a while, and whoever waits for a task is answered after less.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// A server at its address. Whoever asks shows nothing yet.
 #[derive(Debug)]
-pub(super) struct Remote {
+pub(crate) struct Server {
     base: Url,
     client: Client,
-    environment: Option<EnvironmentName>,
-    proof: Redacted<String>,
 }
 
-impl Remote {
-    pub(super) fn new(context: Context<'_>, server: &str) -> Result<Self, Failure> {
+/// A server, and by what it knows who asks.
+#[derive(Debug)]
+pub(super) struct Remote {
+    server: Server,
+    environment: Option<EnvironmentName>,
+    proof: Proof,
+}
+
+impl Server {
+    pub(crate) fn parse(server: &str) -> Result<Self, Failure> {
         let base = Url::parse(server).ok().filter(Url::has_host);
         let base = base.ok_or_else(|| Failure::wrong(format!("`{server}` is no URL")))?;
         let host = base.host_str().unwrap_or_default().to_owned();
@@ -43,8 +51,66 @@ impl Remote {
             timeout: TIMEOUT,
             ..ClientSettings::default()
         };
-        let environment = context.globals.env.clone();
-        Ok(Self { base, client: Client::new(&settings), environment, proof: proof()? })
+        Ok(Self { base, client: Client::new(&settings) })
+    }
+
+    /// Its address, written the one way in which it is known.
+    pub(crate) fn name(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// What everybody may know.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let (status, body) = self.ask(path, Ask::default()).await?;
+        if status < 300 { read(&body) } else { Err(problem(status, &body)) }
+    }
+
+    /// Has taken back whatever was given for this proof.
+    pub(crate) async fn revoke(&self, proof: &Redacted<String>) -> Result<(), Failure> {
+        let fields = [("token", proof.reveal().as_str())];
+        let (status, body) = self.post_form("/v1/token/revoke", &fields).await?;
+        if status < 300 { Ok(()) } else { Err(problem(status, &body)) }
+    }
+
+    async fn post_form(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<(u16, Vec<u8>), Failure> {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let ask = Ask {
+            method: Method::Post,
+            headers: &[("content-type", "application/x-www-form-urlencoded")],
+            body: Some(form.into_bytes()),
+            ..Ask::default()
+        };
+        self.ask(path, ask).await
+    }
+
+    async fn ask(&self, path: &str, ask: Ask<'_>) -> Result<(u16, Vec<u8>), Failure> {
+        let base = self.name();
+        let url = Url::parse(&format!("{base}{path}"));
+        let url = url.map_err(|error| Failure::wrong(format!("`{base}{path}`: {error}")))?;
+        let unreached = |error: FetchError| {
+            Failure::new(Exit::Unreachable, format!("the server does not answer: {error}"))
+                .note(base.clone())
+        };
+        let answer = self.client.ask(&url, ask).await.map_err(unreached)?;
+        let status = answer.status();
+        Ok((status, answer.body(MOST_BYTES).await.map_err(unreached)?))
+    }
+}
+
+impl Remote {
+    pub(super) fn new(context: Context<'_>, server: &str) -> Result<Self, Failure> {
+        let server = Server::parse(server)?;
+        let proof = Proof::find(context, &server.name())?;
+        Ok(Self { server, environment: context.globals.env.clone(), proof })
+    }
+
+    /// Who is signed in, where that is what is shown.
+    pub(super) fn signed_in(&self) -> Result<Option<SignedIn>, Failure> {
+        self.proof.signed_in()
     }
 
     /// The environment that was named; a server has no favourite.
@@ -66,20 +132,15 @@ impl Remote {
             resource.push(':');
             resource.push_str(plan);
         }
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", GRANT)
-            .append_pair("subject_token", self.proof.reveal())
-            .append_pair("subject_token_type", JWT)
-            .append_pair("scope", &scope.join(" "))
-            .append_pair("resource", &resource)
-            .finish();
-        let ask = Ask {
-            method: Method::Post,
-            headers: &[("content-type", "application/x-www-form-urlencoded")],
-            body: Some(form.into_bytes()),
-            ..Ask::default()
-        };
-        let (status, body) = self.ask("/v1/token", ask).await?;
+        let shown = self.proof.show().await?;
+        let fields = [
+            ("grant_type", GRANT),
+            ("subject_token", shown.reveal().as_str()),
+            ("subject_token_type", JWT),
+            ("scope", &scope.join(" ")),
+            ("resource", &resource),
+        ];
+        let (status, body) = self.server.post_form("/v1/token", &fields).await?;
         if status == 200 {
             let token: Token = read(&body)?;
             return Ok(Redacted::new(token.access_token));
@@ -87,9 +148,10 @@ impl Remote {
         let Ok(refusal) = serde_json::from_slice::<TokenRefusal>(&body) else {
             return Err(problem(status, &body));
         };
-        Err(Failure::new(Exit::Denied, refusal.error_description)
-            .note(format!("{}: {}", refusal.code, refusal.reason))
-            .help(refusal.help))
+        Err(self.proof.refused(&refusal).unwrap_or_else(|| {
+            let failure = Failure::new(Exit::Denied, refusal.error_description);
+            told(failure, Some(&refusal.code), refusal.reason, Some(refusal.help))
+        }))
     }
 
     pub(super) async fn get<T: DeserializeOwned>(
@@ -98,7 +160,7 @@ impl Remote {
         path: &str,
     ) -> Result<T, Failure> {
         let ask = Ask { authorization: Some(Authorization::Bearer(token)), ..Ask::default() };
-        let (status, body) = self.ask(path, ask).await?;
+        let (status, body) = self.server.ask(path, ask).await?;
         if status < 300 { read(&body) } else { Err(problem(status, &body)) }
     }
 
@@ -116,38 +178,9 @@ impl Remote {
             headers: &[("content-type", "application/json")],
             body: Some(body),
         };
-        let (status, body) = self.ask(path, ask).await?;
+        let (status, body) = self.server.ask(path, ask).await?;
         if status < 300 { read(&body) } else { Err(problem(status, &body)) }
     }
-
-    async fn ask(&self, path: &str, ask: Ask<'_>) -> Result<(u16, Vec<u8>), Failure> {
-        let base = self.base.as_str().trim_end_matches('/');
-        let url = Url::parse(&format!("{base}{path}"));
-        let url = url.map_err(|error| Failure::wrong(format!("`{base}{path}`: {error}")))?;
-        let unreached = |error: FetchError| {
-            Failure::new(Exit::Unreachable, format!("the server does not answer: {error}"))
-                .note(base.to_owned())
-        };
-        let answer = self.client.ask(&url, ask).await.map_err(unreached)?;
-        let status = answer.status();
-        Ok((status, answer.body(MOST_BYTES).await.map_err(unreached)?))
-    }
-}
-
-/// What shows who asks: a file that was named, or what the pipeline gives its step.
-fn proof() -> Result<Redacted<String>, Failure> {
-    if let Some(path) = config::proof_file() {
-        let text = fs::read_to_string(&path).map_err(|error| {
-            Failure::wrong(format!("cannot read `{}`: {error}", path.display()))
-        })?;
-        return Ok(Redacted::new(text.trim().to_owned()));
-    }
-    config::step_token().ok_or_else(|| {
-        Failure::wrong("nothing shows who asks")
-            .help("sign in: `gatewright login`")
-            .help("or name a file with a token of your identity provider: GATEWRIGHT_TOKEN_FILE")
-            .help("in a step of Bitbucket Pipelines: `oidc: true`")
-    })
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
@@ -168,10 +201,17 @@ fn problem(status: u16, body: &[u8]) -> Failure {
         502..=504 => Exit::Unreachable,
         _ => Exit::Failed,
     };
-    let failure = Failure::new(exit, title).note(match code {
-        Some(code) => format!("{code}: {reason}"),
-        None => reason,
-    });
+    told(Failure::new(exit, title), code.as_deref(), reason, help)
+}
+
+/// A failure with what the server says beside it.
+fn told(failure: Failure, code: Option<&str>, reason: String, help: Option<String>) -> Failure {
+    // One that only a newer server knows stands beside the reason.
+    let failure = match (code, code.and_then(|code| code.parse().ok())) {
+        (_, Some(known)) => failure.coded(known).note(reason),
+        (Some(code), None) => failure.note(format!("{code}: {reason}")),
+        (None, None) => failure.note(reason),
+    };
     match help {
         Some(help) => failure.help(help),
         None => failure,

@@ -72,8 +72,11 @@ fn conclude(context: Context<'_>, answer: &Answer) -> Result<Exit, Failure> {
         return Ok(exit);
     }
     let mut failure = Failure::new(exit, answer.text.clone());
-    if let Some(code) = &answer.code {
-        failure = failure.note(format!("{code}: `gatewright explain {code}` tells more"));
+    if let Some(code) = answer.code.as_deref() {
+        failure = match code.parse() {
+            Ok(known) => failure.coded(known),
+            Err(_) => failure.note(code),
+        };
     }
     if let Some(decision) = &answer.decision {
         failure = failure.note(format!("decision {decision}"));

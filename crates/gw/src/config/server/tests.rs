@@ -50,6 +50,16 @@ fn whole_settings_say_whom_to_serve_and_whom_to_believe() {
     assert_eq!(file.bitbucket.url.as_str(), "https://bitbucket.org/");
     assert!(matches!(file.bitbucket.credential, Credential::ApiToken { .. }));
     assert!(matches!(file.secrets, SecretsFrom::Files(_)));
+    assert_eq!(file.application, None);
+}
+
+#[test]
+fn people_sign_in_to_the_application_that_is_named() {
+    let device = "\n[identities.operators.device]\nclientId = \"tool\"\nresource = \"https://r\"\n";
+    let application = read(&format!("{WHOLE}{device}")).unwrap().application.unwrap();
+    assert_eq!(application.client_id, "tool");
+    assert_eq!(application.scope, SCOPE);
+    assert_eq!(application.resource.as_deref(), Some("https://r"));
 }
 
 #[test]
@@ -100,6 +110,12 @@ fn what_is_wrong_is_named() {
         assert!(WHOLE.contains(from), "{from}");
         assert_eq!(read(&WHOLE.replacen(from, to, 1)).unwrap_err(), told);
     }
+    let elsewhere = WHOLE.replace("login = \"operators\"\n", "");
+    let device = "\n[identities.operators.device]\nclientId = \"tool\"\n";
+    assert_eq!(
+        read(&format!("{elsewhere}{device}")).unwrap_err(),
+        "`identities.operators` has `device`, and is not the `login` (/gatewright.toml:25)"
+    );
     let unknown = read(&WHOLE.replace("email =", "mail =")).unwrap_err();
     assert!(unknown.contains("unknown field `mail`") && unknown.contains(":11"), "{unknown}");
 }
