@@ -3,6 +3,8 @@
 //! Whoever holds state and key can write another story, or an older one. A place that he cannot write
 //! to, because it has a credential of its own, tells the two apart.
 
+mod repository;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -11,6 +13,7 @@ use std::{
 
 use gw_audit::folder::{CHECKPOINT, Folder};
 
+pub use self::repository::{Access, WitnessRepository};
 use crate::ledger::LedgerFiles;
 
 /// What a witness will have answered, or why it did not.

@@ -14,6 +14,7 @@ mod link;
 mod name;
 mod objects;
 mod pack;
+mod push;
 mod record;
 pub mod signature;
 mod talk;
@@ -46,7 +47,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use self::{
     address::{Address, Credential},
     caps::Caps,
-    link::{Link, Ways},
+    link::{Link, Service, Ways},
     objects::Objects,
     record::{OBJECTS, Record},
     talk::{ANNOUNCEMENT_BYTES, Announced},
@@ -57,6 +58,7 @@ pub use self::{
     id::{Format, NotAnId, ObjectId},
     name::NameFlaw,
     objects::{Commit, Signature},
+    push::Deposit,
     tree::{Merged, Tree},
     view::{Move, Moved, View},
 };
@@ -172,7 +174,7 @@ impl Repository {
     ) -> Result<Fetched, GitError> {
         let RepositorySettings { address, caps, ssh, .. } = &self.settings;
         let ways = Ways { client: &self.client, reach: &self.reach, ssh };
-        let link = Link::open(&ways, address, credential).await?;
+        let link = Link::open(&ways, address, credential, Service::Fetch).await?;
         let excess = Excess::Announcement { limit: ANNOUNCEMENT_BYTES };
         let mut wire = Wire::new(link, ANNOUNCEMENT_BYTES, excess);
         let announced = talk::announced(&mut wire, caps).await?;

@@ -4,13 +4,27 @@ use gw_audit::{
     entry::{Act, Event, Outcome},
     note::Signer,
 };
-use gw_model::code::Code;
+use gw_model::{
+    code::Code,
+    id::SecretName,
+    secret::{Redacted, Secret, SecretFuture, SecretStore},
+};
+use gw_net::{address::LoopbackReach, client::ClientSettings};
+use gw_testkit::{
+    clock::FixedClock,
+    git::{
+        GitRepository,
+        host::{Fault, GitHost},
+    },
+};
 use time::{Duration, OffsetDateTime, macros::datetime};
+use tokio::sync::Mutex;
 
 use super::*;
 use crate::{
     event::local_user,
     ledger::{Dispute, Ledger, LedgerError, Published, Watch},
+    source::git::{RepositorySettings, address::Address, caps::Caps},
     store::{Store, StoreError},
 };
 
@@ -250,4 +264,75 @@ async fn what_the_witness_has_from_somebody_else_is_no_checkpoint_of_ours() {
     fs::write(stage.kept(), ours).unwrap();
     stage.ledger().publish(&store).await.unwrap();
     store.record(told(Act::Began), NOON).await.unwrap();
+}
+
+/// Each checkpoint is a commit that follows the one before it, in a repository of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_elsewhere_remembers_as_well() {
+    let (stage, git) = (Stage::new(), GitRepository::new());
+    git.git(&["config", "http.receivepack", "true"]);
+    let host = GitHost::start(git.root());
+    host.let_in_only("witness", "the-token-of-the-witness");
+    let witness = |token: &str| -> Arc<dyn Witness> {
+        let client = ClientSettings { loopback: LoopbackReach::Free, ..ClientSettings::default() };
+        let access = Access::Token {
+            user: "witness".to_owned(),
+            token: SecretName::parse(token).unwrap(),
+            secrets: Arc::new(Tokens),
+        };
+        Arc::new(WitnessRepository {
+            settings: RepositorySettings {
+                address: Address::parse(&host.url("repository.git")).unwrap(),
+                folder: stage.away.join(token),
+                caps: Caps::default(),
+                client,
+                ssh: "ssh".into(),
+            },
+            branch: "gatewright/test".to_owned(),
+            access,
+            clock: Arc::new(FixedClock::at(NOON)),
+            opened: Mutex::default(),
+        })
+    };
+    let watched = |witness: &Arc<dyn Witness>| {
+        let watch = Watch { witness: Arc::clone(witness), patience: HOUR };
+        stage.alone(1).watched_by(Some(watch))
+    };
+    let store = stage.store().await;
+    let own = witness("good");
+    for size in [2, 3, 4] {
+        store.record(told(Act::Read), NOON).await.unwrap();
+        let published = watched(&own).publish(&store).await.unwrap();
+        assert_eq!(published, Published { size, lost: None, unreached: None });
+        let ours = fs::read_to_string(stage.state.join("ledger/checkpoint")).unwrap();
+        assert_eq!(git.git(&["show", "gatewright/test:checkpoint"]).trim(), ours.trim());
+    }
+    assert_eq!(git.git(&["rev-list", "--count", "gatewright/test"]).trim(), "3");
+
+    store.record(told(Act::Read), NOON).await.unwrap();
+    let unreached = |published: Published| published.unreached.unwrap().to_string();
+    let refused = watched(&witness("bad")).publish(&store).await.unwrap();
+    assert!(unreached(refused).contains("401"));
+    host.break_by(Some(Fault::Status(503, vec![])));
+    assert!(unreached(watched(&own).publish(&store).await.unwrap()).contains("503"));
+    host.break_by(None);
+    assert_eq!(watched(&own).publish(&store).await.unwrap().unreached, None);
+
+    // Somebody else wrote there: nothing is begun until a person looked.
+    git.push("gatewright/test", &[("checkpoint", "not one of ours")]);
+    store.record(told(Act::Read), NOON).await.unwrap();
+    let disputed = watched(&own).publish(&store).await.unwrap_err();
+    assert_eq!(disputed.code(), Code::LedgerDisputed);
+}
+
+/// A secret is its name.
+#[derive(Debug)]
+struct Tokens;
+
+impl SecretStore for Tokens {
+    fn read<'a>(&'a self, name: &'a SecretName) -> SecretFuture<'a> {
+        let text = if name.as_str() == "good" { "the-token-of-the-witness\n" } else { "another" };
+        let value = Redacted::new(text.as_bytes().to_vec());
+        Box::pin(std::future::ready(Ok(Secret { value, version: None, since: None })))
+    }
 }

@@ -22,26 +22,44 @@ pub(super) struct Ways<'a> {
     pub(super) ssh: &'a std::path::Path,
 }
 
+/// What is asked of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    Fetch,
+    Push,
+}
+
 #[derive(Debug)]
 pub(super) enum Link<'a> {
     Http(Http<'a>),
     Ssh(Ssh),
 }
 
+impl Service {
+    /// The program of the other side.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Fetch => "git-upload-pack",
+            Self::Push => "git-receive-pack",
+        }
+    }
+}
+
 impl<'a> Link<'a> {
-    /// Goes there and asks for what the repository holds.
+    /// Goes there; the host begins with what the repository holds.
     pub(super) async fn open(
         ways: &Ways<'a>,
         address: &'a Address,
         credential: &'a Credential,
+        service: Service,
     ) -> Result<Self, GitError> {
         address.admits(credential)?;
         Ok(match credential {
             Credential::Key { private_key, known_hosts } => {
-                Self::Ssh(Ssh::open(ways, address, private_key, known_hosts).await?)
+                Self::Ssh(Ssh::open(ways, address, private_key, known_hosts, service).await?)
             }
             Credential::None | Credential::Token { .. } => {
-                Self::Http(Http::open(ways.client, address, credential).await?)
+                Self::Http(Http::open(ways.client, address, credential, service).await?)
             }
         })
     }

@@ -245,11 +245,11 @@ impl Objects {
     }
 }
 
-fn outer_id(id: &gix_hash::oid) -> Result<ObjectId, GitError> {
+pub(super) fn outer_id(id: &gix_hash::oid) -> Result<ObjectId, GitError> {
     ObjectId::try_from(id.as_bytes()).map_err(GitError::broken)
 }
 
-const fn kind_of(format: Format) -> HashKind {
+pub(super) const fn kind_of(format: Format) -> HashKind {
     match format {
         Format::Sha1 => HashKind::Sha1,
         Format::Sha256 => HashKind::Sha256,

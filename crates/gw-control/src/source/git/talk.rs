@@ -25,7 +25,7 @@ const MAX_HAVES: usize = 256;
 /// A host may tell of its work between the bytes of a pack.
 const CHATTER_BYTES: u64 = 4 << 20;
 
-const BRANCHES: &str = "refs/heads/";
+pub(super) const BRANCHES: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
 
 /// What a host has.

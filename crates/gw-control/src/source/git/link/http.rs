@@ -6,6 +6,7 @@ use bytes::Bytes;
 use gw_net::client::{Answer, Ask, Authorization, Client, Method};
 use url::Url;
 
+use super::Service;
 use crate::source::git::{
     address::{Address, Credential},
     failure::GitError,
@@ -15,15 +16,12 @@ use crate::source::git::{
 const AGENT: (&str, &str) = ("user-agent", concat!("git/gatewright-", env!("CARGO_PKG_VERSION")));
 const VERSION: (&str, &str) = ("git-protocol", "version=2");
 
-const ANNOUNCEMENT: &str = "application/x-git-upload-pack-advertisement";
-const REQUEST: &str = "application/x-git-upload-pack-request";
-const RESULT: &str = "application/x-git-upload-pack-result";
-
 #[derive(Debug)]
 pub(in crate::source::git) struct Http<'a> {
     client: &'a Client,
     address: &'a Address,
     credential: &'a Credential,
+    service: Service,
     answer: Answer,
 }
 
@@ -32,29 +30,36 @@ impl<'a> Http<'a> {
         client: &'a Client,
         address: &'a Address,
         credential: &'a Credential,
+        service: Service,
     ) -> Result<Self, GitError> {
         let mut url = below(address, "info/refs");
-        url.set_query(Some("service=git-upload-pack"));
+        url.set_query(Some(&format!("service={}", service.name())));
         let headers = [AGENT, VERSION];
         let authorization = shown(credential);
         let ask = Ask { authorization, headers: &headers, ..Ask::default() };
         let answer = client.ask(&url, ask).await?;
-        judge(&answer, ANNOUNCEMENT)?;
-        Ok(Self { client, address, credential, answer })
+        judge(&answer, &kind(service, "advertisement"))?;
+        Ok(Self { client, address, credential, service, answer })
     }
 
     pub(super) async fn ask(&mut self, request: Vec<u8>) -> Result<(), GitError> {
-        let url = below(self.address, "git-upload-pack");
-        let headers = [AGENT, VERSION, ("content-type", REQUEST), ("accept", RESULT)];
+        let url = below(self.address, self.service.name());
+        let (request_kind, result) = (kind(self.service, "request"), kind(self.service, "result"));
+        let headers = [AGENT, VERSION, ("content-type", &request_kind), ("accept", &result)];
         let (method, authorization) = (Method::Post, shown(self.credential));
         let ask = Ask { method, authorization, headers: &headers, body: Some(request) };
         self.answer = self.client.ask(&url, ask).await?;
-        judge(&self.answer, RESULT)
+        judge(&self.answer, &result)
     }
 
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, GitError> {
         Ok(self.answer.chunk().await?)
     }
+}
+
+/// The media type of a part of the conversation.
+fn kind(service: Service, part: &str) -> String {
+    format!("application/x-{}-{part}", service.name())
 }
 
 fn below(address: &Address, path: &str) -> Url {

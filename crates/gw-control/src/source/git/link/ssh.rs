@@ -17,7 +17,7 @@ use tokio::{
 };
 use url::Host;
 
-use super::Ways;
+use super::{Service, Ways};
 use crate::source::git::{address::Address, failure::GitError};
 
 const PORT: u16 = 22;
@@ -68,6 +68,7 @@ impl Ssh {
         address: &Address,
         private_key: &Path,
         known_hosts: &Path,
+        service: Service,
     ) -> Result<Self, GitError> {
         let (host, port) = place(address)?;
         // The address is judged here and gone to as it is, so no other answer of the name counts.
@@ -91,7 +92,7 @@ impl Ssh {
             .args(["-p", &port.to_string()])
             .args(["-l", user(address), "--", &first.ip().to_string()])
             // The path is of signs that no shell reads: `Address::parse`.
-            .arg(format!("git-upload-pack '{}'", address.url.path()))
+            .arg(format!("{} '{}'", service.name(), address.url.path()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
