@@ -14,7 +14,10 @@ use gw_model::secret::Redacted;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 pub(crate) use self::{
-    file::{GatewayFile, NAME as SETTINGS, TlsFiles, WitnessFile, passed_over, pasted_secret},
+    file::{
+        GatewayFile, NAME as SETTINGS, TlsFiles, WitnessAccess, WitnessFile, WitnessPlace,
+        passed_over, pasted_secret,
+    },
     server::{BitbucketFile, SecretsFrom, ServerFile},
 };
 use crate::{

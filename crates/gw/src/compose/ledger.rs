@@ -11,18 +11,21 @@ use gw_audit::note::{Malformed, Signer, Verifier};
 use gw_control::{
     event::local_user,
     ledger::{Ledger, LedgerError, LedgerFiles, Lost, Published, Watch},
+    source::git::{RepositorySettings, address::Credential, caps::Caps},
     store::Store,
-    witness::WitnessFolder,
+    witness::{Access, Witness, WitnessFolder, WitnessRepository},
 };
 use gw_model::code::Code;
+use gw_net::{address::LoopbackReach, client::ClientSettings};
 use time::OffsetDateTime;
+use tokio::sync::Mutex;
 
 use super::{
-    random,
+    SystemClock, random, server,
     state::{PRIVATE, PUBLIC, State, no_random, place, replace, unusable},
 };
 use crate::{
-    config::WitnessFile,
+    config::{WitnessAccess, WitnessFile, WitnessPlace},
     exit::{Exit, Failure},
     ui::{Mark, Ui},
 };
@@ -33,6 +36,10 @@ const FOLDER: &str = "ledger";
 const KEY: &str = "ledger.key";
 /// The private key that is handed over to, until the files are signed by it.
 const NEXT_KEY: &str = "ledger.key.next";
+/// What was fetched of the repository that is a witness, and the same for whoever only looks.
+const WITNESS: &str = "witness";
+const WITNESS_ASIDE: &str = "witness-aside";
+const SSH: &str = "ssh";
 /// The public key that it is verified with.
 const PUBLIC_KEY: &str = "ledger.pub";
 
@@ -53,11 +60,49 @@ impl State {
 
     /// Who else remembers the ledger, by the settings.
     pub(crate) fn watch(&self) -> Result<Option<Watch>, Failure> {
+        self.watch_by(WITNESS)
+    }
+
+    /// The same, for whoever only looks while somebody else may be writing.
+    pub(crate) fn watch_aside(&self) -> Result<Option<Watch>, Failure> {
+        self.watch_by(WITNESS_ASIDE)
+    }
+
+    /// `copy`: the folder for what is fetched of a repository.
+    fn watch_by(&self, copy: &str) -> Result<Option<Watch>, Failure> {
         let named = self.settings.as_deref();
-        let Some(WitnessFile { folder, patience }) = WitnessFile::read(named, &self.folder)? else {
+        let Some(WitnessFile { place, patience }) = WitnessFile::read(named, &self.folder)? else {
             return Ok(None);
         };
-        let witness = Arc::new(WitnessFolder::new(&folder, &self.origin()));
+        let witness: Arc<dyn Witness> = match place {
+            WitnessPlace::Folder(folder) => Arc::new(WitnessFolder::new(&folder, &self.origin())),
+            WitnessPlace::Repository { address, access, secrets, allow } => {
+                Arc::new(WitnessRepository {
+                    settings: RepositorySettings {
+                        address,
+                        folder: self.folder.join(copy),
+                        caps: Caps::default(),
+                        client: ClientSettings {
+                            listed: allow,
+                            loopback: LoopbackReach::Listed,
+                            ..ClientSettings::default()
+                        },
+                        ssh: SSH.into(),
+                    },
+                    branch: self.origin(),
+                    access: match access {
+                        WitnessAccess::Token { user, token } => {
+                            Access::Token { user, token, secrets: server::secrets(&secrets) }
+                        }
+                        WitnessAccess::Key { private_key, known_hosts } => {
+                            Access::Key(Credential::Key { private_key, known_hosts })
+                        }
+                    },
+                    clock: Arc::new(SystemClock),
+                    opened: Mutex::default(),
+                })
+            }
+        };
         Ok(Some(Watch { witness, patience }))
     }
 

@@ -137,7 +137,7 @@ pub(crate) async fn serve(context: Context<'_>, file: ServerFile) -> Result<Serv
     Ok(Served { server, web: Arc::new(web), exchange, state, lock, gateways })
 }
 
-fn secrets(from: &SecretsFrom) -> Arc<dyn SecretStore> {
+pub(super) fn secrets(from: &SecretsFrom) -> Arc<dyn SecretStore> {
     let (root, store) = match from {
         SecretsFrom::Files(folder) => {
             (folder.clone(), Declared::Files { directory: String::new() })

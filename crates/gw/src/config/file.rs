@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use gw_control::source::git::address::Address;
 use gw_model::{
     code::Code,
-    id::IdentityName,
+    id::{IdentityName, SecretName},
     leak::{self, Look},
     secret::Redacted,
 };
@@ -21,8 +22,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::server::{
-    WrittenBitbucket, WrittenChannel, WrittenIdentity, WrittenNetwork, WrittenOwner,
-    WrittenSecrets, WrittenSts,
+    self, SecretsFrom, WrittenBitbucket, WrittenChannel, WrittenIdentity, WrittenNetwork,
+    WrittenOwner, WrittenSecrets, WrittenSts,
 };
 use crate::exit::Failure;
 
@@ -50,14 +51,35 @@ pub(crate) struct TlsFiles {
 /// Where else the newest checkpoint of the ledger is kept.
 #[derive(Debug)]
 pub(crate) struct WitnessFile {
-    pub(crate) folder: PathBuf,
+    pub(crate) place: WitnessPlace,
     /// So long others may wait for it.
     pub(crate) patience: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) enum WitnessPlace {
+    Folder(PathBuf),
+    /// A branch of a repository.
+    Repository {
+        address: Address,
+        access: WitnessAccess,
+        secrets: SecretsFrom,
+        /// Hosts and addresses beyond public ones that may be reached.
+        allow: Vec<String>,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) enum WitnessAccess {
+    Token { user: String, token: SecretName },
+    Key { private_key: PathBuf, known_hosts: PathBuf },
 }
 
 pub(crate) const NAME: &str = "gatewright.toml";
 /// What others wait for a witness where nothing is said.
 const PATIENCE_MIN: u64 = 60;
+/// As whom Bitbucket lets an access token in over https.
+const TOKEN_USER: &str = "x-token-auth";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -82,7 +104,12 @@ pub(super) struct Written {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenWitness {
-    folder: PathBuf,
+    folder: Option<PathBuf>,
+    repository: Option<String>,
+    user: Option<String>,
+    token: Option<SecretName>,
+    key: Option<PathBuf>,
+    known_hosts: Option<PathBuf>,
     patience_min: Option<u32>,
 }
 
@@ -162,14 +189,56 @@ impl Written {
 impl WitnessFile {
     /// The witness that the settings name, if they name one.
     pub(crate) fn read(named: Option<&Path>, state: &Path) -> Result<Option<Self>, Failure> {
-        let found = Written::find(named, state)?;
-        let witness = found.and_then(|(path, written)| Some((path, written.witness?)));
-        let Some((path, WrittenWitness { folder, patience_min })) = witness else {
-            return Ok(None);
+        let Some((path, written)) = Written::find(named, state)? else { return Ok(None) };
+        let Some(witness) = written.witness else { return Ok(None) };
+        let minutes = witness.patience_min.map_or(PATIENCE_MIN, u64::from);
+        let folder = path.parent().unwrap_or(state);
+        let wrong = |words: &str| {
+            Failure::wrong(words).coded(Code::SettingsWrong).note(path.display().to_string())
         };
-        let folder = path.parent().unwrap_or(state).join(folder);
-        let minutes = patience_min.map_or(PATIENCE_MIN, u64::from);
-        Ok(Some(Self { folder, patience: Duration::from_secs(minutes * 60) }))
+        let place = match (&witness.folder, &witness.repository) {
+            (Some(below), None) if witness.is_folder_alone() => {
+                WitnessPlace::Folder(folder.join(below))
+            }
+            (None, Some(address)) => WitnessPlace::Repository {
+                address: Address::parse(address)
+                    .map_err(|error| wrong(&format!("`witness.repository`: {error}")))?,
+                access: witness.access(folder).ok_or_else(|| {
+                    wrong("`witness` says not by what it is let in")
+                        .help("over https name `token`, over ssh `key` and `knownHosts`")
+                })?,
+                secrets: server::secrets_from(folder, written.secrets)
+                    .ok_or_else(|| wrong("`secrets` has `files` or `variables`"))?,
+                allow: written.network.allow,
+            },
+            _ => {
+                return Err(wrong(
+                    "`witness` has `folder`, or `repository` and what lets in there",
+                ));
+            }
+        };
+        Ok(Some(Self { place, patience: Duration::from_secs(minutes * 60) }))
+    }
+}
+
+impl WrittenWitness {
+    fn is_folder_alone(&self) -> bool {
+        self.user.is_none() && self.token.is_none() && self.key.is_none()
+    }
+
+    /// One way in, and all of it.
+    fn access(&self, folder: &Path) -> Option<WitnessAccess> {
+        match (&self.token, &self.key, &self.known_hosts) {
+            (Some(token), None, None) => Some(WitnessAccess::Token {
+                user: self.user.clone().unwrap_or_else(|| TOKEN_USER.to_owned()),
+                token: token.clone(),
+            }),
+            (None, Some(key), Some(known)) if self.user.is_none() => Some(WitnessAccess::Key {
+                private_key: folder.join(key),
+                known_hosts: folder.join(known),
+            }),
+            _ => None,
+        }
     }
 }
 

@@ -142,7 +142,7 @@ pub(super) struct WrittenSecrets {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct WrittenNetwork {
-    allow: Vec<String>,
+    pub(super) allow: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -354,12 +354,18 @@ fn secrets(
     folder: &Path,
     written: Option<WrittenSecrets>,
 ) -> Result<SecretsFrom, Failure> {
+    let wrong = || place.wrong("secrets", "`secrets` has `files` or `variables`");
+    secrets_from(folder, written).ok_or_else(wrong)
+}
+
+/// `None`: it says both, or neither.
+pub(super) fn secrets_from(folder: &Path, written: Option<WrittenSecrets>) -> Option<SecretsFrom> {
     let all = || SecretsFrom::Variables { prefix: ALL_VARIABLES.to_owned() };
-    let Some(WrittenSecrets { files, variables }) = written else { return Ok(all()) };
+    let Some(WrittenSecrets { files, variables }) = written else { return Some(all()) };
     match (files, variables) {
-        (Some(files), None) => Ok(SecretsFrom::Files(folder.join(files))),
-        (None, Some(prefix)) => Ok(SecretsFrom::Variables { prefix }),
-        _ => Err(place.wrong("secrets", "`secrets` has `files` or `variables`")),
+        (Some(files), None) => Some(SecretsFrom::Files(folder.join(files))),
+        (None, Some(prefix)) => Some(SecretsFrom::Variables { prefix }),
+        _ => None,
     }
 }
 

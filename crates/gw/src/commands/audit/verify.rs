@@ -159,9 +159,9 @@ fn changes(known: &BTreeMap<(String, u64), Known>) -> Changes {
 
 /// The newest checkpoint that the witness remembers.
 async fn of_witness(context: Context<'_>) -> Result<(String, Note), Failure> {
-    let watch = state(context)?.watch()?.ok_or_else(|| {
+    let watch = state(context)?.watch_aside()?.ok_or_else(|| {
         Failure::wrong("no witness is named")
-            .help("name a folder of another machine in `gatewright.toml`: `[witness]`, `folder`")
+            .help("name one in `gatewright.toml`: `[witness]` with `folder` of another machine, or with `repository`")
     })?;
     let name = format!("the witness {}", watch.witness.name());
     let left = watch.witness.newest().await;

@@ -11,6 +11,7 @@ use gw_audit::{
     note::Verifier,
 };
 use gw_control::{event::local_user, store::Store};
+use gw_testkit::git::{GitRepository, host::GitHost};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -161,6 +162,52 @@ fn a_shorter_ledger_is_found_by_a_checkpoint_that_somebody_kept() {
     let (told, code) = machine.tells(&["audit", "verify", "--checkpoint", kept]);
     assert_eq!(code, 0, "{told}");
     assert!(told.contains("1 checkpoint from elsewhere found in it"), "{told}");
+}
+
+/// The witness is a branch of a repository elsewhere, with a credential of its own.
+#[test]
+fn a_repository_remembers_and_is_compared_with() {
+    let machine = Machine::with_shop();
+    let git = GitRepository::new();
+    git.git(&["config", "http.receivepack", "true"]);
+    let host = GitHost::start(git.root());
+    host.let_in_only("witness", "a-token-of-the-witness");
+    let secrets = machine.folder.path("secrets");
+    fs::create_dir(&secrets).expect("it works");
+    fs::write(secrets.join("witness-token"), "a-token-of-the-witness\n").expect("it works");
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let address = host.url("repository.git");
+    let settings = format!(
+        "[witness]\nrepository = {address:?}\nuser = \"witness\"\ntoken = \"witness-token\"\n\n\
+         [network]\nallow = [\"127.0.0.1\"]\n\n[secrets]\nfiles = {secrets:?}\n"
+    );
+    fs::write(machine.state().join("gatewright.toml"), &settings).expect("it works");
+    machine.edit("groups: [orders-team]", "groups: [sales]");
+    let (told, code) = machine.tells(&["apply"]);
+    assert_eq!(code, 6, "applied, and no gateway runs: {told}");
+    let branch = git.git(&["for-each-ref", "--format=%(refname:short)"]);
+    let left = git.git(&["show", &format!("{}:checkpoint", branch.trim())]);
+    let ours = fs::read_to_string(machine.state().join("ledger/checkpoint")).expect("it works");
+    assert_eq!(left.trim(), ours.trim());
+    let (told, code) = machine.tells(&["audit", "verify", "--witness"]);
+    assert_eq!(code, 0, "{told}");
+
+    host.let_in_only("witness", "another-token");
+    let (told, code) = machine.tells(&["audit", "verify", "--witness"]);
+    assert_eq!(code, 6, "{told}");
+    assert!(told.contains("401") && !told.contains("a-token"), "{told}");
+    for (from, to, words) in [
+        ("token = \"witness-token\"\n", "", "says not by what it is let in"),
+        ("user = ", "folder = \"away\"\nuser = ", "`witness` has `folder`, or `repository`"),
+        ("http:", "ftp:", "`witness.repository`"),
+    ] {
+        assert!(settings.contains(from), "{from}");
+        let path = machine.state().join("gatewright.toml");
+        fs::write(path, settings.replacen(from, to, 1)).expect("it works");
+        let (told, code) = machine.tells(&["audit", "verify", "--witness"]);
+        assert_eq!(code, 2, "{told}");
+        assert!(told.contains(words), "{told}");
+    }
 }
 
 /// The witness is a folder elsewhere; who sets the state back is told so before anything is done.
