@@ -47,7 +47,7 @@ use axum::{
 };
 use gw_model::clock::Clock;
 use parking_lot::Mutex;
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
 pub use self::{
     access::Reach,
@@ -92,6 +92,8 @@ struct Host {
     memory: Mutex<Option<Memory>>,
     /// Names of deliveries.
     letters: Mutex<Names>,
+    /// How many requests were answered that may have changed something.
+    written: watch::Sender<u64>,
 }
 
 impl Bitbucket {
@@ -143,6 +145,7 @@ impl Bitbucket {
             mailer: Mailer::start(),
             memory: Mutex::new(memory),
             letters: Mutex::new(Names::draw().ok_or(StartError::Keys)?),
+            written: watch::Sender::new(0),
         });
         host.catch_up()?;
         let routes = Router::new().fallback(serve).with_state(Arc::clone(&host));
@@ -173,6 +176,12 @@ impl Bitbucket {
         self.host.mailer.deliveries()
     }
 
+    /// How many requests were answered that may have changed something: whoever waits for what
+    /// somebody writes, by the API or by git, looks again when it changes.
+    pub fn written(&self) -> watch::Receiver<u64> {
+        self.host.written.subscribe()
+    }
+
     /// Waits until no delivery is under way.
     pub async fn settled(&self) {
         self.host.mailer.settled().await;
@@ -192,8 +201,13 @@ async fn serve(State(host): State<Arc<Host>>, request: Request) -> Response {
     let Ok(body) = to_bytes(body, MOST_BYTES).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
+    let writes = !parts.method.is_safe();
+    let asked = Arc::clone(&host);
     // Git is waited for, and the state is one.
-    let answered = spawn_blocking(move || kept(&host, &parts, &body)).await;
+    let answered = spawn_blocking(move || kept(&asked, &parts, &body)).await;
+    if writes {
+        host.written.send_modify(|count| *count += 1);
+    }
     if let Some(Fault::Unsaid(status)) = fault {
         return faults::failed(status);
     }

@@ -9,6 +9,7 @@ pub mod authority;
 pub mod backend;
 pub mod clock;
 pub mod corpus;
+pub mod forge;
 pub mod git;
 pub mod issuer;
 pub mod moto;

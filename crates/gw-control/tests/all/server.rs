@@ -41,36 +41,20 @@ use gw_policy::{
     generation::SigningKey,
     principal::{Caller, Principal},
 };
+use gw_testkit::forge::{ISSUER, Somebody, api, workspace_id};
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 use url::Url;
 
 use self::target::{Gateways, Live};
-use super::bitbucket::{Somebody, Stage};
-
-const OPENAPI: &str = r#"
-openapi: 3.0.3
-info: { title: orders, version: "1" }
-paths:
-  /orders:
-    get: { operationId: listOrders, responses: { "200": { description: ok } } }
-    post: { operationId: createOrder, responses: { "201": { description: made } } }
-"#;
-
-const POLICY: &str = r#"
-@id("widening-needs-security")
-@reason("giving anyone new access needs a review by security")
-forbid (principal, action == Gatewright::Action::"apply", resource)
-when { context.plan.widensAccess }
-unless { context.approverTeams.contains("security") };
-"#;
+use super::bitbucket::Stage;
 
 /// A server, its target, and the world around both.
 struct House {
     stage: Stage,
     server: Arc<Server>,
     live: Live,
-    /// Where Bob writes.
+    /// Where all of them write.
     desk: PathBuf,
     stop: watch::Sender<bool>,
     working: Option<JoinHandle<()>>,
@@ -88,7 +72,7 @@ fn operators() -> IdentityName {
 fn somebody(subject: &str) -> Asker {
     let principal = Principal {
         identity: operators(),
-        issuer: "https://login.example.com".to_owned(),
+        issuer: ISSUER.to_owned(),
         subject: subject.to_owned(),
         claims: Default::default(),
         expires_at: None,
@@ -126,16 +110,9 @@ impl House {
 
     async fn bare_by(host: fn(&Stage) -> Bitbucket) -> Self {
         let stage = Stage::new().await;
-        let desk = stage.clone_as(&stage.ann, "desk").await;
-        for (path, text) in files(&stage) {
-            let path = desk.join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
+        let desk = stage.desk();
         std::fs::remove_file(desk.join("api.yaml")).unwrap();
-        stage.git(&desk, &["add", "--all"]).await;
-        stage.git(&desk, &["commit", "--quiet", "--message", "Declare orders"]).await;
-        stage.push(&stage.ann, &desk, &["HEAD:refs/heads/main"]).await;
+        stage.publish(&files(&stage), "Declare orders").await;
         let live = Live::default();
         let server = Arc::new(server(&stage, host(&stage), live.clone()).await);
         let (stop, stopped) = watch::channel(false);
@@ -175,26 +152,10 @@ impl House {
         serde_json::from_str(&outcome.unwrap()).unwrap()
     }
 
-    /// Somebody commits a change of the API's file on a branch and opens a pull request.
+    /// Somebody proposes another declaration of the API, later.
     async fn propose(&self, who: &Somebody, branch: &str, api: &str) -> String {
-        let stage = &self.stage;
-        stage.advance();
-        stage.git(&self.desk, &["checkout", "--quiet", "-b", branch, "main"]).await;
-        std::fs::write(self.desk.join("apis/orders/api.yaml"), api).unwrap();
-        stage.git(&self.desk, &["commit", "--quiet", "--all", "--message", branch]).await;
-        stage.push(who, &self.desk, &["HEAD"]).await;
-        let source = json!({ "branch": { "name": branch } });
-        stage.post(who, "/pullrequests", json!({ "title": branch, "source": source })).await;
-        let head = stage.git(&self.desk, &["rev-parse", "HEAD"]).await;
-        stage.git(&self.desk, &["checkout", "--quiet", "main"]).await;
-        head
-    }
-
-    /// The texts below a pull request.
-    async fn comments(&self, number: u64) -> Vec<String> {
-        let page = self.stage.get(&format!("/pullrequests/{number}/comments")).await;
-        let values = page["values"].as_array().unwrap().clone();
-        values.iter().map(|it| it["content"]["raw"].as_str().unwrap().to_owned()).collect()
+        self.stage.advance();
+        self.stage.propose(who, branch, api).await
     }
 
     async fn change(&self) -> u64 {
@@ -209,7 +170,7 @@ impl House {
 
 async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
     let folder = stage.folder.path();
-    let workspace_id = WorkspaceId::from_random([7; 16]);
+    let workspace_id = workspace_id();
     let signer = Signer::new("gatewright/test", &[7; 32]).unwrap();
     let store = Store::open(&folder.join("state"), signer.verifier().clone()).await.unwrap();
     let clock: Arc<dyn gw_model::clock::Clock> = Arc::new(stage.clock.clone());
@@ -257,47 +218,11 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
     }
 }
 
-/// Who may call, with the groups that may create orders.
-fn api(groups: &str, limit: &str) -> String {
-    format!(
-        "apiVersion: gatewright.io/v1alpha1
-kind: Api
-metadata: {{ name: orders }}
-spec:
-  owner: orders-team
-  openapi: {{ file: apis/orders/openapi.yaml }}
-  upstream: {{ url: https://orders.example.com }}
-  access:
-    - {{ methods: [GET], identities: [staff] }}
-    - {{ methods: [POST], identities: [staff], claims: {{ groups: [{groups}] }} }}
-  limits:
-    - {{ rate: {limit}, per: caller }}
-"
-    )
-}
-
 fn files(stage: &Stage) -> Vec<(&'static str, String)> {
-    let workspace = format!(
-        "apiVersion: gatewright.io/v1alpha1
-kind: Workspace
-metadata: {{ name: acme }}
-spec:
-  source:
-    bitbucket:
-      repository: acme/apis
-      repositoryUuid: \"{}\"
-      workspaceUuid: \"{}\"
-  identities:
-    staff: {{ oidc: {{ issuer: https://login.example.com, audiences: [api://orders] }} }}
-    operators: {{ oidc: {{ issuer: https://login.example.com, audiences: [https://gatewright] }} }}
-  people:
-    ann: {{ bitbucket: \"{}\", subjects: {{ operators: ann }} }}
-    bob: {{ bitbucket: \"{}\", subjects: {{ operators: bob }} }}
-    carol: {{ bitbucket: \"{}\", subjects: {{ operators: carol }} }}
-  teams:
-    security: {{ people: [carol] }}
-",
-        stage.repository, stage.workspace, stage.ann.uuid, stage.bob.uuid, stage.carol.uuid
+    let identities = format!(
+        "    staff: {{ oidc: {{ issuer: {ISSUER}, audiences: [api://orders] }} }}
+    operators: {{ oidc: {{ issuer: {ISSUER}, audiences: [https://gatewright] }} }}
+"
     );
     let environment = "apiVersion: gatewright.io/v1alpha1
 kind: Environment
@@ -312,16 +237,10 @@ spec:
   on:
     - { event: pullRequest, do: plan }
     - { event: merge, branch: main, do: apply }
+  egress: [\"127.0.0.1\"]
   drift: { every: 5m, then: revert }
 ";
-    vec![
-        (".gatewright/id", format!("{}\n", WorkspaceId::from_random([7; 16]).as_str())),
-        ("gatewright.yaml", workspace),
-        ("environments/prod.yaml", environment.to_owned()),
-        ("policies/changes.cedar", POLICY.to_owned()),
-        ("apis/orders/api.yaml", api("orders-team", "100/1m")),
-        ("apis/orders/openapi.yaml", OPENAPI.to_owned()),
-    ]
+    stage.files(&identities, environment.to_owned())
 }
 
 /// Asks for a commit by hand.

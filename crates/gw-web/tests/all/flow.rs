@@ -1,9 +1,10 @@
 //! From a proof to a change.
 
 use gw_audit::{entry::Act, folder::CHECKPOINT};
+use gw_testkit::forge::api;
 use serde_json::{Value, json};
 
-use super::house::{House, api, prod};
+use super::house::{House, prod};
 
 /// Brings the first state, as the owner.
 fn begin(house: &House) -> String {
@@ -30,7 +31,7 @@ fn ended(house: &House, token: &str, task: u64) -> Value {
 impl House {
     /// The commit that is on `main`.
     fn head(&self) -> String {
-        let head = self.desk().join(".git/refs/heads/main");
+        let head = self.forge.desk().join(".git/refs/heads/main");
         std::fs::read_to_string(head).unwrap().trim().to_owned()
     }
 }
@@ -42,7 +43,11 @@ async fn a_proof_becomes_a_token_a_plan_an_approval_and_a_change() {
     house.works();
     begin(&house);
     house.advance();
-    std::fs::write(house.desk().join("apis/orders/api.yaml"), api("orders-team, sales")).unwrap();
+    std::fs::write(
+        house.forge.desk().join("apis/orders/api.yaml"),
+        api("orders-team, sales", "100/1m"),
+    )
+    .unwrap();
     let commit = house.push("Let sales in");
 
     let ann = house.login("ann", "view plan apply rollback");
@@ -100,7 +105,7 @@ async fn a_rule_about_a_commit_is_asked_about_the_commit() {
     let mut house = House::new().await;
     house.works();
     begin(&house);
-    let rules = house.desk().join("environments/prod.yaml");
+    let rules = house.forge.desk().join("environments/prod.yaml");
     let former = std::fs::read_to_string(&rules).unwrap();
     let whoever =
         "{ actions: [plan, approve], identities: [operators], claims: { sub: [ann, carol] }";
@@ -115,7 +120,11 @@ async fn a_rule_about_a_commit_is_asked_about_the_commit() {
     assert_eq!(task["answer"]["change"], json!(2), "{task}");
 
     house.advance();
-    std::fs::write(house.desk().join("apis/orders/api.yaml"), api("orders-team, sales")).unwrap();
+    std::fs::write(
+        house.forge.desk().join("apis/orders/api.yaml"),
+        api("orders-team, sales", "100/1m"),
+    )
+    .unwrap();
     let commit = house.push("Let sales in");
     let plans = "/v1/environments/prod/plans";
     let planned = house.order(plans, &ann, &json!({ "commit": commit }));
@@ -126,7 +135,8 @@ async fn a_rule_about_a_commit_is_asked_about_the_commit() {
     assert_eq!(approved.status, 201, "{}", approved.text());
 
     // The same by the same people, beside the branch.
-    std::fs::write(house.desk().join("apis/orders/api.yaml"), api("sales")).unwrap();
+    std::fs::write(house.forge.desk().join("apis/orders/api.yaml"), api("sales", "100/1m"))
+        .unwrap();
     let aside = house.push_to("sales", "Only sales");
     let refused = house.order(plans, &ann, &json!({ "commit": aside }));
     assert_eq!((refused.status, refused.json()["reason"].clone()), (403, json!("denied")));
@@ -153,7 +163,8 @@ async fn what_is_done_can_be_undone_and_the_ledger_downloaded() {
     let mut house = House::new().await;
     house.works();
     begin(&house);
-    std::fs::write(house.desk().join("apis/orders/api.yaml"), api("sales")).unwrap();
+    std::fs::write(house.forge.desk().join("apis/orders/api.yaml"), api("sales", "100/1m"))
+        .unwrap();
     let commit = house.push("Only sales");
     let ann = house.login("ann", "view apply rollback");
     let changes = "/v1/environments/prod/changes";

@@ -1,14 +1,7 @@
 //! A server that is asked over HTTP, and the world around it.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use aws_lc_rs::hmac;
 use gw_audit::note::Signer as LedgerSigner;
 use gw_control::{
     host::bitbucket::{Bitbucket, Credential, Declared, Place, Settings, webhook::Keys},
@@ -21,14 +14,13 @@ use gw_control::{
     work::work,
 };
 use gw_drivers::registry::{Overseer, Registry};
-use gw_emulators::bitbucket::{Bitbucket as Emulated, Permission, Person, Uuid};
 use gw_model::{
     clock::Clock,
     diagnostic::Diagnostic,
     environment::Target,
-    id::{EnvironmentName, IdentityName, SecretName, TargetName, WorkspaceId},
+    id::{EnvironmentName, IdentityName, TargetName},
     scalar::Period,
-    secret::{Redacted, Secret, SecretFuture, SecretStore},
+    secret::Redacted,
     source::Origin,
     workspace::{Algorithm, Identity, Oidc, Source},
 };
@@ -44,13 +36,13 @@ use gw_policy::{
 };
 use gw_testkit::{
     clock::FixedClock,
+    forge::{Forge, HOOK_SECRET, ISSUER, Vault, signature, workspace_id},
     issuer::Issuer,
     signer::Signer,
     wire::{self, Reply},
 };
 use gw_web::{Hook, Limits, Web, routes, serve_routes};
 use serde_json::Value;
-use tempfile::TempDir;
 use time::macros::datetime;
 use tokio::{
     net::TcpListener,
@@ -62,41 +54,18 @@ use url::Url;
 
 use super::document;
 
-pub(super) const SECRET: &str = "a secret that only both know";
 const AUDIENCE: &str = "https://gatewright.example";
-const SCOPES: &[&str] = &[
-    "read:repository:bitbucket",
-    "write:repository:bitbucket",
-    "read:pullrequest:bitbucket",
-    "write:pullrequest:bitbucket",
-    "read:workspace:bitbucket",
-    "read:user:bitbucket",
-];
 
 pub(super) struct House {
-    pub(super) bitbucket: Emulated,
-    pub(super) folder: TempDir,
+    pub(super) forge: Forge,
     pub(super) clock: FixedClock,
-    pub(super) repository: Uuid,
     pub(super) server: Arc<Server>,
     pub(super) address: SocketAddr,
-    ann: Person,
-    pub(super) token: String,
     issuer: Issuer,
     signer: Signer,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     working: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Vault(String);
-
-impl SecretStore for Vault {
-    fn read<'a>(&'a self, _: &'a SecretName) -> SecretFuture<'a> {
-        let value = Redacted::new(self.0.clone().into_bytes());
-        Box::pin(std::future::ready(Ok(Secret { value, version: None, since: None })))
-    }
 }
 
 #[derive(Debug)]
@@ -121,12 +90,6 @@ fn operators() -> IdentityName {
     IdentityName::parse("operators").unwrap()
 }
 
-pub(super) fn sign(body: &[u8]) -> String {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), body);
-    let digits = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    format!("sha256={}", digits.collect::<String>())
-}
-
 /// A request as it goes over the wire.
 pub(super) fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("POST {path} HTTP/1.1\r\nhost: gatewright.test\r\n");
@@ -144,27 +107,17 @@ impl House {
     }
 
     pub(super) async fn with(more: impl FnOnce(axum::Router) -> axum::Router) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let clock = FixedClock::at(datetime!(2026-01-01 00:00 UTC));
         let world: Arc<dyn Clock> = Arc::new(clock.clone());
-        let repositories = folder.path().join("repositories");
-        let bitbucket = Emulated::start(0, &repositories, Arc::clone(&world)).await.unwrap();
-        let workspace = bitbucket.add_workspace("acme").unwrap();
-        let repository = bitbucket.add_repository(&workspace, "apis").unwrap();
-        let ann = bitbucket.add_person("ann").unwrap();
-        bitbucket.permit(&repository, &ann.uuid, Some(Permission::Admin)).unwrap();
-        let token = bitbucket.add_api_token(&ann.uuid, SCOPES).unwrap();
+        let forge = Forge::start(Arc::clone(&world)).await;
+        forge.declare(&files(&forge)).await;
 
         let signer = Signer::es256("k1");
         let issuer = Issuer::start(&[&signer]);
-        let uuids = (workspace.to_string(), repository.to_string());
-        let credential = (ann.email.clone(), token.clone());
-        let server =
-            server(folder.path(), &bitbucket, &world, &uuids, credential, &issuer.url()).await;
-        let server = Arc::new(server);
+        let server = Arc::new(server(&forge, &world).await);
         let exchange = Arc::new(Exchange::new(server.store.clone(), Arc::clone(&world)));
-        let keys = Keys::parse(&[Redacted::new(SECRET.as_bytes().to_vec())], &[]).unwrap();
-        let hook = Hook { keys, repository_uuid: uuids.1.clone() };
+        let keys = Keys::parse(&[Redacted::new(HOOK_SECRET.as_bytes().to_vec())], &[]).unwrap();
+        let hook = Hook { keys, repository_uuid: forge.repository.to_string() };
         let (login, client) = (settings(&issuer.url()), client());
         let web = Web::new(Arc::clone(&server), exchange, login, client, Some(hook));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -174,23 +127,7 @@ impl House {
         let routes = more(routes(Arc::new(web)));
         let serving = tokio::spawn(serve_routes(listener, None, routes, limits, stopped));
         let working = None;
-        let house = Self {
-            bitbucket,
-            folder,
-            clock,
-            repository,
-            server,
-            address,
-            ann,
-            token,
-            issuer,
-            signer,
-            stop,
-            serving,
-            working,
-        };
-        house.publish(&uuids);
-        house
+        Self { forge, clock, server, address, issuer, signer, stop, serving, working }
     }
 
     /// Somebody works off the queue from now on.
@@ -207,26 +144,6 @@ impl House {
         }
     }
 
-    fn publish(&self, uuids: &(String, String)) {
-        let host = self.bitbucket.url().trim_start_matches("http://").to_owned();
-        let remote =
-            format!("http://x-bitbucket-api-token-auth:{}@{host}/acme/apis.git", self.token);
-        let desk = self.desk();
-        git(self.folder.path(), &["init", "--quiet", "--initial-branch", "main", "desk"]);
-        git(&desk, &["remote", "add", "origin", &remote]);
-        for (path, text) in files(uuids) {
-            let path = desk.join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        self.push("Declare orders");
-        assert!(!self.ann.email.is_empty());
-    }
-
-    pub(super) fn desk(&self) -> PathBuf {
-        self.folder.path().join("desk")
-    }
-
     /// Commits everything and pushes it to `main`. Which commit that is.
     pub(super) fn push(&self, message: &str) -> String {
         self.push_to("main", message)
@@ -234,11 +151,12 @@ impl House {
 
     /// The same, to another branch.
     pub(super) fn push_to(&self, branch: &str, message: &str) -> String {
-        let (desk, place) = (self.desk(), format!("HEAD:refs/heads/{branch}"));
-        git(&desk, &["add", "--all"]);
-        git(&desk, &["commit", "--quiet", "--allow-empty", "--message", message]);
-        block_in_place(|| git(&desk, &["push", "--quiet", "origin", &place]));
-        git(&desk, &["rev-parse", "HEAD"])
+        let (forge, desk) = (&self.forge, self.forge.desk());
+        self.wait(async {
+            let commit = forge.commit(&desk, message).await;
+            forge.push(&forge.ann, &desk, &[&format!("HEAD:refs/heads/{branch}")]).await;
+            commit
+        })
     }
 
     /// Asks, and holds the answer against the document.
@@ -302,7 +220,7 @@ impl House {
 
     pub(super) fn body(&self, number: u64, name: &str, value: &Value) -> Vec<u8> {
         let mut body = serde_json::json!({
-            "repository": { "uuid": self.repository.to_string() }, "number": number,
+            "repository": { "uuid": self.forge.repository.to_string() }, "number": number,
         });
         body[name] = value.clone();
         body.to_string().into_bytes()
@@ -340,20 +258,15 @@ impl House {
 }
 
 pub(super) fn signed(event: &str, body: &[u8]) -> Vec<u8> {
-    let headers = [("x-hub-signature", sign(body)), ("x-event-key", event.to_owned())];
+    let headers = [("x-hub-signature", signature(body)), ("x-event-key", event.to_owned())];
     let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
     post("/v1/webhooks/bitbucket", &headers, body)
 }
 
-async fn server(
-    folder: &Path,
-    bitbucket: &Emulated,
-    clock: &Arc<dyn Clock>,
-    (workspace, repository): &(String, String),
-    (email, token): (String, String),
-    issuer: &str,
-) -> Server {
-    let workspace_id = WorkspaceId::from_random([7; 16]);
+async fn server(forge: &Forge, clock: &Arc<dyn Clock>) -> Server {
+    let (folder, vault) = (forge.folder.path(), Vault::default());
+    let (workspace, repository) = (forge.workspace.to_string(), forge.repository.to_string());
+    let workspace_id = workspace_id();
     let signer = LedgerSigner::new("gatewright/test", &[7; 32]).unwrap();
     let store = Store::open(&folder.join("state"), signer.verifier().clone()).await.unwrap();
     let declared = Declared {
@@ -361,12 +274,12 @@ async fn server(
         workspace_uuid: workspace.clone(),
         repository_uuid: repository.clone(),
     };
-    let name = SecretName::parse("bitbucket").unwrap();
-    let credential = Credential::ApiToken { email, token: name };
-    let place = Place::at(&Url::parse(bitbucket.url()).unwrap());
+    let token = vault.put("bitbucket", forge.ann.token.reveal());
+    let credential = Credential::ApiToken { email: forge.ann.email.clone(), token };
+    let place = Place::at(&Url::parse(forge.bitbucket.url()).unwrap());
     let settings = Settings { place, declared, credential };
-    let host = Bitbucket::new(settings, client(), Arc::new(Vault(token)), Arc::clone(clock));
-    let address = format!("{}/acme/apis.git", bitbucket.url());
+    let host = Bitbucket::new(settings, client(), Arc::new(vault.clone()), Arc::clone(clock));
+    let address = format!("{}/acme/apis.git", forge.bitbucket.url());
     let reach = ClientSettings { loopback: LoopbackReach::Listed, ..ClientSettings::default() };
     let source = Repository::open(RepositorySettings {
         address: Address::parse(&address).unwrap(),
@@ -383,7 +296,6 @@ async fn server(
         overseer: Overseer::Server,
     };
     let owner = OwnerIs::Subject { identity: operators(), subject: "owner".to_owned() };
-    assert!(!issuer.is_empty());
     Server {
         store,
         clock: Arc::clone(clock),
@@ -394,8 +306,8 @@ async fn server(
         workspace_id,
         source: Source::Bitbucket {
             repository: "acme/apis".to_owned(),
-            repository_uuid: repository.clone(),
-            workspace_uuid: workspace.clone(),
+            repository_uuid: repository,
+            workspace_uuid: workspace,
         },
         owners: Arc::new([Owner {
             who: owner,
@@ -406,8 +318,8 @@ async fn server(
         notifier: Arc::new(Webhooks::new(
             client(),
             Arc::clone(clock),
-            Arc::new(Vault(String::new())),
-            std::collections::BTreeMap::new(),
+            Arc::new(vault),
+            BTreeMap::new(),
         )),
         shared: Shared::default(),
     }
@@ -440,54 +352,10 @@ fn client() -> Client {
     Client::new(&ClientSettings { loopback: LoopbackReach::Free, ..ClientSettings::default() })
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("git")
-        .current_dir(folder)
-        .args(arguments)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_AUTHOR_NAME", "Somebody")
-        .env("GIT_AUTHOR_EMAIL", "somebody@example.com")
-        .env("GIT_COMMITTER_NAME", "Somebody")
-        .env("GIT_COMMITTER_EMAIL", "somebody@example.com")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "git {arguments:?}: {said}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// Who may call.
-pub(super) fn api(groups: &str) -> String {
-    format!(
-        "apiVersion: gatewright.io/v1alpha1
-kind: Api
-metadata: {{ name: orders }}
-spec:
-  owner: orders-team
-  openapi: {{ file: apis/orders/openapi.yaml }}
-  upstream: {{ url: https://orders.example.com }}
-  access:
-    - {{ methods: [GET], identities: [staff], claims: {{ groups: [{groups}] }} }}
-"
-    )
-}
-
-fn files((workspace, repository): &(String, String)) -> Vec<(&'static str, String)> {
-    let declared = format!(
-        "apiVersion: gatewright.io/v1alpha1
-kind: Workspace
-metadata: {{ name: acme }}
-spec:
-  source:
-    bitbucket:
-      repository: acme/apis
-      repositoryUuid: \"{repository}\"
-      workspaceUuid: \"{workspace}\"
-  identities:
-    staff: {{ oidc: {{ issuer: https://login.example.com, audiences: [api://orders] }} }}
-    operators: {{ oidc: {{ issuer: https://login.example.com, audiences: [{AUDIENCE}] }} }}
+fn files(forge: &Forge) -> Vec<(&'static str, String)> {
+    let identities = format!(
+        "    staff: {{ oidc: {{ issuer: {ISSUER}, audiences: [api://orders] }} }}
+    operators: {{ oidc: {{ issuer: {ISSUER}, audiences: [{AUDIENCE}] }} }}
 "
     );
     let environment = "apiVersion: gatewright.io/v1alpha1
@@ -501,18 +369,9 @@ spec:
     - { actions: [plan, approve], identities: [operators], claims: { sub: [ann, carol] } }
     - { actions: [apply], identities: [operators], claims: { sub: [ann] }, commit: { branch: main } }
     - { actions: [rollback], identities: [operators], claims: { sub: [ann] } }
+  egress: [\"127.0.0.1\"]
 ";
-    let openapi = "openapi: 3.0.3
-info: { title: orders, version: \"1\" }
-paths:
-  /orders:
-    get: { operationId: listOrders, responses: { \"200\": { description: ok } } }
-";
-    vec![
-        (".gatewright/id", format!("{}\n", WorkspaceId::from_random([7; 16]).as_str())),
-        ("gatewright.yaml", declared),
-        ("environments/prod.yaml", environment.to_owned()),
-        ("apis/orders/api.yaml", api("orders-team")),
-        ("apis/orders/openapi.yaml", openapi.to_owned()),
-    ]
+    let mut files = forge.files(&identities, environment.to_owned());
+    files.retain(|(path, _)| *path != "policies/changes.cedar");
+    files
 }

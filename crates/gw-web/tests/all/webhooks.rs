@@ -5,11 +5,12 @@ use std::{cell::Cell, thread};
 use gw_emulators::bitbucket::Outcome;
 use gw_testkit::{
     attack::delivery::{Attack, Bench, attack},
+    forge::{HOOK_SECRET, signature},
     wire::Connection,
 };
 use serde_json::json;
 
-use super::house::{House, SECRET, post, sign, signed};
+use super::house::{House, post, signed};
 
 const PATH: &str = "/v1/webhooks/bitbucket";
 
@@ -21,14 +22,15 @@ fn run(house: &House, attacks: &[(&str, Vec<u8>, u16, &str)]) {
         house.delivery(number.get())
     };
     let (queued, entries) = (|| house.queued().values().sum(), || house.entries());
-    let written = vec![house.folder.path().join("state"), house.folder.path().join("ledger")];
+    let written =
+        vec![house.forge.folder.path().join("state"), house.forge.folder.path().join("ledger")];
     let bench =
         Bench { address: house.address, written, good: &good, queued: &queued, entries: &entries };
     // The ledger's own first entry is no doing of an attack.
     house.call("GET", "/v1/whoami", &[], b"");
     for (name, bytes, status, reason) in attacks {
         house.advance();
-        let attacked = Attack { name, bytes, status: *status, reason, secrets: &[SECRET] };
+        let attacked = Attack { name, bytes, status: *status, reason, secrets: &[HOOK_SECRET] };
         tokio::task::block_in_place(|| attack(&bench, &attacked));
     }
 }
@@ -39,7 +41,7 @@ fn run(house: &House, attacks: &[(&str, Vec<u8>, u16, &str)]) {
 async fn what_is_not_signed_once_and_by_sha256_is_refused() {
     let house = House::new().await;
     let body = house.body(0, "push", &json!({}));
-    let good = sign(&body);
+    let good = signature(&body);
     let digits = good.strip_prefix("sha256=").unwrap();
     let (sha1, shout) = (format!("sha1={}", digits.get(..40).unwrap()), format!("SHA256={digits}"));
     let (upper, bare) = (good.to_uppercase().replace("SHA256", "sha256"), digits.to_owned());
@@ -85,7 +87,7 @@ async fn what_is_not_signed_once_and_by_sha256_is_refused() {
 async fn the_bytes_are_signed_and_not_what_they_mean() {
     let house = House::new().await;
     let body = house.body(0, "push", &json!({ "changes": [1, 2] }));
-    let signature = sign(&body);
+    let signature = signature(&body);
     let headers = [("x-hub-signature", signature.as_str()), ("x-event-key", "repo:push")];
     let spaced = String::from_utf8(body.clone()).unwrap().replace(':', ": ");
     let ended = [body.as_slice(), b"\n"].concat();
@@ -144,17 +146,18 @@ async fn a_thousand_replays_are_one_run() {
         house.delivery(number.get())
     };
     let (queued, entries) = (|| house.queued().values().sum(), || house.entries());
-    let written = vec![house.folder.path().join("state")];
+    let written = vec![house.forge.folder.path().join("state")];
     let bench =
         Bench { address: house.address, written, good: &good, queued: &queued, entries: &entries };
     // The same body with a signature that is not its own is no replay.
     let body = house.body(1, "push", &json!({ "changes": [] }));
-    let headers = [("x-hub-signature", sign(b"other")), ("x-event-key", "repo:push".to_owned())];
+    let headers =
+        [("x-hub-signature", signature(b"other")), ("x-event-key", "repo:push".to_owned())];
     let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
     house.call("GET", "/v1/whoami", &[], b"");
     let bytes = &post(PATH, &headers, &body)[..];
     let (name, reason) = ("a replay with another signature", "webhook-signature");
-    let attacked = Attack { name, bytes, status: 401, reason, secrets: &[SECRET] };
+    let attacked = Attack { name, bytes, status: 401, reason, secrets: &[HOOK_SECRET] };
     tokio::task::block_in_place(|| attack(&bench, &attacked));
     house.end().await;
 }
@@ -313,10 +316,14 @@ async fn each_event_leads_to_what_it_hints_at() {
     let house = House::new().await;
     let url = format!("http://{}{PATH}", house.address);
     let events = ["repo:push", "pullrequest:created", "pullrequest:comment_created"];
-    house.bitbucket.add_hook(&house.repository, &url, &events, Some(SECRET)).unwrap();
+    house
+        .forge
+        .bitbucket
+        .add_hook(&house.forge.repository, &url, &events, Some(HOOK_SECRET))
+        .unwrap();
     house.push("The next");
-    house.bitbucket.settled().await;
-    let answers: Vec<_> = house.bitbucket.deliveries().iter().map(|it| it.outcome).collect();
+    house.forge.bitbucket.settled().await;
+    let answers: Vec<_> = house.forge.bitbucket.deliveries().iter().map(|it| it.outcome).collect();
     assert_eq!(answers, [Outcome::Answered(202)]);
     assert_eq!(house.queued(), [("look".to_owned(), 1)].into());
 
@@ -329,7 +336,7 @@ async fn each_event_leads_to_what_it_hints_at() {
     };
     let of_pull_request = |state: &str, beside: Option<&str>| {
         let mut body = json!({
-            "repository": { "uuid": house.repository.to_string() },
+            "repository": { "uuid": house.forge.repository.to_string() },
             "pullrequest": { "id": 7, "state": state },
         });
         if let Some(beside) = beside {

@@ -17,7 +17,7 @@ fn fault(refused: HostError) -> CredentialFault {
 #[tokio::test]
 async fn every_kind_of_token_works() {
     let stage = Stage::new().await;
-    stage.open().await;
+    stage.propose().await;
     let project = stage.bitbucket.add_project(&stage.workspace, "APIS").unwrap();
     stage.bitbucket.move_repository(&stage.repository, &project).unwrap();
     let mut hosts = vec![stage.host()];
@@ -90,12 +90,12 @@ async fn a_token_that_was_replaced_is_read_again() {
     stage.bitbucket.revoke(stage.ann.token.reveal());
     let refused = fault(host.repository().await.unwrap_err());
     assert!(matches!(refused, CredentialFault::Refused { .. }), "{refused:?}");
-    let fresh = stage.bitbucket.add_api_token(&stage.ann.uuid, ALL).unwrap();
+    let fresh = stage.bitbucket.add_api_token(&stage.ann.uuid, PERSON_SCOPES).unwrap();
     stage.vault.put("bitbucket", &fresh);
     assert!(host.repository().await.is_ok());
     // And also where the former one was good until now.
     stage.bitbucket.revoke(&fresh);
-    let fresh = stage.bitbucket.add_api_token(&stage.ann.uuid, ALL).unwrap();
+    let fresh = stage.bitbucket.add_api_token(&stage.ann.uuid, PERSON_SCOPES).unwrap();
     stage.vault.put("bitbucket", &fresh);
     assert!(host.repository().await.is_ok());
 }
@@ -171,7 +171,7 @@ async fn a_scope_that_is_missing_is_named() {
 #[tokio::test]
 async fn an_access_token_tells_no_permissions() {
     let stage = Stage::new().await;
-    stage.open().await;
+    stage.propose().await;
     let reach = Reach::Repository(stage.repository.clone());
     let token = stage.bitbucket.add_access_token(reach, "ci", SCOPES).unwrap();
     let token = stage.vault.put("bitbucket", &token);

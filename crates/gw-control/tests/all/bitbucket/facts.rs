@@ -2,7 +2,7 @@ use gw_control::host::{
     Account, AccountKind, Allowed, Force, Permission, PullRequestState,
     approvals::{Discounted, counted, judge},
 };
-use gw_emulators::bitbucket::{Exempt, Rule};
+use gw_emulators::bitbucket::{Exempt, Permission as Right, Rule};
 
 use super::*;
 
@@ -40,7 +40,7 @@ async fn a_repository_of_another_workspace_is_none() {
 #[tokio::test]
 async fn a_pull_request_tells_who_made_it_and_who_approved_which_head() {
     let stage = Stage::new().await;
-    let (work, head) = stage.open().await;
+    let (work, head) = stage.propose().await;
     let opened = stage.clock.clone();
     let host = stage.host();
     let found = host.pull_request(1).await.unwrap();
@@ -56,9 +56,9 @@ async fn a_pull_request_tells_who_made_it_and_who_approved_which_head() {
     assert_eq!(host.open_pull_requests().await, Ok(vec![1]));
 
     stage.advance();
-    stage.approve(&stage.ann).await;
-    stage.approve(&stage.bob).await;
-    stage.approve(&stage.eve).await;
+    stage.approve(&stage.ann, 1).await;
+    stage.approve(&stage.bob, 1).await;
+    stage.approve(&stage.eve, 1).await;
     assert_eq!(
         verdicts(&stage).await,
         [
@@ -70,13 +70,13 @@ async fn a_pull_request_tells_who_made_it_and_who_approved_which_head() {
 
     // Another pushes: what was approved is not what is there, and she approves nothing here.
     stage.advance();
-    let head = stage.commit(&work, "more.yaml").await;
+    let head = stage.add(&work, "more.yaml").await;
     stage.push(&stage.carol, &work, &["HEAD:orders"]).await;
     stage.advance();
-    stage.approve(&stage.carol).await;
+    stage.approve(&stage.carol, 1).await;
     // A new title, or a word in the discussion, renews no approval.
     let title = json!({ "title": "Add more orders" });
-    stage.ask(&stage.bob, Method::Put, "/pullrequests/1", title).await;
+    stage.ask(&stage.bob, "PUT", "/pullrequests/1", title).await;
     let remark = json!({ "content": { "raw": "gatewright plan" } });
     let remark = stage.post(&stage.ann, "/pullrequests/1/comments", remark).await;
     let found = host.pull_request(1).await.unwrap();
@@ -114,9 +114,9 @@ async fn verdicts(stage: &Stage) -> Vec<(String, Option<Discounted>)> {
 #[tokio::test]
 async fn a_right_that_is_lost_takes_its_approval_along() {
     let stage = Stage::new().await;
-    stage.open().await;
+    stage.propose().await;
     stage.advance();
-    stage.approve(&stage.carol).await;
+    stage.approve(&stage.carol, 1).await;
     assert_eq!(verdicts(&stage).await, [("carol".to_owned(), None)]);
     stage.bitbucket.permit(&stage.repository, &stage.carol.uuid, Some(Right::Read)).unwrap();
     assert_eq!(verdicts(&stage).await, [("carol".to_owned(), Some(Discounted::MayNotWrite))]);
@@ -126,7 +126,7 @@ async fn a_right_that_is_lost_takes_its_approval_along() {
     stage.bitbucket.permit_group(&stage.repository, "developers", Some(Right::Write)).unwrap();
     assert_eq!(verdicts(&stage).await, [("carol".to_owned(), None)]);
     // Approvals can be taken back.
-    stage.ask(&stage.carol, Method::Delete, "/pullrequests/1/approve", Value::Null).await;
+    stage.ask(&stage.carol, "DELETE", "/pullrequests/1/approve", Value::Null).await;
     assert_eq!(verdicts(&stage).await, []);
 }
 
@@ -134,11 +134,11 @@ async fn a_right_that_is_lost_takes_its_approval_along() {
 async fn what_is_merged_is_found_by_each_of_its_commits() {
     for strategy in ["merge_commit", "squash", "fast_forward"] {
         let stage = Stage::new().await;
-        let (_, head) = stage.open().await;
+        let (_, head) = stage.propose().await;
         let host = stage.host();
         let before = stage.get("/refs/branches/main").await;
         stage.advance();
-        stage.merge(strategy).await;
+        stage.merge(1, strategy).await;
         let main = stage.get("/refs/branches/main").await;
         let main = main["target"]["hash"].as_str().unwrap();
         let found = host.pull_request(1).await.unwrap();
@@ -173,7 +173,7 @@ async fn what_is_not_there_is_missing_and_never_asked_for_by_a_strange_name() {
 #[tokio::test]
 async fn a_declined_pull_request_is_over() {
     let stage = Stage::new().await;
-    stage.open().await;
+    stage.propose().await;
     stage.advance();
     stage.post(&stage.bob, "/pullrequests/1/decline", Value::Null).await;
     let found = stage.host().pull_request(1).await.unwrap();

@@ -3,7 +3,6 @@ use gw_testkit::backend::{Backend, Received};
 
 use super::*;
 
-const SECRET: &str = "a secret that only both know";
 const EVENTS: &[&str] = &[
     "repo:push",
     "repo:commit_status_created",
@@ -32,16 +31,19 @@ fn read_by(received: &Received, keys: &Keys, repository: &str) -> Result<Event, 
 /// A week in the life of a repository, and what was sent of it.
 async fn live(stage: &Stage) -> Vec<Received> {
     let receiver = Backend::start();
-    stage.bitbucket.add_hook(&stage.repository, &receiver.url(), EVENTS, Some(SECRET)).unwrap();
-    let (_, head) = stage.open().await;
+    stage
+        .bitbucket
+        .add_hook(&stage.repository, &receiver.url(), EVENTS, Some(HOOK_SECRET))
+        .unwrap();
+    let (_, head) = stage.propose().await;
     stage.advance();
-    stage.approve(&stage.ann).await;
+    stage.approve(&stage.ann, 1).await;
     let remark = json!({ "content": { "raw": "gatewright plan" } });
     stage.post(&stage.carol, "/pullrequests/1/comments", remark).await;
     let status = json!({ "key": "k", "state": "INPROGRESS", "url": "https://example.com" });
     stage.post(&stage.bob, &format!("/commit/{head}/statuses/build"), status).await;
-    stage.ask(&stage.ann, Method::Delete, "/pullrequests/1/approve", Value::Null).await;
-    stage.merge("merge_commit").await;
+    stage.ask(&stage.ann, "DELETE", "/pullrequests/1/approve", Value::Null).await;
+    stage.merge(1, "merge_commit").await;
     stage.bitbucket.settled().await;
     receiver.requests()
 }
@@ -49,7 +51,7 @@ async fn live(stage: &Stage) -> Vec<Received> {
 #[tokio::test]
 async fn every_webhook_that_is_sent_is_understood() {
     let stage = Stage::new().await;
-    let (keys, repository) = (keys(SECRET), stage.repository.to_string());
+    let (keys, repository) = (keys(HOOK_SECRET), stage.repository.to_string());
     let received = live(&stage).await;
     let mut classes = BTreeMap::new();
     for it in &received {
@@ -80,7 +82,7 @@ async fn every_webhook_that_is_sent_is_understood() {
 #[tokio::test]
 async fn each_webhook_has_a_key_by_which_it_is_known_again() {
     let stage = Stage::new().await;
-    let (keys, repository) = (keys(SECRET), stage.repository.to_string());
+    let (keys, repository) = (keys(HOOK_SECRET), stage.repository.to_string());
     let received = live(&stage).await;
     let key = |it: &Received| read_by(it, &keys, &repository).unwrap().replay_key;
     let mut known: Vec<_> = received.iter().map(key).collect();
@@ -93,7 +95,7 @@ async fn each_webhook_has_a_key_by_which_it_is_known_again() {
 #[tokio::test]
 async fn a_remark_that_a_webhook_hints_at_is_read_from_the_host() {
     let stage = Stage::new().await;
-    let (keys, repository) = (keys(SECRET), stage.repository.to_string());
+    let (keys, repository) = (keys(HOOK_SECRET), stage.repository.to_string());
     let received = live(&stage).await;
     let events = received.iter().map(|it| read_by(it, &keys, &repository).unwrap());
     let (number, id) = events.filter_map(|it| it.pull_request.zip(it.comment)).next().unwrap();
@@ -103,7 +105,7 @@ async fn a_remark_that_a_webhook_hints_at_is_read_from_the_host() {
         (stage.carol.uuid.to_string(), "gatewright plan")
     );
     let gone = format!("/pullrequests/{number}/comments/{id}");
-    stage.ask(&stage.carol, Method::Delete, &gone, Value::Null).await;
+    stage.ask(&stage.carol, "DELETE", &gone, Value::Null).await;
     let refused = stage.host().remark(number, id).await.unwrap_err();
     assert!(matches!(refused, HostError::Missing { .. }), "{refused:?}");
 }

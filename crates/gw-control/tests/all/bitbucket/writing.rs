@@ -26,7 +26,7 @@ async fn comments(stage: &Stage) -> Vec<(u64, String, String)> {
 #[tokio::test]
 async fn one_comment_is_written_over_and_over() {
     let stage = Stage::new().await;
-    stage.open().await;
+    stage.propose().await;
     let host = stage.writer();
     // Somebody wrote before us, and begins as we do.
     let theirs = json!({ "content": { "raw": "**Gatewright** all is well" } });
@@ -45,7 +45,7 @@ async fn one_comment_is_written_over_and_over() {
     assert_eq!(comments(&stage).await, expected);
     // An administrator took it away.
     let own = format!("/pullrequests/1/comments/{id}");
-    stage.ask(&stage.ann, Method::Delete, &own, Value::Null).await;
+    stage.ask(&stage.ann, "DELETE", &own, Value::Null).await;
     let fresh = host.comment(1, &comment(" · verified"), Some(id)).await.unwrap();
     assert_ne!(fresh, id);
     assert_eq!(comments(&stage).await.len(), 2);
@@ -54,7 +54,7 @@ async fn one_comment_is_written_over_and_over() {
 #[tokio::test]
 async fn a_comment_whose_answer_was_lost_is_not_written_twice() {
     let stage = Stage::new().await;
-    stage.open().await;
+    stage.propose().await;
     let host = stage.writer();
     for place in ["GET", "POST"] {
         stage.bitbucket.fail_next(place, Fault::Status(502));
@@ -78,7 +78,7 @@ async fn a_comment_whose_answer_was_lost_is_not_written_twice() {
 #[tokio::test]
 async fn a_report_whose_answers_were_lost_is_whole_after_all() {
     let stage = Stage::new().await;
-    let (_, head) = stage.open().await;
+    let (_, head) = stage.propose().await;
     let host = stage.writer();
     let all = format!("/commit/{head}/reports/gatewright-plan/annotations?pagelen=100");
     host.report(&head, &report(0..3)).await.unwrap();
@@ -122,7 +122,7 @@ fn report(findings: impl Iterator<Item = usize>) -> Report {
 #[tokio::test]
 async fn a_report_is_replaced_with_everything_in_it() {
     let stage = Stage::new().await;
-    let (_, head) = stage.open().await;
+    let (_, head) = stage.propose().await;
     let host = stage.writer();
     let path = format!("/commit/{head}/reports/gatewright-plan");
     let all = format!("{path}/annotations?pagelen=100");
@@ -158,7 +158,7 @@ async fn a_report_is_replaced_with_everything_in_it() {
 #[tokio::test]
 async fn a_report_takes_a_thousand_findings_and_survives_a_failure_in_their_middle() {
     let stage = Stage::new().await;
-    let (_, head) = stage.open().await;
+    let (_, head) = stage.propose().await;
     let host = stage.writer();
     let all = format!("/commit/{head}/reports/gatewright-plan/annotations");
     stage.bitbucket.fail_next("POST", Fault::Slow(Duration::from_millis(1)));
@@ -173,7 +173,7 @@ async fn a_report_takes_a_thousand_findings_and_survives_a_failure_in_their_midd
 #[tokio::test]
 async fn a_build_status_follows_what_happens() {
     let stage = Stage::new().await;
-    let (_, head) = stage.open().await;
+    let (_, head) = stage.propose().await;
     let host = stage.writer();
     let key = "gatewright/production/of-the-whole-company";
     for state in

@@ -67,13 +67,7 @@ impl House {
     fn push_to_main(&self, edit: impl FnOnce(&std::path::Path)) -> String {
         self.stage.advance();
         edit(&self.desk);
-        wait(async {
-            let stage = &self.stage;
-            stage.git(&self.desk, &["add", "--all"]).await;
-            stage.git(&self.desk, &["commit", "--quiet", "--allow-empty", "--message", "x"]).await;
-            stage.push(&stage.ann, &self.desk, &["HEAD:refs/heads/main"]).await;
-            stage.git(&self.desk, &["rev-parse", "HEAD"]).await
-        })
+        wait(self.stage.publish(&[], "x"))
     }
 }
 

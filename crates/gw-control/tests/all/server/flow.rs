@@ -13,19 +13,19 @@ async fn a_merge_that_security_approved_is_live_and_one_that_nobody_approved_is_
 
     house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
     house.look().await;
-    let [comment] = &house.comments(1).await[..] else { panic!("one comment") };
+    let [comment] = &stage.comments(1).await[..] else { panic!("one comment") };
     assert!(comment.contains("sales") && comment.contains("security"), "{comment}");
 
     // Ann is no member of security, so that one more is needed.
     stage.advance();
-    stage.approve(&stage.ann).await;
+    stage.approve(&stage.ann, 1).await;
     stage.advance();
-    stage.merge("merge_commit").await;
+    stage.merge(1, "merge_commit").await;
     house.look().await;
     let refused = house.answer("release/prod/merge/refs/heads/main").await;
     assert_eq!(refused.end, End::Denied, "{refused:?}");
     assert!(!house.live.has("sales"));
-    assert_eq!(house.comments(1).await.len(), 1);
+    assert_eq!(stage.comments(1).await.len(), 1);
     house.end().await;
 }
 
@@ -37,16 +37,15 @@ async fn what_was_approved_is_live_whatever_was_merged_in_between() {
     house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
     house.look().await;
     stage.advance();
-    stage.approve(&stage.carol).await;
+    stage.approve(&stage.carol, 1).await;
     stage.advance();
-    stage.merge("squash").await;
+    stage.merge(1, "squash").await;
     house.look().await;
     let applied = house.answer("release/prod/merge/refs/heads/main").await;
     assert_eq!(applied.end, End::Done, "{applied:?}");
     assert_eq!(applied.change, Some(2), "{applied:?}");
     assert!(house.live.has("sales"));
-    let head = stage.git(&house.desk, &["ls-remote", "origin", "refs/heads/main"]).await;
-    let head = head.split_whitespace().next().unwrap();
+    let head = stage.head("main").await;
     let statuses = stage.get(&format!("/commit/{head}/statuses")).await;
     let told = statuses["values"][0]["description"].as_str().unwrap();
     assert_eq!(told, "change 2 is applied and verified");
@@ -61,11 +60,11 @@ async fn an_approval_that_does_not_count_is_told_and_stops_nothing() {
     house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
     house.look().await;
     stage.advance();
-    stage.approve(&stage.bob).await;
-    stage.approve(&stage.carol).await;
+    stage.approve(&stage.bob, 1).await;
+    stage.approve(&stage.carol, 1).await;
     house.server.ask(Task::PullRequest { number: 1 }).await.unwrap();
     house.settle().await;
-    let [comment] = &house.comments(1).await[..] else { panic!("one comment") };
+    let [comment] = &stage.comments(1).await[..] else { panic!("one comment") };
     assert!(comment.contains("waits for"), "{comment}");
     let told = comment.lines().find(|line| line.starts_with("Approvals that do not count in prod"));
     let told = told.unwrap_or_else(|| panic!("{comment}"));
@@ -136,15 +135,15 @@ async fn how_long_one_waits_for_security_is_told_to_the_next_one_and_recorded() 
     house.server.ask(Task::PullRequest { number: 1 }).await.unwrap();
     house.settle().await;
     assert_eq!(waiting().await, [(1, "1 approval, security".to_owned())], "it is told once");
-    let comment = house.comments(1).await.join("\n");
+    let comment = stage.comments(1).await.join("\n");
     assert!(!comment.contains("median"), "nobody came through yet: {comment}");
     let open = house.server.store.waits(&prod()).await.unwrap();
     assert_eq!(open.iter().map(|it| it.pull_request).collect::<Vec<_>>(), [1, 1]);
 
     (0..130).for_each(|_| stage.advance());
-    stage.approve(&stage.carol).await;
+    stage.approve(&stage.carol, 1).await;
     stage.advance();
-    stage.merge("squash").await;
+    stage.merge(1, "squash").await;
     house.look().await;
     assert_eq!(house.change().await, 2);
     assert!(house.server.store.waits(&prod()).await.unwrap().is_empty());
@@ -166,7 +165,7 @@ async fn how_long_one_waits_for_security_is_told_to_the_next_one_and_recorded() 
     stage.git(&house.desk, &["pull", "--quiet", &stage.remote(&stage.ann), "main"]).await;
     house.propose(&stage.bob, "guests", &api("orders-team, sales, guests", "100/1m")).await;
     house.look().await;
-    let comment = house.comments(2).await.join("\n");
+    let comment = stage.comments(2).await.join("\n");
     assert!(comment.contains("(median wait 2 h 10 min)"), "{comment}");
     assert_eq!(waiting().await.len(), 2);
     house.end().await;

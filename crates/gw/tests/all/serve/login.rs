@@ -96,7 +96,7 @@ async fn somebody_signs_in_works_and_signs_out() {
     }
     let provider = OidcProvider::start();
     let stage = stage(&provider, "openid read offline_access").await;
-    let head = stage.head();
+    let head = stage.head("main").await;
     let (told, code) = asks(&stage, &["whoami"]);
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("error[GW4007]: nobody is signed in for"), "{told}");

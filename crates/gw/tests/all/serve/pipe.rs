@@ -24,7 +24,7 @@ fn run(stage: &Stage, variables: &[(&str, &str)]) -> (String, i32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_brings_nothing_but_a_proof_of_who_it_is() {
     let stage = Stage::new().await;
-    let head = stage.head();
+    let head = stage.head("main").await;
     assert_eq!(stage.asks("ann", &["apply", "--commit", &head]).1, 0);
     let step = || stage.step_token("https://gatewright.test");
     let server = stage.server.clone();

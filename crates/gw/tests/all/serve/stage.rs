@@ -4,51 +4,37 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    ops::Deref,
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
 use gw_drivers::registry::{Overseer, Registry};
-use gw_emulators::bitbucket::{Audience, Bitbucket, Permission, Person, Uuid};
+use gw_emulators::bitbucket::Audience;
 use gw_model::{
     clock::Clock,
     environment::{Builtin, Target},
-    id::WorkspaceId,
-    secret::Redacted,
 };
-use gw_net::client::{Ask, Authorization, Client, ClientSettings, Method};
 use gw_plan::{
     digest::Digest,
     driver::{Condition, Driver, Object, Order, Stamp, Step},
 };
 use gw_policy::generation::SigningKey;
 use gw_testkit::{
+    forge::{Forge, HOOK_SECRET, workspace_id},
     issuer::Issuer,
     signer::Signer,
     wire::{Reply, free_port, request},
 };
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use notify::{Event, RecursiveMode, Watcher};
+use serde_json::json;
 use time::OffsetDateTime;
 use tokio::{task::spawn_blocking, time::timeout};
-use url::Url;
 
 /// Longer nobody waits for anything.
 const PATIENCE: Duration = Duration::from_secs(90);
-const SECRET: &str = "a-webhook-secret-of-this-test";
-
-/// Scopes of an API token that the server needs, and those that people here need.
-const ALL: &[&str] = &[
-    "read:repository:bitbucket",
-    "write:repository:bitbucket",
-    "admin:repository:bitbucket",
-    "read:pullrequest:bitbucket",
-    "write:pullrequest:bitbucket",
-    "read:workspace:bitbucket",
-    "read:user:bitbucket",
-];
 
 #[derive(Debug)]
 struct SystemClock;
@@ -59,76 +45,44 @@ impl Clock for SystemClock {
     }
 }
 
-pub(super) struct Somebody {
-    pub(super) uuid: Uuid,
-    email: String,
-    token: Redacted<String>,
-}
-
 pub(super) struct Stage {
-    pub(super) bitbucket: Bitbucket,
-    pub(super) folder: TempDir,
+    forge: Forge,
     issuer: Issuer,
     signer: Signer,
-    workspace: Uuid,
-    repository: Uuid,
-    pub(super) ann: Somebody,
-    pub(super) bob: Somebody,
-    pub(super) carol: Somebody,
     pub(super) server: String,
     pub(super) gateway: SocketAddr,
     process: Option<Child>,
     began: Instant,
 }
 
+impl Deref for Stage {
+    type Target = Forge;
+
+    fn deref(&self) -> &Forge {
+        &self.forge
+    }
+}
+
 impl Stage {
     /// A repository that declares one API; the server runs, and nothing is in force.
     pub(super) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let repositories = folder.path().join("repositories");
-        let bitbucket = Bitbucket::start(0, &repositories, Arc::new(SystemClock)).await.unwrap();
-        let workspace = bitbucket.add_workspace("acme").unwrap();
-        let repository = bitbucket.add_repository(&workspace, "apis").unwrap();
-        let somebody = |name: &str, right| {
-            let Person { uuid, email, .. } = bitbucket.add_person(name).unwrap();
-            bitbucket.permit(&repository, &uuid, Some(right)).unwrap();
-            let token = Redacted::new(bitbucket.add_api_token(&uuid, ALL).unwrap());
-            Somebody { uuid, email, token }
-        };
-        let ann = somebody("ann", Permission::Admin);
-        let (bob, carol) =
-            (somebody("bob", Permission::Write), somebody("carol", Permission::Write));
-        bitbucket.enable_oidc(&workspace).unwrap();
+        let forge = Forge::start(Arc::new(SystemClock)).await;
+        forge.bitbucket.enable_oidc(&forge.workspace).unwrap();
         let signer = Signer::es256("key-1");
         let issuer = Issuer::start(&[&signer]);
         let (api, gateway) = (free_port(), free_port());
         let mut stage = Self {
             server: format!("http://127.0.0.1:{api}"),
             gateway: SocketAddr::from(([127, 0, 0, 1], gateway)),
-            bitbucket,
-            folder,
+            forge,
             issuer,
             signer,
-            workspace,
-            repository,
-            ann,
-            bob,
-            carol,
             process: None,
             began: Instant::now(),
         };
-        stage.declare().await;
+        stage.declare(&stage.files()).await;
         stage.configure(api);
-        let hook = format!("{}/v1/webhooks/bitbucket", stage.server);
-        let events = [
-            "repo:push",
-            "pullrequest:created",
-            "pullrequest:updated",
-            "pullrequest:approved",
-            "pullrequest:fulfilled",
-            "pullrequest:comment_created",
-        ];
-        stage.bitbucket.add_hook(&stage.repository, &hook, &events, Some(SECRET)).unwrap();
+        stage.hook(&format!("{}/v1/webhooks/bitbucket", stage.server));
         stage.start().await;
         stage
     }
@@ -139,28 +93,11 @@ impl Stage {
         self.began = Instant::now();
     }
 
-    fn desk(&self) -> PathBuf {
-        self.folder.path().join("desk")
-    }
-
-    async fn declare(&self) {
-        let root = self.folder.path();
-        self.git(root, &["init", "--quiet", "--initial-branch", "main", "desk"]);
-        for (path, text) in self.files() {
-            let path = self.desk().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        self.git(&self.desk(), &["add", "--all"]);
-        self.git(&self.desk(), &["commit", "--quiet", "--message", "Declare orders"]);
-        self.push(&self.ann, "HEAD:refs/heads/main");
-    }
-
     fn configure(&self, port: u16) {
         let folder = self.folder.path();
         fs::create_dir_all(folder.join("secrets")).unwrap();
         fs::write(folder.join("secrets/bitbucket-token"), self.ann.token.reveal()).unwrap();
-        fs::write(folder.join("secrets/bitbucket-webhook"), SECRET).unwrap();
+        fs::write(folder.join("secrets/bitbucket-webhook"), HOOK_SECRET).unwrap();
         let settings = format!(
             "listen = \"127.0.0.1:{port}\"
 address = \"{server}\"
@@ -191,7 +128,7 @@ identity = \"operators\"
 subject = \"ann\"
 ",
             server = self.server,
-            id = WorkspaceId::from_random([7; 16]).as_str(),
+            id = workspace_id().as_str(),
             url = self.bitbucket.url(),
             repository = self.repository,
             workspace = self.workspace,
@@ -312,20 +249,43 @@ subject = \"ann\"
         }
     }
 
+    /// Waits until a text stands in what is stored for the gateway.
+    pub(super) fn await_served(&self, text: &str) {
+        let (sender, moves) = mpsc::channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            // Looking at it is no event.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                // Whoever waited may have seen enough.
+                sender.send(()).ok();
+            }
+        })
+        .unwrap();
+        watcher.watch(&self.target(), RecursiveMode::NonRecursive).unwrap();
+        while !self.serves(text) {
+            let moved = moves.recv_timeout(PATIENCE);
+            assert!(moved.is_ok(), "`{text}` is never served\n{}", self.said());
+        }
+    }
+
     /// Whether a text stands in what is stored for the gateway.
     pub(super) fn serves(&self, text: &str) -> bool {
-        let target = self.folder.path().join("state/targets/prod/default");
+        let target = self.target();
         let current = fs::read_to_string(target.join("current")).unwrap();
         let number: u64 = current.trim().parse().unwrap();
         let generation = fs::read_to_string(target.join(format!("generations/{number:012}.json")));
         generation.unwrap().contains(text)
     }
 
+    /// Where the server keeps what the gateway serves.
+    fn target(&self) -> PathBuf {
+        self.folder.path().join("state/targets/prod/default")
+    }
+
     fn driver(&self) -> Box<dyn Driver> {
         let state = self.folder.path().join("state");
         let key = SigningKey::parse(&fs::read(state.join("signing.key")).unwrap()).unwrap();
         let registry = Registry {
-            workspace_id: WorkspaceId::from_random([7; 16]),
+            workspace_id: workspace_id(),
             state,
             key: Arc::new(key),
             clock: Arc::new(SystemClock),
@@ -336,83 +296,12 @@ subject = \"ann\"
         registry.open(&environment, &target, &Target::Builtin(listen)).unwrap()
     }
 
-    pub(super) fn git(&self, folder: &Path, arguments: &[&str]) -> String {
-        let output = Command::new("git")
-            .current_dir(folder)
-            .args(arguments)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .envs(["AUTHOR", "COMMITTER"].iter().flat_map(|who| {
-                [
-                    (format!("GIT_{who}_NAME"), "Somebody"),
-                    (format!("GIT_{who}_EMAIL"), "s@example.com"),
-                ]
-            }))
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "git {arguments:?}: {told}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
-    pub(super) fn push(&self, who: &Somebody, what: &str) {
-        let host = self.bitbucket.url().trim_start_matches("http://");
-        let token = who.token.reveal();
-        let remote = format!("http://x-bitbucket-api-token-auth:{token}@{host}/acme/apis.git");
-        self.git(&self.desk(), &["push", "--quiet", &remote, what]);
-    }
-
-    /// Somebody pushes a branch with another declaration of the API, and opens a pull request. Its head.
-    pub(super) async fn propose(&self, who: &Somebody, branch: &str, api: &str) -> String {
-        let desk = self.desk();
-        self.git(&desk, &["checkout", "--quiet", "-b", branch, "main"]);
-        fs::write(desk.join("apis/orders/api.yaml"), api).unwrap();
-        self.git(&desk, &["commit", "--quiet", "--all", "--message", branch]);
-        self.push(who, &format!("HEAD:refs/heads/{branch}"));
-        let source = json!({ "branch": { "name": branch } });
-        self.post(who, "/pullrequests", json!({ "title": branch, "source": source })).await;
-        let head = self.git(&desk, &["rev-parse", "HEAD"]);
-        self.git(&desk, &["checkout", "--quiet", "main"]);
-        head
-    }
-
-    async fn ask(&self, who: &Somebody, method: Method, path: &str, body: Value) -> Value {
-        let url = format!("{}/2.0/repositories/acme/apis{path}", self.bitbucket.url());
-        let ask = Ask {
-            method,
-            authorization: Some(Authorization::Basic { user: &who.email, password: &who.token }),
-            headers: &[("content-type", "application/json")],
-            body: (!body.is_null()).then(|| body.to_string().into_bytes()),
-        };
-        let answer = client().ask(&Url::parse(&url).unwrap(), ask).await.unwrap();
-        let status = answer.status();
-        let body = answer.body(1 << 20).await.unwrap();
-        assert!((200..300).contains(&status), "{path}: {}", String::from_utf8_lossy(&body));
-        serde_json::from_slice(&body).unwrap_or_default()
-    }
-
-    pub(super) async fn get(&self, path: &str) -> Value {
-        self.ask(&self.ann, Method::Get, path, Value::Null).await
-    }
-
-    pub(super) async fn post(&self, who: &Somebody, path: &str, body: Value) -> Value {
-        self.ask(who, Method::Post, path, body).await
-    }
-
-    pub(super) async fn merge(&self, number: u64, strategy: &str) {
-        let body = json!({ "type": "pullrequest_merge_parameters", "merge_strategy": strategy });
-        self.post(&self.ann, &format!("/pullrequests/{number}/merge"), body).await;
-    }
-
     /// The one comment below a pull request, once it says this.
     pub(super) async fn comment(&self, number: u64, says: &str) -> String {
         self.until(says, || async {
-            let page = self.get(&format!("/pullrequests/{number}/comments")).await;
-            let values = page["values"].as_array().unwrap().clone();
-            assert!(values.len() < 2, "one comment: {values:?}");
-            let text = values.first()?["content"]["raw"].as_str()?.to_owned();
-            text.contains(says).then_some(text)
+            let texts = self.comments(number).await;
+            assert!(texts.len() < 2, "one comment: {texts:?}");
+            texts.into_iter().find(|text| text.contains(says))
         })
         .await
     }
@@ -429,55 +318,14 @@ subject = \"ann\"
         .await
     }
 
-    /// The commit that a branch holds now.
-    pub(super) fn head(&self) -> String {
-        let remote = self.folder.path().join("repositories");
-        let mut bare = vec![];
-        find_bare(&remote, &mut bare);
-        self.git(&bare[0], &["rev-parse", "refs/heads/main"])
-    }
-
-    /// Waits for an event, with a bound.
-    pub(super) async fn until<T, F: Future<Output = Option<T>>>(
-        &self,
-        what: &str,
-        look: impl Fn() -> F,
-    ) -> T {
-        let begun = Instant::now();
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "never: {what}\n{}", self.said());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     fn files(&self) -> Vec<(&'static str, String)> {
         let issuer = self.issuer.url();
-        let workspace = format!(
-            "apiVersion: gatewright.io/v1alpha1
-kind: Workspace
-metadata: {{ name: acme }}
-spec:
-  source:
-    bitbucket:
-      repository: acme/apis
-      repositoryUuid: \"{}\"
-      workspaceUuid: \"{}\"
-  identities:
-    staff: {{ oidc: {{ issuer: \"{issuer}\", audiences: [api://orders], algorithms: [ES256] }} }}
+        let identities = format!(
+            "    staff: {{ oidc: {{ issuer: \"{issuer}\", audiences: [api://orders], algorithms: [ES256] }} }}
     pipeline: {{ bitbucketPipelines: {{ audience: https://gatewright.test }} }}
     operators:
       oidc: {{ issuer: \"{issuer}\", audiences: [https://gatewright.test], algorithms: [ES256] }}
-  people:
-    ann: {{ bitbucket: \"{}\", subjects: {{ operators: ann }} }}
-    bob: {{ bitbucket: \"{}\", subjects: {{ operators: bob }} }}
-    carol: {{ bitbucket: \"{}\", subjects: {{ operators: carol }} }}
-  teams:
-    security: {{ people: [carol] }}
-",
-            self.repository, self.workspace, self.ann.uuid, self.bob.uuid, self.carol.uuid
+"
         );
         let environment = format!(
             "apiVersion: gatewright.io/v1alpha1
@@ -499,52 +347,15 @@ spec:
 ",
             self.gateway
         );
-        vec![
-            (".gatewright/id", format!("{}\n", WorkspaceId::from_random([7; 16]).as_str())),
-            ("gatewright.yaml", workspace),
-            ("environments/prod.yaml", environment),
-            ("policies/changes.cedar", POLICY.to_owned()),
-            ("apis/orders/api.yaml", api("orders-team", "100/1m")),
-            ("apis/orders/openapi.yaml", OPENAPI.to_owned()),
-        ]
+        self.forge.files(&identities, environment)
     }
-}
-
-const OPENAPI: &str = r#"openapi: 3.0.3
-info: { title: orders, version: "1" }
-paths:
-  /orders:
-    get: { operationId: listOrders, responses: { "200": { description: ok } } }
-    post: { operationId: createOrder, responses: { "201": { description: made } } }
-"#;
-
-const POLICY: &str = r#"@id("widening-needs-security")
-@reason("giving anyone new access needs a review by security")
-forbid (principal, action == Gatewright::Action::"apply", resource)
-when { context.plan.widensAccess }
-unless { context.approverTeams.contains("security") };
-"#;
-
-pub(super) fn api(groups: &str, limit: &str) -> String {
-    format!(
-        "apiVersion: gatewright.io/v1alpha1
-kind: Api
-metadata: {{ name: orders }}
-spec:
-  owner: orders-team
-  openapi: {{ file: apis/orders/openapi.yaml }}
-  upstream: {{ url: http://127.0.0.1:9 }}
-  access:
-    - {{ methods: [GET], identities: [staff] }}
-    - {{ methods: [POST], identities: [staff], claims: {{ groups: [{groups}] }} }}
-  limits:
-    - {{ rate: {limit}, per: caller }}
-"
-    )
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.said());
+        }
         if let Some(process) = &mut self.process {
             // It may have ended by itself; then there is nothing to stop.
             drop(process.kill());
@@ -553,22 +364,7 @@ impl Drop for Stage {
     }
 }
 
-fn client() -> Client {
-    Client::new(&ClientSettings { timeout: Duration::from_secs(20), ..ClientSettings::default() })
-}
-
 pub(super) fn said(output: Output) -> (String, i32) {
     let text = [output.stdout, output.stderr].concat();
     (String::from_utf8(text).unwrap(), output.status.code().unwrap())
-}
-
-fn find_bare(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.join("HEAD").is_file() {
-            found.push(path);
-        } else if path.is_dir() {
-            find_bare(&path, found);
-        }
-    }
 }

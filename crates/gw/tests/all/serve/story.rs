@@ -1,8 +1,9 @@
 //! One change from a branch to what callers meet, and what happens to whoever goes round it.
 
-use serde_json::Value;
+use gw_testkit::forge::api;
+use tokio::task::block_in_place;
 
-use super::stage::{Stage, api};
+use super::stage::Stage;
 
 /// Shows S3.23: holds
 /// Shows S1.24: holds
@@ -12,7 +13,7 @@ async fn from_a_branch_to_what_callers_meet() {
     let mut stage = Stage::new().await;
     assert_eq!(stage.limit("Max core file size"), "0 0 bytes");
     stage.step("the server runs");
-    let head = stage.head();
+    let head = stage.head("main").await;
     let (told, code) = stage.asks("bob", &["apply", "--commit", &head]);
     assert_eq!(code, 3, "only an owner brings the first state: {told}");
     let (told, code) = stage.asks("ann", &["apply", "--commit", &head]);
@@ -36,12 +37,12 @@ async fn from_a_branch_to_what_callers_meet() {
     assert!(told.contains("pull request 1 waits for security since "), "{told}");
     stage.step("it is refused because it widens");
 
-    stage.post(&stage.carol, "/pullrequests/1/approve", Value::Null).await;
+    stage.approve(&stage.carol, 1).await;
     stage.comment(1, "✔ yes").await;
     stage.step("security approved: it may be applied");
 
     stage.merge(1, "merge_commit").await;
-    let merged = stage.head();
+    let merged = stage.head("main").await;
     stage.status(&merged, "gatewright-apply-prod", "applied and verified").await;
     assert_ne!(stage.call("POST", &["sales"]).unwrap().status, 403);
     stage.step("merged, live, verified");
@@ -49,7 +50,7 @@ async fn from_a_branch_to_what_callers_meet() {
     stage.tamper("100/1m", "900/1m").await;
     assert!(stage.serves("900/1m"));
     stage.step("somebody changes the gateway by hand");
-    stage.until("put back", || async { stage.serves("100/1m").then_some(()) }).await;
+    block_in_place(|| stage.await_served("100/1m"));
     stage.step("it is put back");
 
     let (told, code) = stage.asks("bob", &["history"]);
@@ -82,18 +83,18 @@ async fn from_a_branch_to_what_callers_meet() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_heard_before_a_kill_is_done_after_it() {
     let mut stage = Stage::new().await;
-    let head = stage.head();
+    let head = stage.head("main").await;
     assert_eq!(stage.asks("ann", &["apply", "--commit", &head]).1, 0);
     let proposed = stage.propose(&stage.bob, "narrow", &api("orders-team", "60/1m")).await;
     stage.comment(1, "60/1m").await;
     stage.status(&proposed, "gatewright-plan", "waits for").await;
-    stage.post(&stage.carol, "/pullrequests/1/approve", Value::Null).await;
+    stage.approve(&stage.carol, 1).await;
     stage.comment(1, "✔ yes").await;
     // The webhook of the merge finds nobody.
     stage.kill();
     stage.merge(1, "squash").await;
     stage.start().await;
-    let merged = stage.head();
+    let merged = stage.head("main").await;
     stage.status(&merged, "gatewright-apply-prod", "applied and verified").await;
     assert!(stage.serves("60/1m"));
 }
