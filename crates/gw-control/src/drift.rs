@@ -3,8 +3,13 @@
 //! then somebody has to look.
 
 use gw_model::{environment::DriftThen, id::EnvironmentName};
-use gw_plan::{difference::Drift, digest::Digest, plan::Plan};
+use gw_plan::{
+    difference::{Drift, in_words},
+    digest::Digest,
+    plan::Plan,
+};
 use serde_json::json;
+use time::{Date, Duration, OffsetDateTime};
 
 use crate::{
     answer::Answer,
@@ -14,10 +19,29 @@ use crate::{
     reconcile::{self, Aim, Order},
     server::Server,
     stop::Stop,
-    store::KnownDrift,
-    tell::Links,
+    store::{KnownDrift, StoreError},
+    tell::{Links, line},
 };
 
+/// Why a difference is not left as it is.
+#[derive(Debug)]
+pub enum NotAccepted {
+    /// Nothing of that name differs, as far as is known.
+    Unknown,
+    Day,
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotAccepted {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Longer no difference is left as it is.
+const LONGEST: Duration = Duration::days(92);
+/// So many lines tell what differs.
+const MOST_LINES: usize = 200;
 /// So often the same difference is put back.
 const MOST_TIMES: u64 = 3;
 
@@ -35,6 +59,12 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
     let Some(digest) = digest(&plan) else {
         return Ok(Answer::done(format!("{environment} holds what was written")));
     };
+    if let Some(until) =
+        server.store.drift_accepted(environment, digest.as_str(), server.clock.now()).await?
+    {
+        let day = until.date();
+        return Ok(Answer::done(format!("what differs in {environment} is accepted until {day}")));
+    }
     let known = server.store.drift(environment).await?;
     let is_new = known.as_ref().is_none_or(|known| known.digest != digest.as_str());
     let put_back = known.map_or(0, |known| if is_new { 0 } else { known.put_back });
@@ -44,7 +74,9 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
         server.publish().await?;
         server.notify(Notification::drift(&plan, &Links::to(&server.address))).await?;
     }
-    let remembered = |put_back| KnownDrift { digest: digest.to_string(), put_back };
+    let lines = lines(&plan);
+    let remembered =
+        |put_back| KnownDrift { digest: digest.to_string(), put_back, lines: lines.clone() };
     let at = server.clock.now();
     server.store.remember_drift(environment, &remembered(put_back), at).await?;
     if rules.spec.drift.then == DriftThen::Report {
@@ -63,6 +95,57 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
         server.store.remember_drift(environment, &remembered(put_back + 1), at).await?;
     }
     Ok(answer)
+}
+
+/// By what people call a difference: `dr-7Q2M0K`.
+pub fn id(digest: &str) -> String {
+    let digest: Option<Digest> = digest.parse().ok();
+    format!("dr-{}", digest.map(|digest| digest.short()).unwrap_or_default())
+}
+
+/// Leaves what differs as it is until the end of a day, because somebody takes that upon himself. It
+/// ends earlier where something else differs, or where a change decides anew what is to be so.
+pub async fn accept(
+    server: &Server,
+    asker: &Asker,
+    environment: &EnvironmentName,
+    name: &str,
+    day: Date,
+) -> Result<OffsetDateTime, NotAccepted> {
+    let now = server.clock.now();
+    let known = server.store.drift(environment).await?;
+    let known = known.filter(|known| id(&known.digest) == name).ok_or(NotAccepted::Unknown)?;
+    let until = day.next_day().unwrap_or(day).midnight().assume_utc();
+    if until <= now || until - now > LONGEST {
+        return Err(NotAccepted::Day);
+    }
+    let accepted = event::accepted(asker.actor.clone(), environment, &known.digest, until);
+    server.store.accept_drift(environment, &known.digest, until, accepted, now).await?;
+    Ok(until)
+}
+
+/// What differs, object by object.
+fn lines(plan: &Plan) -> Vec<String> {
+    let mut lines = vec![];
+    for target in &plan.targets {
+        for found in target.differences.iter().filter(|it| it.drift != Drift::None) {
+            let place = format!("{} {}", target.target, found.key);
+            if found.drifted.is_empty() {
+                lines.push(match found.drift {
+                    Drift::Added => format!("{place} is served and was never written"),
+                    Drift::Removed => format!("{place} was written and is not served"),
+                    Drift::Changed | Drift::None => format!("{place} differs"),
+                });
+            }
+            lines.extend(found.drifted.iter().map(|leaf| {
+                let (before, after) =
+                    (in_words(leaf.before.as_ref()), in_words(leaf.after.as_ref()));
+                line(&format!("{place} · {}: written {before}, live {after}", leaf.path))
+            }));
+        }
+    }
+    lines.truncate(MOST_LINES);
+    lines
 }
 
 /// What differs, in one word; none: nothing does.

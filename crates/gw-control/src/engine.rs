@@ -31,6 +31,7 @@ use crate::{
     apply::{self, Executed, Halt, Listener, Work},
     asker::Asker,
     event,
+    glass::Glass,
     store::{Action, Begun, Change, Documents, Hold, Outcome, Store, Written},
 };
 
@@ -179,6 +180,8 @@ impl<'a> Engine<'a> {
         let Planned { plan, .. } = planned;
         self.admit(planned).await?;
         let in_force = self.store.in_force(self.environment).await?;
+        // What somebody did in need is taken over by an ordinary change, also where that writes nothing.
+        let in_force = in_force.filter(|change| change.begun.action != Action::BreakGlass);
         if plan.is_empty()
             && let Some(change) = in_force
         {
@@ -191,6 +194,41 @@ impl<'a> Engine<'a> {
             return Err(EngineError::Held { number });
         }
         let new = self.new_change(planned, Action::Apply);
+        let applied = self.begin(&new, planned, None, listener).await?;
+        Ok(ApplyResult::Changed(applied))
+    }
+
+    /// Does what a plan says without what an ordinary apply needs, where a rule for that allows it.
+    pub async fn break_glass(
+        self,
+        planned: &Planned,
+        glass: &Glass,
+        listener: &dyn Listener,
+    ) -> Result<ApplyResult, EngineError> {
+        self.admit(planned).await?;
+        if planned.plan.is_empty() {
+            return Ok(ApplyResult::Nothing);
+        }
+        if let Some(number) = self.held(&planned.plan).await? {
+            return Err(EngineError::Held { number });
+        }
+        let mut new = self.new_change(planned, Action::BreakGlass);
+        (new.reason, new.until) = (Some(glass.reason.clone()), Some(glass.until));
+        let applied = self.begin(&new, planned, None, listener).await?;
+        Ok(ApplyResult::Changed(applied))
+    }
+
+    /// Goes back to the last ordinary state, because the time of an emergency is over. What is left
+    /// is not held: it may come again in the ordinary way.
+    pub async fn expire(
+        self,
+        planned: &Planned,
+        to: u64,
+        listener: &dyn Listener,
+    ) -> Result<ApplyResult, EngineError> {
+        self.admit(planned).await?;
+        let mut new = self.new_change(planned, Action::Rollback);
+        new.restores = Some(to);
         let applied = self.begin(&new, planned, None, listener).await?;
         Ok(ApplyResult::Changed(applied))
     }
@@ -416,6 +454,7 @@ impl<'a> Engine<'a> {
             actor: self.asker.actor.clone(),
             reason: None,
             restores: None,
+            until: None,
             source_digest: plan.digests.source.to_string(),
             effect_digest: plan.digests.effect.total().to_string(),
             plan_id: plan.id.clone(),

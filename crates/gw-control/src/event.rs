@@ -11,6 +11,7 @@ use gw_plan::{
 };
 use gw_policy::change::{RuleEffect, RuleOutcome};
 use serde_json::json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use self::login::{issued, revoked, turned_away};
 use crate::{
@@ -133,6 +134,17 @@ pub fn drifted(at: &EnvironmentName, plan: &Plan, digest: &str) -> Event {
     event.fact("drift", digest).fact("objects", objects)
 }
 
+/// That somebody leaves a difference as it is for a while.
+pub fn accepted(by: Actor, at: &EnvironmentName, digest: &str, until: OffsetDateTime) -> Event {
+    let mut event = Event::new(Act::DriftAccepted, entry::Outcome::Done, by);
+    event.environment = Some(at.to_string());
+    let event = event.fact("drift", digest);
+    match until.format(&Rfc3339) {
+        Ok(until) => event.fact("until", until),
+        Err(_) => event,
+    }
+}
+
 /// That a change began.
 pub fn began(begun: &Begun, number: u64) -> Event {
     let by = begun.actor.clone();
@@ -144,6 +156,10 @@ pub fn began(begun: &Begun, number: u64) -> Event {
         event.fact("action", begun.action.as_str()).fact("source", begun.source_digest.as_str());
     let event = match begun.restores {
         Some(restored) => event.fact("restores", restored),
+        None => event,
+    };
+    let event = match begun.until.and_then(|until| until.format(&Rfc3339).ok()) {
+        Some(until) => event.fact("until", until),
         None => event,
     };
     match &begun.reason {

@@ -12,6 +12,7 @@ pub mod declared;
 pub mod drift;
 pub mod engine;
 pub mod event;
+pub mod glass;
 pub mod host;
 pub mod ledger;
 pub mod login;

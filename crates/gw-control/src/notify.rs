@@ -9,7 +9,7 @@ use std::{fmt, pin::Pin};
 
 use gw_model::{
     desired::Desired,
-    environment::{Channel, Notice},
+    environment::{Channel, Notice, Notify},
     id::{EnvironmentName, WorkspaceName},
     secret::SecretRefusal,
 };
@@ -73,7 +73,11 @@ pub async fn notify(
     notification: &Notification,
 ) -> Vec<NotifyError> {
     let mut failed = vec![];
-    for wish in rules.spec.notify.iter().filter(|wish| wish.on.contains(&notification.on)) {
+    // That glass was broken everybody hears.
+    let hears = |wish: &&Notify| {
+        notification.on == Notice::BreakGlass || wish.on.contains(&notification.on)
+    };
+    for wish in rules.spec.notify.iter().filter(hears) {
         failed.extend(notifier.send(&wish.channel, notification).await.err());
     }
     failed
@@ -117,8 +121,24 @@ impl Notification {
 
     /// That a credential of this server ends, and nothing takes its place by itself.
     pub fn rotation_due(rules: &Desired, at: OffsetDateTime, text: &str, links: &Links) -> Self {
+        Self::plain(Notice::RotationDue, rules, at, text, links)
+    }
+
+    /// That a change goes, or went, round the ordinary rules.
+    pub fn glass(
+        rules: &Desired,
+        at: OffsetDateTime,
+        text: &str,
+        change: u64,
+        links: &Links,
+    ) -> Self {
+        let of = Self::plain(Notice::BreakGlass, rules, at, text, links);
+        Self { change: Some(change), ..of }
+    }
+
+    fn plain(on: Notice, rules: &Desired, at: OffsetDateTime, text: &str, links: &Links) -> Self {
         Self {
-            on: Notice::RotationDue,
+            on,
             at,
             workspace: rules.workspace.clone(),
             environment: rules.environment.clone(),

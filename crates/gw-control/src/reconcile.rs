@@ -28,6 +28,7 @@ use crate::{
     declared::Declared,
     engine::{self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, RolledBack, Wish},
     event,
+    glass::{self, Glass},
     notify::Notification,
     server::Server,
     source::git::{GitError, ObjectId, Tree, View, signature::Standing},
@@ -55,6 +56,17 @@ pub enum Aim {
     InForce,
     /// The state that a change left.
     State { to: u64, reason: Option<String> },
+    /// A commit, without what an ordinary apply needs.
+    BreakGlass { sha: String, only: BTreeSet<ApiName>, glass: Glass },
+    /// The last ordinary state, because the time of an emergency is over.
+    Expired { to: u64 },
+}
+
+impl Aim {
+    /// Whether it is what a commit declares.
+    const fn is_of_commit(&self) -> bool {
+        matches!(self, Self::Head { .. } | Self::Commit { .. } | Self::BreakGlass { .. })
+    }
 }
 
 /// Where an environment is to go: the commit, what it declares, and what is known of it.
@@ -117,9 +129,7 @@ async fn tell(
     ground: &Ground,
     brought: &Result<Answer, Stop>,
 ) -> Result<(), Stop> {
-    let (Some(commit), Aim::Head { .. } | Aim::Commit { .. }) = (ground.commit, &order.aim) else {
-        return Ok(());
-    };
+    let Some(commit) = ground.commit.filter(|_| order.aim.is_of_commit()) else { return Ok(()) };
     let answer = match brought {
         Ok(answer) => answer.clone(),
         // It is tried again before anybody is told.
@@ -213,10 +223,16 @@ async fn bring(
             let rolled = engine.rollback(&planned, *to, reason.clone(), &watch).await;
             rolled.map(|RolledBack { left: _, result }| result)
         }
+        Aim::BreakGlass { glass, .. } => engine.break_glass(&planned, glass, &watch).await,
+        Aim::Expired { to } => engine.expire(&planned, *to, &watch).await,
         Aim::Head { .. } | Aim::Commit { .. } | Aim::InForce => {
             engine.apply(&planned, &watch).await
         }
     };
+    if let (Aim::BreakGlass { glass, .. }, Ok(ApplyResult::Changed(applied))) = (&order.aim, &done)
+    {
+        alarm(server, order, &planned, applied.number, glass).await?;
+    }
     let told = match done {
         Ok(ApplyResult::Nothing) => Answer::done("everything is as declared, and verified"),
         Ok(ApplyResult::Proved(applied) | ApplyResult::Changed(applied)) => {
@@ -241,6 +257,21 @@ async fn bring(
     Ok(Answer { plan: Some(id.clone()), decision: Some(decision.id.to_string()), ..told })
 }
 
+/// Tells everybody that glass was broken.
+async fn alarm(
+    server: &Server,
+    order: &Order,
+    planned: &Planned,
+    number: u64,
+    glass: &Glass,
+) -> Result<(), Stop> {
+    let (environment, by) = (&order.environment, &order.asker.actor.identity);
+    let text = glass::words(environment, number, by, glass);
+    let (links, now) = (Links::to(&server.address), server.clock.now());
+    let told = Notification::glass(&planned.desired, now, &text, number, &links);
+    Ok(server.notify(told).await?)
+}
+
 /// The commit, its declarations, and the facts.
 pub async fn ground(server: &Server, order: &Order) -> Result<Ground, Stop> {
     let (view, commit) = match &order.aim {
@@ -250,8 +281,8 @@ pub async fn ground(server: &Server, order: &Order) -> Result<Ground, Stop> {
             let gone = || Stop::NoReference { name: reference.clone() };
             (Arc::clone(&view), commit.ok_or_else(gone)?)
         }
-        Aim::Commit { sha, .. } => server.view_with(sha).await?,
-        Aim::State { to, .. } => return former(server, order, *to).await,
+        Aim::Commit { sha, .. } | Aim::BreakGlass { sha, .. } => server.view_with(sha).await?,
+        Aim::State { to, .. } | Aim::Expired { to } => return former(server, order, *to).await,
         Aim::InForce => {
             let change = server.store.in_force(&order.environment).await?;
             let number = change.map_or(0, |change| change.number);
@@ -359,9 +390,7 @@ pub(crate) async fn facts(
 
 /// Only what comes after the commit in force follows it; going back is another action.
 async fn follows(server: &Server, order: &Order, ground: &Ground) -> Result<(), Stop> {
-    let (Some(commit), Aim::Head { .. } | Aim::Commit { .. }) = (ground.commit, &order.aim) else {
-        return Ok(());
-    };
+    let Some(commit) = ground.commit.filter(|_| order.aim.is_of_commit()) else { return Ok(()) };
     let Some(change) = server.store.in_force(&order.environment).await? else { return Ok(()) };
     let Some(in_force) = change.begun.commit else { return Ok(()) };
     let (view, former) = (Arc::clone(&ground.view), in_force.clone());
@@ -406,8 +435,8 @@ async fn decide(
 ) -> Result<(Planned, Approved), Stop> {
     let none = BTreeSet::new();
     let only = match &order.aim {
-        Aim::Commit { only, .. } => only,
-        Aim::Head { .. } | Aim::InForce | Aim::State { .. } => &none,
+        Aim::Commit { only, .. } | Aim::BreakGlass { only, .. } => only,
+        Aim::Head { .. } | Aim::InForce | Aim::State { .. } | Aim::Expired { .. } => &none,
     };
     let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
     let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
@@ -462,15 +491,17 @@ impl Aim {
     const fn action(&self) -> ChangeAction {
         match self {
             Self::Head { .. } | Self::Commit { .. } | Self::InForce => ChangeAction::Apply,
-            Self::State { .. } => ChangeAction::Rollback,
+            Self::State { .. } | Self::Expired { .. } => ChangeAction::Rollback,
+            Self::BreakGlass { .. } => ChangeAction::BreakGlass,
         }
     }
 
     const fn verb(&self) -> &'static str {
         match self {
             Self::Head { .. } | Self::Commit { .. } => "applied",
+            Self::BreakGlass { .. } => "applied with broken glass",
             Self::InForce => "put back",
-            Self::State { .. } => "applied as a rollback",
+            Self::State { .. } | Self::Expired { .. } => "applied as a rollback",
         }
     }
 }

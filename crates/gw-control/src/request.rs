@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gw_model::id::{ApiName, EnvironmentName};
 use serde::{Deserialize, Serialize};
 
-use crate::asker::Asker;
+use crate::{asker::Asker, glass::Glass};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,6 +26,13 @@ pub enum Wanted {
         only: BTreeSet<ApiName>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan: Option<String>,
+    },
+    /// Puts a commit in force without what an ordinary apply needs.
+    BreakGlass {
+        commit: String,
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        only: BTreeSet<ApiName>,
+        glass: Glass,
     },
     /// Goes back to the state that a change left.
     Rollback {

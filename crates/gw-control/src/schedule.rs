@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use gw_model::id::EnvironmentName;
 use tokio::{sync::watch, time::Instant};
 
-use crate::{server::Server, stop::Stop, task::Task};
+use crate::{glass::is_over, server::Server, stop::Stop, task::Task};
 
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -17,6 +17,8 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 const PUBLISH_EVERY: Duration = Duration::from_mins(1);
 /// How often it is looked whether a credential of ours is about to end.
 const RENEW_EVERY: Duration = Duration::from_mins(1);
+/// How often the server tries to go back from an emergency whose time is over.
+const EXPIRE_EVERY: Duration = Duration::from_hours(1);
 
 /// Queues what is due until told to stop.
 pub async fn schedule(server: Arc<Server>, poll: Duration, mut stop: watch::Receiver<bool>) {
@@ -25,6 +27,7 @@ pub async fn schedule(server: Arc<Server>, poll: Duration, mut stop: watch::Rece
     let mut published: Option<Instant> = None;
     let mut renewed: Option<Instant> = None;
     let mut compared: BTreeMap<EnvironmentName, Instant> = BTreeMap::new();
+    let mut expired: BTreeMap<EnvironmentName, Instant> = BTreeMap::new();
     loop {
         if is_due(looked, poll) && server.ask(Task::Look).await.is_ok() {
             looked = Some(Instant::now());
@@ -43,6 +46,7 @@ pub async fn schedule(server: Arc<Server>, poll: Duration, mut stop: watch::Rece
         }
         // What cannot be queued now is due again at the next tick.
         drop(compare(&server, &mut compared).await);
+        drop(expire(&server, &mut expired).await);
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             _stopped = stop.wait_for(|stop| *stop) => return,
@@ -62,6 +66,23 @@ async fn compare(
         if is_due(Some(last), every) {
             server.ask(Task::Drift { environment: environment.clone() }).await?;
             compared.insert(environment, Instant::now());
+        }
+    }
+    Ok(())
+}
+
+/// Queues what is done when the time of an emergency is over; where nobody lets the server do it, again
+/// and again.
+async fn expire(
+    server: &Server,
+    expired: &mut BTreeMap<EnvironmentName, Instant>,
+) -> Result<(), Stop> {
+    for environment in server.environments().await? {
+        let Some(change) = server.store.in_force(&environment).await? else { continue };
+        let over = is_over(&change, server.clock.now());
+        if over && is_due(expired.get(&environment).copied(), EXPIRE_EVERY) {
+            server.ask(Task::Expire { environment: environment.clone() }).await?;
+            expired.insert(environment, Instant::now());
         }
     }
     Ok(())

@@ -19,6 +19,8 @@ pub enum Task {
     Release { environment: EnvironmentName, reference: String, cause: Cause },
     /// Whether an environment's targets still hold what was written.
     Drift { environment: EnvironmentName },
+    /// Whether the time of an emergency is over.
+    Expire { environment: EnvironmentName },
     /// What became of a commit in an environment is written beside it in the Git host.
     Tell { environment: EnvironmentName, commit: String, answer: Box<Answer> },
     /// What proves us may end soon.
@@ -50,6 +52,7 @@ impl Task {
                 format!("release/{environment}/{}/{reference}", cause.as_str())
             }
             Self::Drift { environment } => format!("drift/{environment}"),
+            Self::Expire { environment } => format!("expire/{environment}"),
             Self::Tell { environment, commit, .. } => format!("tell/{environment}/{commit}"),
             Self::Renew => "renew".to_owned(),
             Self::Notify { notification } => format!("notify/{}", notification.id()),
@@ -65,9 +68,9 @@ impl Task {
             Self::PullRequest { number: pull_request } | Self::Remark { pull_request, .. } => {
                 format!("pull-request/{pull_request}")
             }
-            Self::Release { environment, .. } | Self::Drift { environment } => {
-                format!("environment/{environment}")
-            }
+            Self::Release { environment, .. }
+            | Self::Drift { environment }
+            | Self::Expire { environment } => format!("environment/{environment}"),
             Self::Tell { commit, .. } => format!("tell/{commit}"),
             Self::Renew => "renew".to_owned(),
             Self::Notify { notification } => format!("notify/{}", notification.id()),

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     answer::{Answer, End},
-    drift,
+    drift, glass,
     look::look,
     notify::{self, Notification},
     pull_request,
@@ -106,6 +106,7 @@ async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {
         Task::Tell { environment, commit, answer } => {
             pull_request::tell_apply(server, environment, commit, answer).await
         }
+        Task::Expire { environment } => glass::expire(server, environment).await,
         Task::Renew => renew(server).await,
         Task::Notify { notification } => notify(server, notification).await,
         Task::Request { id: _, request } => do_request(server, request).await,
@@ -129,6 +130,7 @@ async fn do_request(server: &Server, request: &Request) -> Result<Answer, Stop> 
     let aim = match wanted {
         Wanted::Apply { commit, only, plan } => Aim::Commit { sha: commit, only, plan },
         Wanted::Rollback { to, reason } => Aim::State { to, reason },
+        Wanted::BreakGlass { commit, only, glass } => Aim::BreakGlass { sha: commit, only, glass },
         Wanted::Abandon => return reconcile::abandon(server, &environment, &asker).await,
     };
     reconcile::reconcile(server, &Order { environment, asker, aim }).await

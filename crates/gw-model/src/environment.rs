@@ -397,6 +397,7 @@ words! {
         Waiting = "waiting",
         Failed = "failed",
         RotationDue = "rotationDue",
+        BreakGlass = "breakGlass",
     }
 }
 

@@ -72,6 +72,8 @@ pub enum ChangeReason {
     PolicyError,
     /// `deletions.mode: refuse` beats every rule.
     DeletionsRefused,
+    /// Whoever breaks glass may not change who may do what.
+    RulesTouched,
 }
 
 /// What one rule says about one change.
@@ -212,8 +214,7 @@ impl<'d> ChangeRules<'d> {
         let mut rules = vec![];
         let mut blocked: Vec<RuleOutcome> = vec![];
         let mut granted = None;
-        let deletes_refused =
-            self.deletes(asked, plan) && self.desired.spec.deletions.mode == DeletionMode::Refuse;
+        let barred = self.barred(asked, plan);
         let candidates = self.desired.spec.changes.iter().zip(&self.conditions).enumerate();
         for (number, (declared, condition)) in candidates {
             if !declared.actions.contains(&asked.action) {
@@ -233,13 +234,23 @@ impl<'d> ChangeRules<'d> {
             rules.push(judged.outcome);
         }
         if let Some((principal, rule, mut forbids)) = granted
-            && !deletes_refused
+            && barred.is_none()
         {
             rules.append(&mut forbids);
             let (action, environment) = (asked.action, self.desired.environment.clone());
             return Ok(ChangePermit { action, environment, principal, rule, rules });
         }
-        Err(Box::new(self.deny(asked, plan, rules, blocked, deletes_refused)))
+        Err(Box::new(self.deny(asked, plan, rules, blocked, barred)))
+    }
+
+    /// What no rule can grant.
+    fn barred(&self, asked: &Asked, plan: &PlanFacts) -> Option<ChangeReason> {
+        let refused = self.desired.spec.deletions.mode == DeletionMode::Refuse;
+        if self.deletes(asked, plan) && refused {
+            return Some(ChangeReason::DeletionsRefused);
+        }
+        let emergency = asked.action == ChangeAction::BreakGlass;
+        (emergency && plan.touches_change_rules).then_some(ChangeReason::RulesTouched)
     }
 
     /// Whether the change would delete something of those who are served.
@@ -261,7 +272,7 @@ impl<'d> ChangeRules<'d> {
         plan: &PlanFacts,
         mut rules: Vec<RuleOutcome>,
         mut blocked: Vec<RuleOutcome>,
-        deletes_refused: bool,
+        barred: Option<ChangeReason>,
     ) -> ChangeDenial {
         let environment = self.desired.environment.clone();
         let action = asked.action;
@@ -280,9 +291,15 @@ impl<'d> ChangeRules<'d> {
         let failed = blocked.iter().find_map(|outcome| {
             outcome.missing.iter().find(|missing| missing.fact == forbid::EVALUATION)
         });
-        let (reason, why) = if deletes_refused && granted && blocked.is_empty() {
-            let why = format!("{environment} refuses every change that deletes");
-            (ChangeReason::DeletionsRefused, why)
+        let barred = barred.filter(|_| granted && blocked.is_empty());
+        let (reason, why) = if let Some(reason) = barred {
+            let why = match reason {
+                ChangeReason::RulesTouched => {
+                    "breaking glass may not change who may do what".to_owned()
+                }
+                _ => format!("{environment} refuses every change that deletes"),
+            };
+            (reason, why)
         } else if rules.is_empty() {
             (ChangeReason::NoRule, format!("no rule under `changes` of {environment} names {verb}"))
         } else if !granted {
@@ -316,6 +333,9 @@ fn cure(
     match reason {
         ChangeReason::NoRule => {
             format!("add a rule for `{}` under `changes` of {environment}", action.as_str())
+        }
+        ChangeReason::RulesTouched => {
+            "leave the rules as they are, or go the ordinary way".to_owned()
         }
         ChangeReason::DeletionsRefused => {
             format!("leave the objects in place, or change `deletions.mode` of {environment}")

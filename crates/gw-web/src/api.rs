@@ -2,6 +2,7 @@
 
 mod changes;
 mod decisions;
+mod drift;
 mod environments;
 mod ledger;
 mod pages;
@@ -41,7 +42,8 @@ pub fn routes(web: Arc<Web>) -> Router {
             get(environments::changes).post(changes::order),
         )
         .route("/v1/environments/{environment}/changes/{number}", get(environments::change))
-        .route("/v1/environments/{environment}/drift", get(environments::drift))
+        .route("/v1/environments/{environment}/drift", get(drift::look))
+        .route("/v1/environments/{environment}/drift/{id}/acceptance", post(drift::accept))
         .route("/v1/plans/{id}", get(plans::look))
         .route("/v1/plans/{id}/approvals", post(plans::approve))
         .route("/v1/tasks", get(tasks::list))

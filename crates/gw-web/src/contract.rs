@@ -159,6 +159,18 @@ body! {
         text: String,
     }
 
+    /// Glass that was broken.
+    Glass {
+        /// the change that went round the ordinary rules
+        change: u64,
+        /// the identity that asked
+        by: String,
+        /// why
+        reason: String,
+        /// RFC 3339; then the server goes back, where a rule lets it
+        until: String,
+    }
+
     /// A pull request that waits.
     Wait {
         /// its number in the Git host
@@ -187,7 +199,7 @@ body! {
 
     /// What is to be done to an environment.
     ChangeOrder {
-        /// `apply`, `rollback` or `abandon`
+        /// `apply`, `rollback`, `abandon` or `breakGlass`
         action: String,
         /// what to apply: a whole hash; without it, that of the plan
         commit: Option<String>,
@@ -197,8 +209,10 @@ body! {
         only: Option<Vec<String>>,
         /// the change to go back to
         to: Option<u64>,
-        /// why to go back, for the record
+        /// why to go back, or to break glass, for the record
         reason: Option<String>,
+        /// RFC 3339; until when broken glass holds
+        until: Option<String>,
     }
 
     /// Something is to be done; it is on disk.
@@ -261,6 +275,8 @@ body! {
         in_force as "inForce": Option<Change>,
         /// a change that somebody works on, or that stopped half way
         under_way as "underWay": Option<Change>,
+        /// in force is what went round the ordinary rules: it stays open until an ordinary change
+        glass: Option<Glass>,
         /// pull requests that wait, the longest first
         waits: Vec<Wait>,
         /// how long one waits at each gate, where some came through
@@ -335,8 +351,28 @@ body! {
     Drift {
         /// as a digest; none: they hold it, as far as is known
         drift: Option<String>,
+        /// by which it is accepted
+        id: Option<String>,
+        /// what differs, for people
+        lines: Vec<String>,
+        /// RFC 3339; until then it is left as it is
+        accepted_until as "acceptedUntil": Option<String>,
         /// how often that was put back
         put_back as "putBack": u64,
+    }
+
+    /// How long a difference is left as it is.
+    AcceptanceOrder {
+        /// the last day: `2027-03-01`
+        until: String,
+    }
+
+    /// A difference that is left as it is.
+    Acceptance {
+        /// which
+        id: String,
+        /// RFC 3339
+        until: String,
     }
 
     /// What the ledger says of a decision.
@@ -452,6 +488,7 @@ endpoints! {
     "get" "/v1/environments/{environment}/changes" Bearer Body::None => 200 json::<Changes>(), "Changes; needs `view`";
     "get" "/v1/environments/{environment}/changes/{number}" Bearer Body::None => 200 json::<ChangeWithSteps>(), "A change and its steps; needs `view`";
     "get" "/v1/environments/{environment}/drift" Bearer Body::None => 200 json::<Drift>(), "What is known of drift; needs `view`";
+    "post" "/v1/environments/{environment}/drift/{id}/acceptance" Bearer json::<AcceptanceOrder>() => 201 json::<Acceptance>(), "Leaves a difference as it is for a while; needs `acceptDrift`";
     "get" "/v1/tasks" Bearer Body::None => 200 json::<Tasks>(), "The queue; needs `view`";
     "get" "/v1/tasks/{id}" Bearer Body::None => 200 json::<Task>(), "A task, with `?wait=SECONDS` once it has ended; needs `view`, except for whoever asked for it";
     "post" "/v1/tasks/{id}/retry" Bearer Body::None => 202 json::<Accepted>(), "Has a task that failed tried again; needs `view` and `apply`";

@@ -352,6 +352,7 @@ fn begun(environment: &EnvironmentName) -> Begun {
         actor: local_user(),
         reason: None,
         restores: None,
+        until: None,
         source_digest: "s".to_owned(),
         effect_digest: "e".to_owned(),
         plan_id: "p-1".to_owned(),

@@ -64,6 +64,7 @@ async fn a_change(store: &Store) {
         actor: local_user(),
         reason: Some("orders answer 5xx".to_owned()),
         restores: Some(1),
+        until: None,
         source_digest: "sha256:s".to_owned(),
         effect_digest: "sha256:e".to_owned(),
         plan_id: "p-1".to_owned(),
@@ -139,7 +140,15 @@ async fn a_decision_is_found_by_its_id_however_many_entries_came_after_it() {
     assert_eq!(found.iter().map(|it| it.index).collect::<Vec<_>>(), [1, 4]);
     assert!(store.entries_of("d-").await.unwrap().is_empty());
     // A state from before it was written down which entries tell of a decision.
-    for undone in ["DROP TABLE decided", "PRAGMA user_version = 7"] {
+    for undone in [
+        "DROP TABLE decided",
+        "DROP TABLE wait",
+        "DROP TABLE wait_told",
+        "DROP TABLE drift_accepted",
+        "ALTER TABLE drift DROP COLUMN lines",
+        "ALTER TABLE change DROP COLUMN until",
+        "PRAGMA user_version = 7",
+    ] {
         sqlx::query(undone).execute(store.pool()).await.unwrap();
     }
     store.close().await;

@@ -1,4 +1,3 @@
-use gw_model::environment::Notify;
 use gw_plan::plan::Baseline;
 use parking_lot::Mutex;
 use proptest::prelude::*;

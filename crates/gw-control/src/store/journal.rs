@@ -24,6 +24,8 @@ use crate::event;
 pub enum Action {
     Apply,
     Rollback,
+    /// An apply that went round what ordinary ones need.
+    BreakGlass,
 }
 
 /// How far a change came.
@@ -68,7 +70,7 @@ pub enum StepState {
 }
 
 column! {
-    Action { Apply = "apply", Rollback = "rollback" }
+    Action { Apply = "apply", Rollback = "rollback", BreakGlass = "breakGlass" }
     Outcome {
         UnderWay = "underWay", Verified = "verified", Applied = "applied", Failed = "failed",
         Abandoned = "abandoned", Superseded = "superseded"
@@ -90,6 +92,8 @@ pub struct Begun {
     pub reason: Option<String>,
     /// The change whose state a rollback restores.
     pub restores: Option<u64>,
+    /// Of one that broke glass: when its time is over.
+    pub until: Option<OffsetDateTime>,
     pub source_digest: String,
     pub effect_digest: String,
     pub plan_id: String,
@@ -189,8 +193,8 @@ impl Store {
         let mut writing = self.write().await?;
         let row = sqlx::query(
             "INSERT INTO change (environment, number, action, actor, reason, restores,
-                 source_digest, effect_digest, plan_id, commit_id, began_at, outcome)
-             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+                 source_digest, effect_digest, plan_id, commit_id, began_at, outcome, until)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
              FROM change WHERE environment = ?1
              RETURNING number",
         )
@@ -205,6 +209,7 @@ impl Store {
         .bind(&begun.commit)
         .bind(written_time(begun.began_at)?)
         .bind(Outcome::UnderWay.as_str())
+        .bind(begun.until.map(written_time).transpose()?)
         .fetch_one(&mut *writing.transaction)
         .await?;
         let number: i64 = row.try_get("number")?;
@@ -268,6 +273,19 @@ impl Store {
     ) -> Result<Option<u64>, StoreError> {
         let newest = "SELECT number FROM change WHERE environment = ? AND number < ?
                           AND outcome IN ('verified', 'applied') ORDER BY number DESC LIMIT 1";
+        let found = self.find(newest, at, Some(number)).await?;
+        found.map(|row| from_column(row.try_get("number")?)).transpose()
+    }
+
+    /// The newest change before this one that took effect in the ordinary way.
+    pub async fn ordinary_before(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let newest = "SELECT number FROM change WHERE environment = ? AND number < ?
+                          AND outcome IN ('verified', 'applied') AND action <> 'breakGlass'
+                          ORDER BY number DESC LIMIT 1";
         let found = self.find(newest, at, Some(number)).await?;
         found.map(|row| from_column(row.try_get("number")?)).transpose()
     }
@@ -574,6 +592,7 @@ fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
     let text = |name: &str| row.try_get::<String, _>(name);
     let ended: Option<String> = row.try_get("ended_at")?;
     let restores: Option<i64> = row.try_get("restores")?;
+    let until: Option<String> = row.try_get("until")?;
     Ok(Change {
         number: from_column(row.try_get("number")?)?,
         begun: Begun {
@@ -582,6 +601,7 @@ fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
             actor: from_json(&text("actor")?)?,
             reason: row.try_get("reason")?,
             restores: restores.map(from_column).transpose()?,
+            until: until.as_deref().map(read_time).transpose()?,
             source_digest: text("source_digest")?,
             effect_digest: text("effect_digest")?,
             plan_id: text("plan_id")?,

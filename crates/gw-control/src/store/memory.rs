@@ -1,12 +1,13 @@
 //! Small things that a server remembers from one time to the next.
 
+use gw_audit::entry::Event;
 use gw_model::id::EnvironmentName;
 use sqlx::Row;
 use time::OffsetDateTime;
 
 use super::{
     Store, StoreError,
-    column::{from_column, to_column, written_time},
+    column::{from_column, from_json, read_time, to_column, to_json, written_time},
 };
 
 /// A difference that was found, and how often it was put back.
@@ -14,18 +15,21 @@ use super::{
 pub struct KnownDrift {
     pub digest: String,
     pub put_back: u64,
+    /// What differs, for people.
+    pub lines: Vec<String>,
 }
 
 impl Store {
     /// The difference that was found last, where it was not settled since.
     pub async fn drift(&self, at: &EnvironmentName) -> Result<Option<KnownDrift>, StoreError> {
-        let row = sqlx::query("SELECT digest, put_back FROM drift WHERE environment = ?")
+        let row = sqlx::query("SELECT digest, put_back, lines FROM drift WHERE environment = ?")
             .bind(at.as_str())
             .fetch_optional(&self.pool)
             .await?;
         let known = |row: sqlx::sqlite::SqliteRow| {
             let put_back = from_column(row.try_get("put_back")?)?;
-            Ok(KnownDrift { digest: row.try_get("digest")?, put_back })
+            let lines = from_json(&row.try_get::<String, _>("lines")?)?;
+            Ok(KnownDrift { digest: row.try_get("digest")?, put_back, lines })
         };
         row.map(known).transpose()
     }
@@ -37,15 +41,17 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO drift (environment, digest, found_at, put_back) VALUES (?, ?, ?, ?)
+            "INSERT INTO drift (environment, digest, found_at, put_back, lines)
+                 VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (environment) DO UPDATE SET
                  digest = excluded.digest, found_at = excluded.found_at,
-                 put_back = excluded.put_back",
+                 put_back = excluded.put_back, lines = excluded.lines",
         )
         .bind(environment.as_str())
         .bind(&drift.digest)
         .bind(written_time(at)?)
         .bind(to_column(drift.put_back)?)
+        .bind(to_json(&drift.lines)?)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -53,11 +59,50 @@ impl Store {
 
     /// Somebody decided anew what is to be so.
     pub async fn forget_drift(&self, environment: &EnvironmentName) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM drift WHERE environment = ?")
-            .bind(environment.as_str())
-            .execute(&self.pool)
-            .await?;
+        for statement in [
+            "DELETE FROM drift WHERE environment = ?",
+            "DELETE FROM drift_accepted WHERE environment = ?",
+        ] {
+            sqlx::query(statement).bind(environment.as_str()).execute(&self.pool).await?;
+        }
         Ok(())
+    }
+
+    /// Leaves a difference as it is for a while.
+    pub async fn accept_drift(
+        &self,
+        environment: &EnvironmentName,
+        digest: &str,
+        until: OffsetDateTime,
+        accepted: Event,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        sqlx::query("INSERT OR REPLACE INTO drift_accepted VALUES (?, ?, ?)")
+            .bind(environment.as_str())
+            .bind(digest)
+            .bind(written_time(until)?)
+            .execute(&mut *writing.transaction)
+            .await?;
+        writing.record(accepted, at).await?;
+        writing.commit().await
+    }
+
+    /// Until when a difference is left as it is; none: it is not accepted, or not any more.
+    pub async fn drift_accepted(
+        &self,
+        environment: &EnvironmentName,
+        digest: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<OffsetDateTime>, StoreError> {
+        let row =
+            sqlx::query("SELECT until FROM drift_accepted WHERE environment = ? AND digest = ?")
+                .bind(environment.as_str())
+                .bind(digest)
+                .fetch_optional(&self.pool)
+                .await?;
+        let until = row.map(|row| read_time(&row.try_get::<String, _>("until")?)).transpose()?;
+        Ok(until.filter(|until| *until > now))
     }
 
     /// Our comment below a pull request.

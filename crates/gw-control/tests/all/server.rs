@@ -3,6 +3,7 @@
 
 mod attacked;
 mod flow;
+mod glass;
 mod renew;
 mod target;
 

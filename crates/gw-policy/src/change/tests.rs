@@ -358,3 +358,21 @@ fn every_fact_reaches_cedar() {
         panic!("{denial}");
     }
 }
+
+#[test]
+fn whoever_breaks_glass_changes_nothing_of_who_may_do_what() {
+    let mut rules = prod();
+    let mut rule = change_rule(22, &[ChangeAction::BreakGlass], &["staff"]);
+    rule.claims = sample::claims(&[("groups", &["platform-oncall"])]);
+    rules.spec.changes.push(rule);
+    let oncall = asked(ChangeAction::BreakGlass, by("staff", &["platform-oncall"]));
+    assert!(is_allowed(&rules, &oncall));
+    let touching = PlanFacts { touches_change_rules: true, ..PlanFacts::default() };
+    let denial = denied(&rules, &oncall, &touching);
+    assert_eq!(denial.reason, ChangeReason::RulesTouched);
+    assert_eq!(denial.why, "breaking glass may not change who may do what");
+    // Whoever may not break it at all is told that, and an apply may touch them.
+    let other = asked(ChangeAction::BreakGlass, by("staff", &["sales"]));
+    assert_eq!(denied(&rules, &other, &touching).reason, ChangeReason::NotGranted);
+    assert!(judge(&rules, &apply(), &touching).is_ok());
+}

@@ -10,10 +10,12 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use gw_control::{
+    glass::Glass,
     request::{self, Wanted},
     task::Task,
 };
 use gw_model::environment::ChangeAction;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     environment, id,
@@ -45,7 +47,11 @@ pub(super) async fn order(
         "apply" => ChangeAction::Apply,
         // It goes back to what is in force: who may go back may give up.
         "rollback" | "abandon" => ChangeAction::Rollback,
-        _ => return Err(Refusal::malformed("`action` is `apply`, `rollback` or `abandon`")),
+        "breakGlass" => ChangeAction::BreakGlass,
+        _ => {
+            let words = "`action` is `apply`, `rollback`, `abandon` or `breakGlass`";
+            return Err(Refusal::malformed(words));
+        }
     };
     covers(&granted, &environment, action, plan.as_deref())?;
     if let (ChangeAction::Apply, None, Some(plan)) = (action, &order.commit, &plan) {
@@ -53,7 +59,7 @@ pub(super) async fn order(
         let shown = shown(&web, &granted, id(plan)?).await?;
         order.commit = shown.commit.map(|commit| commit.sha);
     }
-    let wanted = wanted(order)?;
+    let wanted = wanted(order, web.server.clock.now())?;
     let request = request::Request { environment, asker: granted.asker, wanted };
     let mut random = [0; 8];
     rand::fill(&mut random).map_err(|_| Refusal::Fault)?;
@@ -67,9 +73,17 @@ pub(super) async fn order(
 }
 
 /// What it says, where it says only what belongs to it.
-fn wanted(order: ChangeOrder) -> Result<Wanted, Refusal> {
-    let ChangeOrder { action, commit, plan, only, to, reason } = order;
+fn wanted(order: ChangeOrder, now: OffsetDateTime) -> Result<Wanted, Refusal> {
+    let ChangeOrder { action, commit, plan, only, to, reason, until } = order;
     match (action.as_str(), commit, to) {
+        ("breakGlass", Some(commit), None) if plan.is_none() => {
+            let until = until.and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+            let until = until.ok_or_else(|| Refusal::malformed("`until` is a time (RFC 3339)"))?;
+            let glass = Glass::parse(&reason.unwrap_or_default(), until, now);
+            let glass = glass.map_err(|wrong| Refusal::malformed(wrong.to_string()))?;
+            Ok(Wanted::BreakGlass { commit: hash(commit)?, only: apis(only)?, glass })
+        }
+        _ if until.is_some() => Err(Refusal::malformed("only `breakGlass` has `until`")),
         ("apply", Some(commit), None) if reason.is_none() => {
             let plan = plan.map(|plan| id(&plan).map(str::to_owned));
             Ok(Wanted::Apply { commit: hash(commit)?, only: apis(only)?, plan: plan.transpose()? })
@@ -83,7 +97,8 @@ fn wanted(order: ChangeOrder) -> Result<Wanted, Refusal> {
         }
         _ => Err(Refusal::malformed(
             "`apply` has `commit` or `plan`, perhaps both, perhaps `only`; `rollback` has `to`, \
-             perhaps `reason`; `abandon` has nothing",
+             perhaps `reason`; `breakGlass` has `commit`, `reason` and `until`, perhaps `only`; \
+             `abandon` has nothing",
         )),
     }
 }

@@ -14,7 +14,7 @@ use super::{environment, written};
 use crate::{
     Web,
     contract::{
-        Change, ChangeWithSteps, Changes, Drift, Environment, Environments, Gate, Step, Wait,
+        Change, ChangeWithSteps, Changes, Environment, Environments, Gate, Glass, Step, Wait,
     },
     door,
     problem::Refusal,
@@ -29,9 +29,11 @@ pub(super) async fn list(
 ) -> Result<Json<Environments>, Refusal> {
     let granted = door::viewer(&web, &headers, "environments").await?;
     let (store, name) = (&web.server.store, granted.scope.environment);
+    let in_force = store.in_force(&name).await?;
     let environment = Environment {
         name: name.to_string(),
-        in_force: store.in_force(&name).await?.map(Change::from),
+        glass: in_force.as_ref().and_then(glass),
+        in_force: in_force.map(Change::from),
         under_way: store.under_way(&name).await?.map(Change::from),
         waits: store.waits(&name).await?.into_iter().map(Wait::from).collect(),
         gates: store.gates(&name).await?.iter().map(Gate::from).collect(),
@@ -65,22 +67,25 @@ pub(super) async fn change(
     Ok(Json(ChangeWithSteps { change: change.into(), steps }))
 }
 
-pub(super) async fn drift(
-    State(web): State<Arc<Web>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<Drift>, Refusal> {
-    let environment = seen(&web, &headers, &name).await?;
-    let known = web.server.store.drift(&environment).await?;
-    let put_back = known.as_ref().map_or(0, |known| known.put_back);
-    Ok(Json(Drift { drift: known.map(|known| known.digest), put_back }))
-}
-
 /// The environment of the token, where that is the one that is asked for.
-async fn seen(web: &Web, headers: &HeaderMap, name: &str) -> Result<EnvironmentName, Refusal> {
+pub(super) async fn seen(
+    web: &Web,
+    headers: &HeaderMap,
+    name: &str,
+) -> Result<EnvironmentName, Refusal> {
     let granted = door::viewer(web, headers, "changes").await?;
     let name = environment(name)?;
     if name == granted.scope.environment { Ok(name) } else { Err(Refusal::Unseen) }
+}
+
+/// Whether what is in force went round the ordinary rules.
+fn glass(change: &store::Change) -> Option<Glass> {
+    Some(Glass {
+        change: change.number,
+        by: change.begun.actor.identity.clone(),
+        reason: change.begun.reason.clone().unwrap_or_default(),
+        until: written(change.begun.until?),
+    })
 }
 
 impl From<store::Change> for Change {

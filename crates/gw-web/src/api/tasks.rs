@@ -139,6 +139,7 @@ fn about(task: &Task) -> Option<&EnvironmentName> {
         Task::Look | Task::Renew | Task::PullRequest { .. } | Task::Remark { .. } => None,
         Task::Release { environment, .. }
         | Task::Drift { environment }
+        | Task::Expire { environment }
         | Task::Tell { environment, .. } => Some(environment),
         Task::Notify { notification } => Some(&notification.environment),
         Task::Request { request, .. } => Some(&request.environment),

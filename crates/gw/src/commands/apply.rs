@@ -16,7 +16,7 @@ use gw_policy::gateway::Unready;
 use serde::Serialize;
 
 use super::{
-    Context,
+    Context, no_server,
     plan::{api, keep, known_apis},
     steps::{Seconds, Steps},
 };
@@ -46,6 +46,16 @@ pub(crate) struct Apply {
     /// Gives up the change that stopped half way, as long as callers cannot have seen it.
     #[arg(long)]
     pub(super) abandon: bool,
+    /// With `--server`: without what an ordinary apply needs, by a rule for `breakGlass`. Everybody
+    /// hears of it, and it stays open until an ordinary change takes its place.
+    #[arg(long, requires = "reason", requires = "until", conflicts_with_all = ["plan", "abandon"])]
+    pub(super) break_glass: bool,
+    /// Why glass is broken; it stands in the ledger.
+    #[arg(long, value_name = "TEXT", requires = "break_glass")]
+    pub(super) reason: Option<String>,
+    /// Until when that holds, at most seven days: `2026-09-10T18:00:00Z`. Then the server goes back.
+    #[arg(long, value_name = "TIME", requires = "break_glass")]
+    pub(super) until: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +70,9 @@ struct Ended<'a> {
 
 impl Apply {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        if self.break_glass {
+            return Err(no_server());
+        }
         let scene = Scene::open(context, Purpose::Change).await?;
         let lock = scene.lock().await?;
         let begun = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use gw_model::{clock::Clock, environment::ChangeAction};
 use gw_plan::{
     difference::{Difference, Drift as Kind, in_words},
@@ -12,7 +12,7 @@ use gw_plan::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Context, status};
+use super::{Context, no_server, status};
 use crate::{
     compose::{Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
@@ -27,7 +27,27 @@ use crate::{
 pub(crate) struct Drift {
     /// Exits with 4 where something differs.
     #[arg(long)]
-    exit_code: bool,
+    pub(super) exit_code: bool,
+    #[command(subcommand)]
+    pub(super) deed: Option<Deed>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Deed {
+    Accept(Accept),
+}
+
+/// Leaves a difference as it is for a while, by a rule for `acceptDrift`. Only a server does that.
+///
+/// It ends before its day where something else differs, or where a change is made.
+#[derive(Debug, Args)]
+pub(super) struct Accept {
+    /// The difference, as `drift` calls it: `dr-7Q2M0K`.
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    /// The last day: `2027-03-01`.
+    #[arg(long, value_name = "DATE")]
+    pub(super) until: String,
 }
 
 #[derive(Serialize)]
@@ -87,6 +107,9 @@ impl Drifted {
 
 impl Drift {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        if self.deed.is_some() {
+            return Err(no_server());
+        }
         let mut differs = false;
         for scene in &Scene::all(context, Purpose::Look).await? {
             let drifted = find(scene).await?;

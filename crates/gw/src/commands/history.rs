@@ -139,6 +139,7 @@ fn line(change: &Change) -> String {
         (Action::Rollback, Some(to)) => format!("rollback (= {to})"),
         (Action::Rollback, None) => "rollback".to_owned(),
         (Action::Apply, _) => "apply".to_owned(),
+        (Action::BreakGlass, _) => "break glass".to_owned(),
     };
     let reason = begun.reason.as_ref().map(|reason| format!("   \"{}\"", short(reason)));
     let reason = reason.unwrap_or_default();

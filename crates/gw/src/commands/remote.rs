@@ -2,12 +2,13 @@
 //! what the server answers; nothing of the folder they are run in is sent.
 
 mod client;
+mod drift;
 mod proof;
 mod work;
 
 use gw_control::waits;
 use gw_model::environment::ChangeAction;
-use gw_web::contract::{Approved, Changes, Environments, Planned, Wait, Whoami};
+use gw_web::contract::{Approved, Changes, Environments, Glass, Planned, Wait, Whoami};
 use serde_json::json;
 
 pub(super) use self::client::Server;
@@ -20,7 +21,7 @@ use crate::{
     config,
     diagnostics::visible,
     exit::{Exit, Failure},
-    ui::Form,
+    ui::{Form, Mark, Ui},
 };
 
 pub(super) async fn run(
@@ -31,7 +32,7 @@ pub(super) async fn run(
     if !is_for_a_server(command) {
         return Err(Failure::wrong("this command does its work on this machine")
             .help("leave out `--server`")
-            .help("a server plans, applies, rolls back, approves, and tells status and history"));
+            .help("a server plans, applies, rolls back, approves, and tells status, history and drift"));
     }
     match command {
         Command::Login(command) => return command.run(context, server).await,
@@ -44,6 +45,7 @@ pub(super) async fn run(
         Command::Apply(command) => apply(context, &remote, command).await,
         Command::Rollback(command) => rollback(context, &remote, command).await,
         Command::Approve(command) => approve(context, &remote, command).await,
+        Command::Drift(command) => drift::run(context, &remote, command).await,
         Command::Status(_) => status(context, &remote).await,
         Command::History(_) => history(context, &remote).await,
         _ => whoami(context, &remote).await,
@@ -57,6 +59,7 @@ const fn is_for_a_server(command: &Command) -> bool {
             | Command::Apply(_)
             | Command::Rollback(_)
             | Command::Approve(_)
+            | Command::Drift(_)
             | Command::Status(_)
             | Command::History(_)
             | Command::Login(_)
@@ -91,6 +94,12 @@ async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<E
 
 async fn apply(context: Context<'_>, remote: &Remote, command: &Apply) -> Result<Exit, Failure> {
     let wanted = match (&command.plan, command.abandon) {
+        _ if command.break_glass => Wanted::BreakGlass {
+            commit: commit(command.commit.as_deref())?,
+            only: command.only.iter().map(ToString::to_string).collect(),
+            reason: command.reason.clone(),
+            until: command.until.clone(),
+        },
         (_, true) => Wanted::Abandon,
         (plan, false) => Wanted::Apply {
             commit: match plan {
@@ -150,6 +159,13 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
             }
         };
         context.ui.line(&format!("{}  {line}", environment.name));
+        if let Some(Glass { change, by, reason, until }) = &environment.glass {
+            let mark = Ui::mark(Mark::Warning);
+            context.ui.line(&format!(
+                "  {mark} {by} broke glass: change {change}, until {until}: {reason}; it stays open \
+                 until an ordinary change takes its place"
+            ));
+        }
         if let Some(change) = &environment.under_way {
             context.ui.line(&format!("  change {} is under way", change.number));
         }

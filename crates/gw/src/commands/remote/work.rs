@@ -18,6 +18,7 @@ const WAIT_S: u64 = 5;
 
 pub(super) enum Wanted {
     Apply { commit: Option<String>, plan: Option<String>, only: Vec<String> },
+    BreakGlass { commit: String, only: Vec<String>, reason: Option<String>, until: Option<String> },
     Rollback { to: u64, reason: Option<String> },
     Abandon,
 }
@@ -30,7 +31,7 @@ pub(super) async fn carry_out(
     let environment = remote.environment()?;
     let plan = match wanted {
         Wanted::Apply { plan, .. } => plan.as_deref(),
-        Wanted::Rollback { .. } | Wanted::Abandon => None,
+        Wanted::BreakGlass { .. } | Wanted::Rollback { .. } | Wanted::Abandon => None,
     };
     let token = remote.token(&[wanted.action(), ChangeAction::View], plan).await?;
     let path = format!("/v1/environments/{environment}/changes");
@@ -91,6 +92,7 @@ impl Wanted {
     const fn action(&self) -> ChangeAction {
         match self {
             Self::Apply { .. } => ChangeAction::Apply,
+            Self::BreakGlass { .. } => ChangeAction::BreakGlass,
             // Who may go back may give up what stopped half way.
             Self::Rollback { .. } | Self::Abandon => ChangeAction::Rollback,
         }
@@ -101,6 +103,13 @@ impl Wanted {
             Self::Apply { commit, plan, only } => {
                 let only = Some(only).filter(|only| !only.is_empty());
                 json!({ "action": "apply", "commit": commit, "plan": plan, "only": only })
+            }
+            Self::BreakGlass { commit, only, reason, until } => {
+                let only = Some(only).filter(|only| !only.is_empty());
+                json!({
+                    "action": "breakGlass", "commit": commit, "only": only,
+                    "reason": reason, "until": until,
+                })
             }
             Self::Rollback { to, reason } => {
                 json!({ "action": "rollback", "to": to, "reason": reason })

@@ -53,6 +53,9 @@ async fn from_a_branch_to_what_callers_meet() {
     block_in_place(|| stage.await_served("100/1m"));
     stage.step("it is put back");
 
+    nobody_goes_round_the_rules(&stage, &merged);
+    stage.step("nobody goes round the rules");
+
     let (told, code) = stage.asks("bob", &["history"]);
     assert_eq!(code, 0, "{told}");
     assert!(told.contains("by server") && told.contains("by operators"), "{told}");
@@ -97,4 +100,18 @@ async fn what_was_heard_before_a_kill_is_done_after_it() {
     let merged = stage.head("main").await;
     stage.status(&merged, "gatewright-apply-prod", "applied and verified").await;
     assert!(stage.serves("60/1m"));
+}
+
+/// Neither by accepting what differs nor by breaking glass.
+fn nobody_goes_round_the_rules(stage: &Stage, merged: &str) {
+    let (told, code) = stage.asks("bob", &["drift"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("prod "), "{told}");
+    let (told, code) =
+        stage.asks("bob", &["drift", "accept", "dr-000000", "--until", "2030-01-01"]);
+    assert_eq!(code, 3, "no rule lets anybody accept: {told}");
+    let glass = ["apply", "--commit", merged, "--break-glass", "--reason", "x", "--until"];
+    let (told, code) = stage.asks("bob", &[&glass[..], &["2090-01-01T00:00:00Z"]].concat());
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("at most 7 days"), "{told}");
 }

@@ -1,0 +1,68 @@
+//! What targets hold otherwise than it was written, and what people do about it.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, Request, StatusCode},
+};
+use gw_control::{
+    drift::{self, NotAccepted},
+    engine::Facts,
+};
+use gw_model::environment::ChangeAction;
+use time::{Date, macros::format_description};
+
+use super::{environment, environments::seen, id, written};
+use crate::{
+    Web,
+    contract::{Acceptance, AcceptanceOrder, Drift},
+    door::{self, may},
+    problem::Refusal,
+};
+
+pub(super) async fn look(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Drift>, Refusal> {
+    let environment = seen(&web, &headers, &name).await?;
+    let (store, now) = (&web.server.store, web.server.clock.now());
+    let Some(known) = store.drift(&environment).await? else {
+        let (drift, id, accepted_until) = (None, None, None);
+        return Ok(Json(Drift { drift, id, lines: vec![], accepted_until, put_back: 0 }));
+    };
+    let accepted = store.drift_accepted(&environment, &known.digest, now).await?;
+    Ok(Json(Drift {
+        id: Some(drift::id(&known.digest)),
+        drift: Some(known.digest),
+        lines: known.lines,
+        accepted_until: accepted.map(written),
+        put_back: known.put_back,
+    }))
+}
+
+pub(super) async fn accept(
+    State(web): State<Arc<Web>>,
+    Path((name, difference)): Path<(String, String)>,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<(StatusCode, Json<Acceptance>), Refusal> {
+    let granted = door::holder(&web, &headers).await?;
+    let environment = environment(&name)?;
+    may(&web, &granted, &environment, ChangeAction::AcceptDrift, &Facts::default()).await?;
+    let AcceptanceOrder { until } = door::order(request).await?;
+    let day = Date::parse(&until, format_description!("[year]-[month]-[day]"));
+    let day = day.map_err(|_| Refusal::malformed("`until` is a day: `2027-03-01`"))?;
+    let difference = id(&difference)?;
+    let accepted = drift::accept(&web.server, &granted.asker, &environment, difference, day).await;
+    let until = accepted.map_err(|refused| match refused {
+        NotAccepted::Unknown => Refusal::Unseen,
+        NotAccepted::Day => Refusal::malformed("`until` is within the next 92 days"),
+        NotAccepted::Store(error) => Refusal::Store(error),
+    })?;
+    let accepted = Acceptance { id: difference.to_owned(), until: written(until) };
+    Ok((StatusCode::CREATED, Json(accepted)))
+}

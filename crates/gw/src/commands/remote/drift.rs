@@ -1,0 +1,67 @@
+//! What targets hold otherwise than it was written, as a server knows it.
+
+use gw_model::environment::ChangeAction;
+use gw_web::contract::{Acceptance, Drift as Known};
+use serde_json::json;
+
+use super::client::Remote;
+use crate::{
+    commands::{
+        Context,
+        drift::{Accept, Deed, Drift},
+    },
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+pub(super) async fn run(
+    context: Context<'_>,
+    remote: &Remote,
+    command: &Drift,
+) -> Result<Exit, Failure> {
+    match &command.deed {
+        Some(Deed::Accept(accept)) => leave(context, remote, accept).await,
+        None => look(context, remote, command).await,
+    }
+}
+
+async fn look(context: Context<'_>, remote: &Remote, command: &Drift) -> Result<Exit, Failure> {
+    let environment = remote.environment()?;
+    let token = remote.token(&[ChangeAction::View], None).await?;
+    let path = format!("/v1/environments/{environment}/drift");
+    let known: Known = remote.get(&token, &path).await?;
+    let differs = known.drift.is_some();
+    match (context.ui.form, &known.id) {
+        (Form::Json, _) => context.ui.json(&known),
+        (Form::Text, None) => {
+            context.ui.line(&format!("{environment} holds what was written, as far as is known"));
+        }
+        (Form::Text, Some(id)) => {
+            context.ui.line(&format!("{environment} does not hold what was written: {id}"));
+            for line in &known.lines {
+                context.ui.line(&format!("  {line}"));
+            }
+            match &known.accepted_until {
+                Some(until) => context.ui.line(&format!("  accepted until {until}")),
+                None => context.ui.line(&format!("  put back {} times", known.put_back)),
+            }
+        }
+    }
+    Ok(if command.exit_code && differs { Exit::Differs } else { Exit::Done })
+}
+
+async fn leave(context: Context<'_>, remote: &Remote, command: &Accept) -> Result<Exit, Failure> {
+    let Accept { id, until } = command;
+    let environment = remote.environment()?;
+    let token = remote.token(&[ChangeAction::AcceptDrift], None).await?;
+    let path = format!("/v1/environments/{environment}/drift/{id}/acceptance");
+    let accepted: Acceptance = remote.post(&token, &path, &json!({ "until": until })).await?;
+    match context.ui.form {
+        Form::Json => context.ui.json(&accepted),
+        Form::Text => {
+            let text = format!("{} is left as it is until {}", accepted.id, accepted.until);
+            context.ui.line(&text);
+        }
+    }
+    Ok(Exit::Done)
+}
