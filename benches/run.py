@@ -14,6 +14,7 @@ import control
 import gateway
 import ledger
 import measure
+import merge
 import report
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -36,7 +37,7 @@ def main():
     options.add_argument("--haproxy", default="haproxy", help="command line of HAProxy")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=4, help="length of one load")
-    options.add_argument("--only", choices=["control", "gateway", "ledger"])
+    options.add_argument("--only", choices=["control", "gateway", "ledger", "merge"])
     chosen = options.parse_args()
     measure.raise_file_limit()
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -49,6 +50,10 @@ def main():
         print("ledger")
         rows = ledger.run(chosen.binary, ROOT)
         write("ledger", {**machine, "gatewright": version(chosen.binary, "version"), "rows": rows})
+    if chosen.only in (None, "merge"):
+        print("merge")
+        rows = merge.run(chosen.binary, ROOT)
+        write("merge", {**machine, "gatewright": version(chosen.binary, "version"), "rows": rows})
     if chosen.only in (None, "gateway"):
         print("gateway")
         rows, memory = gateway.run(chosen.binary, chosen.haproxy, chosen.rounds, chosen.seconds)
@@ -102,6 +107,16 @@ def page():
         groups = [(f"{row['step']}, {row['apis']} APIs", [("gatewright", row["cpu_s"])])
                   for row in rows if row["apis"] == max(control.COUNTS)]
         (RESULTS / "control.svg").write_text(report.bars("CPU per command", "s", groups))
+    if data := read("merge"):
+        parts.append("## From a push to a call\n\nBitbucket (the emulated one) has answered a push to `main`; its "
+                     "webhook is heard, the commit fetched, read, planned, judged, applied to the built-in gateway of "
+                     "the server, read back and probed. Measured until the first call that the new configuration "
+                     "lets in; medians of 5 pushes that change one API.\n")
+        parts.append(report.table([
+            ("APIs", lambda row: row["apis"]), ("wall s", lambda row: f"{row['wall_s']:.3f}"),
+            ("CPU s of the server", lambda row: f"{row['cpu_s']:.2f}"),
+            ("memory MiB", lambda row: row["memory_mib"]), ("goal", lambda row: row["goal"]),
+        ], data["rows"]))
     if data := read("ledger"):
         parts.append("## Ledger\n\nEach entry is on disk before the next one begins, so appends tell of the disk as "
                      "much as of the program; verification reads every entry, hash and signature from files.\n")
