@@ -134,12 +134,17 @@ fn remark(world: &World, comment: &Comment) -> String {
 fn report_part(report: &Report) -> String {
     let text = |body: &Map<String, Value>, name: &str| match body.get(name) {
         Some(Value::String(text)) => escape(text),
+        Some(Value::Bool(value)) => if *value { "yes" } else { "no" }.to_owned(),
         Some(other) => escape(&other.to_string()),
         None => String::new(),
     };
     let body = &report.body;
     let link = body.get("link").and_then(Value::as_str).unwrap_or_default();
-    let look = if body.get("result") == Some(&Value::from("PASSED")) { "good" } else { "bad" };
+    let look = match body.get("result").and_then(Value::as_str) {
+        Some("PASSED") => "good",
+        Some("FAILED") => "bad",
+        _ => "busy",
+    };
     let mut part = format!(
         "<section class=\"remark\"><h2>Report: {} {}</h2><p>{}</p><table>",
         linked(link, &text(body, "title")),
