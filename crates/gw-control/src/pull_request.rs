@@ -50,8 +50,8 @@ pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
             review::show(server, review).await?;
             wait(server, review).await?;
             write_beside(server, &review.pull_request, told).await?;
-            let plans: Vec<&str> = prospects.iter().map(|it| it.plan.id.as_str()).collect();
-            Ok(Answer::done(format!("pull request {number} is planned: {}", plans.join(", "))))
+            let status = tell::of_plan(told, None);
+            Ok(Answer::done(format!("pull request {number}: {}", status.description)))
         }
         Reading::Wrong(wrong) => {
             let notes = findings(&wrong.declared.found, &wrong.declared.sources);
