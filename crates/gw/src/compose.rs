@@ -22,7 +22,7 @@ pub(crate) use self::{
     server::{Served, serve},
     sign_ins::{SignIns, SignedIn},
     socket::{decision, gateway_status},
-    state::{DEMO, Purpose, State, demo_api, has_id, no_random, store_failure},
+    state::{DEMO, ID, Purpose, State, demo_api, has_id, no_random, store_failure},
     stores::Stores,
     workspace::{Workspace, openapi_or_refuse, root},
 };

@@ -1,5 +1,6 @@
 //! `gatewright dev`.
 
+mod bitbucket;
 mod breakage;
 mod drift;
 mod parts;
@@ -11,7 +12,7 @@ mod watch;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use gw_model::{clock::Clock, code::Code, id::TargetName};
 use gw_proxy::{
     gateway::Gateway as Running,
@@ -43,6 +44,11 @@ use crate::{
 /// is wrong from the start runs nothing until a save mends it. Every two
 /// seconds what the gateway serves is compared with what was written. SIGTERM ends it with 0, the
 /// keyboard (SIGINT) with 130.
+///
+/// With `--with bitbucket` the repository is what counts, and no longer the folder: it is made from
+/// the folder once, and goes on as it was left after each start. Its page, its people and their
+/// password are for this machine only. Everything of it lies below `bitbucket` in the state folder; who
+/// removes that begins anew.
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
     #[command(subcommand)]
@@ -50,6 +56,15 @@ pub(crate) struct Dev {
     /// The port of the gateway, instead of the declared one.
     #[arg(long)]
     port: Option<u16>,
+    /// Also runs an emulated Bitbucket with the folder's files as a repository, and the server that
+    /// follows it: what is merged there is put in force, by the rules that it has for that.
+    #[arg(long, value_name = "PART")]
+    with: Option<With>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum With {
+    Bitbucket,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,7 +82,10 @@ const GRACE: Duration = Duration::from_secs(5);
 impl Dev {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         match &self.command {
-            None => self.serve(context).await,
+            None => match self.with {
+                None => self.serve(context).await,
+                Some(With::Bitbucket) => bitbucket::serve(context, self.port).await,
+            },
             Some(Command::Token(command)) => command.run(context).await,
             Some(Command::Break(command)) => command.run(context).await,
         }
@@ -128,8 +146,7 @@ impl Dev {
     ) -> Result<Vec<(TargetName, Running)>, Failure> {
         let targets: Vec<&TargetName> = scene.desired.spec.targets.keys().collect();
         if self.port.is_some() && targets.len() > 1 {
-            return Err(Failure::wrong("`--port` names one port, and there are several targets")
-                .help("declare `listen` of each target"));
+            return Err(one_port());
         }
         let mut gateways = vec![];
         for target in targets {
@@ -175,6 +192,11 @@ async fn first(context: Context<'_>, watch: &mut Watch) -> Result<Scene, Failure
             opened => return opened,
         }
     }
+}
+
+fn one_port() -> Failure {
+    Failure::wrong("`--port` names one port, and there are several targets")
+        .help("declare `listen` of each target")
 }
 
 /// Without its state nothing that runs could be explained or changed, and a new one would have

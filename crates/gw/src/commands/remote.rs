@@ -11,10 +11,10 @@ use gw_model::environment::ChangeAction;
 use gw_web::contract::{Approved, Changes, Environments, Glass, Planned, Wait, Whoami};
 use serde_json::json;
 
-pub(super) use self::client::Server;
-use self::{
-    client::Remote,
-    work::{Wanted, carry_out},
+use self::work::carry_out;
+pub(super) use self::{
+    client::{Remote, Server},
+    work::{Wanted, ended},
 };
 use super::{Command, Context, apply::Apply, login::until, plan::Plan, rollback::Rollback};
 use crate::{

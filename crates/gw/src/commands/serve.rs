@@ -2,18 +2,18 @@
 
 mod certificate;
 mod gateways;
+mod service;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
-use gw_control::{schedule::schedule, work::work};
 use serde::Serialize;
-use tokio::{net::TcpListener, sync::watch};
 
-use self::{certificate::Certificate, gateways::Gateways};
+use self::gateways::USUAL_MODE;
+pub(super) use self::{gateways::Manner, service::Service};
 use super::Context;
 use crate::{
-    compose::{self, Served},
+    compose::State,
     config::{self, SETTINGS, ServerFile},
     exit::{Exit, Failure},
     ui::Form,
@@ -41,72 +41,26 @@ struct Document {
     state: String,
 }
 
-/// How often it is looked whether other gateways have to run.
-const LOOK: Duration = Duration::from_secs(1);
-/// How often the counts of refused proofs are put on the record, and certificates are looked at.
-const MINUTE: Duration = Duration::from_secs(60);
-
 impl Serve {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let file = ServerFile::read(&self.settings(context)?)?;
         let stopped = config::interrupted();
-        let (listen, poll) = (file.listen, file.bitbucket.poll);
-        let mut certificate = file.tls.clone().map(Certificate::open).transpose()?;
-        let settings = file.path.clone();
-        let Served { server, web, exchange, state, lock, gateways: mut wanted } =
-            compose::serve(context, file).await?;
-        let listener = TcpListener::bind(listen).await.map_err(|error| {
-            Failure::new(Exit::Failed, format!("cannot listen at {listen}: {error}"))
-                .help("stop what listens there, or change `listen` in the settings")
-        })?;
-        let listen = listener.local_addr().map_or(listen, |address| address);
+        let state = State::of_server(context, &file)?;
+        let folder = state.folder.clone();
+        let manner = Manner { listener: None, root: folder.clone(), mode: USUAL_MODE, port: None };
+        let mut service = Service::start(context, state, file, manner).await?;
         tell(
             context,
             &Document {
                 schema: "gatewright.io/serve/v1",
-                listen: format!(
-                    "{}://{listen}",
-                    if certificate.is_some() { "https" } else { "http" }
-                ),
-                address: server.address.to_string(),
-                state: state.folder.display().to_string(),
+                listen: service.listen.clone(),
+                address: service.server.address.to_string(),
+                state: folder.display().to_string(),
             },
         );
-        let (stop, ends) = watch::channel(false);
-        let waiting = server.store.requeue(server.clock.now()).await;
-        waiting.map_err(|error| Failure::from(&error))?;
-        let working = tokio::spawn(work(Arc::clone(&server), ends.clone()));
-        let scheduling = tokio::spawn(schedule(Arc::clone(&server), poll, ends.clone()));
-        let tls = certificate.as_ref().map(Certificate::server).transpose()?;
-        let serving = tokio::spawn(gw_web::serve(listener, tls, web, ends));
-        let mut gateways = Gateways::new(context, state, settings);
-        let ended = {
-            tokio::pin!(stopped);
-            let mut look = tokio::time::interval(LOOK);
-            let mut minute = tokio::time::interval(MINUTE);
-            loop {
-                tokio::select! {
-                    stop = &mut stopped => break stop,
-                    Some(wanted) = wanted.recv() => gateways.attend(wanted),
-                    _tick = look.tick() => gateways.follow(&server).await,
-                    _tick = minute.tick() => {
-                        // What cannot be written now is written a minute later.
-                        drop(exchange.settle().await);
-                        if let Some(certificate) = &mut certificate {
-                            certificate.follow(context);
-                        }
-                    }
-                }
-            }
-        };
+        let ended = service.attend(stopped).await;
         context.ui.say("stopping: what is under way is brought to its end");
-        stop.send_replace(true);
-        for part in [working, scheduling, serving] {
-            // A part that panicked has ended as well.
-            drop(part.await);
-        }
-        gateways.stop();
-        drop(lock);
+        service.stop().await;
         Ok(Exit::stopped(ended))
     }
 

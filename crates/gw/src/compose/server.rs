@@ -66,8 +66,11 @@ const TIMING: Timing = Timing {
     wait: Duration::from_secs(3),
 };
 
-pub(crate) async fn serve(context: Context<'_>, file: ServerFile) -> Result<Served, Failure> {
-    let state = State::of_server(context, &file)?;
+pub(crate) async fn serve(
+    context: Context<'_>,
+    state: State,
+    file: ServerFile,
+) -> Result<Served, Failure> {
     let lock = state.take_lock()?;
     let store = context.stores.open(&state).await?;
     state.agrees(&store).await?;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The file of the id, from the root of the workspace.
-const ID: &str = ".gatewright/id";
+pub(crate) const ID: &str = ".gatewright/id";
 /// The file that makes a workspace a demo, from its root.
 pub(crate) const DEMO: &str = ".gatewright/demo";
 /// The private key, in the state folder.
@@ -90,6 +90,12 @@ impl State {
         let folder = named.or_else(|| file.state.clone()).unwrap_or(state.folder);
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         Ok(Self { folder, settings: Some(file.path.clone()), ..state })
+    }
+
+    /// The state of a server that this one has to itself, by its settings.
+    pub(crate) fn of_inner_server(&self, folder: &Path, file: &ServerFile) -> Self {
+        let (folder, settings) = (folder.to_owned(), Some(file.path.clone()));
+        Self { folder, settings, ..self.clone() }
     }
 
     /// From now on nobody else changes this state.

@@ -34,7 +34,7 @@ use super::file::{TlsFiles, Written};
 use crate::exit::Failure;
 
 /// The settings of a server, read and checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServerFile {
     /// The file itself; the state has the rest of it read.
     pub(crate) path: PathBuf,
@@ -63,7 +63,7 @@ pub(crate) struct ServerFile {
     pub(crate) sts: Vec<Url>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct BitbucketFile {
     pub(crate) url: Url,
     pub(crate) declared: Declared,
@@ -77,7 +77,7 @@ pub(crate) struct BitbucketFile {
 }
 
 /// Where the server's own secrets are.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum SecretsFrom {
     Files(PathBuf),
     Variables { prefix: String },

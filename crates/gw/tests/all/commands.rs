@@ -21,6 +21,7 @@ mod secrets;
 mod serving;
 mod settings;
 mod ways_out;
+mod with_bitbucket;
 
 use std::fs;
 

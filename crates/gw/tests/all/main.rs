@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod quickstart;
 #[cfg(test)]
 mod serve;

@@ -2,14 +2,18 @@
 //!
 //! In `docs/quickstart.md`, a block ```` ```console ```` is the second terminal, one with the word
 //! `first` after it is the terminal in which `gatewright dev` stays. `$ ` begins a command, the lines
-//! below it are what it prints. `...` stands for any lines.
+//! below it are what it prints. `...` stands for any lines, `^C` for what the keyboard does. In a block
+//! ```` ```page ```` stands what is read and clicked on the page of the emulated Bitbucket.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use gw_testkit::wire::free_port;
 use tempfile::TempDir;
 
-use crate::terminal::{Terminal, normal};
+use crate::{
+    page::Page,
+    terminal::{Terminal, normal},
+};
 
 /// A fenced block with what stands after the backticks.
 #[derive(Debug)]
@@ -43,6 +47,24 @@ impl Ports {
         self.0.iter().fold(text.to_owned(), |text, (there, here)| text.replace(here, there))
     }
 
+    /// Learns which port stands for that of a line such as `server  http://localhost:7070`, where it was
+    /// the program that chose.
+    fn learn(&mut self, written: &str, terminal: &Terminal) {
+        for (name, port) in [("bitbucket", "7073"), ("server", "7070")] {
+            if written.split_whitespace().next() == Some(name) {
+                let seen = terminal.wait_for(name, |line| line.starts_with(name));
+                let line = seen.last().expect("it was waited for");
+                let after = line.split_once("localhost:").expect("it has a port").1;
+                let here = after.chars().take_while(char::is_ascii_digit).collect();
+                self.0.insert(port, here);
+            }
+        }
+    }
+
+    fn is_learned_from(&self, line: &str) -> bool {
+        ["bitbucket", "server"].iter().any(|name| line.split_whitespace().next() == Some(name))
+    }
+
     /// Puts the free ports into the declarations that were just written.
     fn put_into(&self, folder: &Path) {
         let file = folder.join("shop/gatewright.yaml");
@@ -59,7 +81,7 @@ impl Ports {
 #[test]
 fn the_first_ten_minutes_go_as_written() {
     let folder = folder_with_binary();
-    let ports = Ports::choose();
+    let mut ports = Ports::choose();
     let mut first = Terminal::open(folder.path());
     let mut second = Terminal::open(folder.path());
     let mut seen = 0;
@@ -75,12 +97,25 @@ fn the_first_ten_minutes_go_as_written() {
                 }
             }
             "console first" => {
+                if block.lines.first().is_some_and(|line| line == "^C") {
+                    first.interrupt();
+                }
                 for example in examples(&block.lines) {
                     first.start(&ports.as_run(&example.command));
-                    wait_for_all(&first, &example.output, &ports);
+                    for line in &example.output {
+                        ports.learn(line, &first);
+                    }
+                    let known = |line: &&String| !ports.is_learned_from(line);
+                    let rest: Vec<String> = example.output.iter().filter(known).cloned().collect();
+                    wait_for_all(&first, &rest, &ports);
                     ports.put_into(folder.path());
                     seen += 1;
                 }
+            }
+            "page" => {
+                let page = Page::of(&ports.as_run("http://localhost:7073/acme/shop-apis"));
+                block.lines.iter().for_each(|line| page.follow(line));
+                seen += 1;
             }
             "text first" => wait_for_all(&first, &block.lines, &ports),
             _ => {}

@@ -2,6 +2,7 @@
 //! variables, and output compared as a person would, not minding ids and times.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
     path::Path,
@@ -35,6 +36,11 @@ impl Terminal {
             .env("PATH", std::env::var_os("PATH").expect("programs have a path"))
             .env("HOME", folder.join("home"))
             .env("LC_ALL", "C.UTF-8")
+            // Whoever commits has told git once who they are.
+            .env("GIT_AUTHOR_NAME", "dana")
+            .env("GIT_AUTHOR_EMAIL", "dana@example.com")
+            .env("GIT_COMMITTER_NAME", "dana")
+            .env("GIT_COMMITTER_EMAIL", "dana@example.com")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // What the shell started ends with it.
@@ -75,6 +81,17 @@ impl Terminal {
     /// Starts a command that stays.
     pub(crate) fn start(&mut self, command: &str) {
         writeln!(self.input, "{command}").expect("the shell reads");
+    }
+
+    /// What the keyboard does to the command that stays: whatever the shell started by now.
+    pub(crate) fn interrupt(&self) {
+        let shell = self.shell.id();
+        let children = format!("/proc/{shell}/task/{shell}/children");
+        let children = fs::read_to_string(children).expect("the system tells of processes");
+        let children: Vec<&str> = children.split_whitespace().collect();
+        assert!(!children.is_empty(), "something stays");
+        let sent = Command::new("kill").arg("-INT").args(children).status();
+        assert!(sent.expect("kill runs").success());
     }
 
     /// Waits until a line satisfies; the lines until then.

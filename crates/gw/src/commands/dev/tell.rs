@@ -28,6 +28,8 @@ pub(super) enum What {
     /// A saved state was not taken.
     Refused,
     Drift,
+    /// What to do now.
+    Next,
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use gw_emulators::issuer::{Algorithm, Minted, Wanted};
 use gw_model::{
+    api::Who,
     desired::Desired,
     id::IdentityName,
     workspace::{Identity, Oidc},
@@ -35,7 +36,7 @@ pub(crate) struct Token {
     /// A token that ended an hour ago, to see how it is refused.
     #[arg(long)]
     expired: bool,
-    /// The identity whose issuer makes it; not needed where only one has its issuer on this machine.
+    /// The identity whose issuer makes it; not needed where callers have only one of this machine.
     #[arg(long, value_name = "IDENTITY", value_parser = IdentityName::parse)]
     identity: Option<IdentityName>,
 }
@@ -64,25 +65,15 @@ impl Token {
         };
         let oidc = self.demo_identity(&desired)?;
         let wanted = self.wanted(oidc);
-        let address = Url::parse(&oidc.issuer).ok().and_then(|issuer| wanted.address(&issuer));
-        let address = address
-            .ok_or_else(|| Failure::wrong(format!("issuer `{}` is not an address", oidc.issuer)))?;
-        let client = Client::new(&ClientSettings::default());
-        let answer = client.get(&address, MOST_BYTES).await.map_err(|error| {
-            let message = format!("the demo issuer {} gives no token: {error}", oidc.issuer);
-            Failure::new(Exit::Unreachable, message)
-                .help("run `gatewright dev` in another terminal first")
-        })?;
-        let minted: Minted = serde_json::from_slice(&answer).map_err(|_| {
-            Failure::new(Exit::Failed, format!("{} is not our demo issuer", oidc.issuer))
-                .help("ask whoever runs it for a token")
-        })?;
+        let issuer = Url::parse(&oidc.issuer)
+            .map_err(|_| Failure::wrong(format!("issuer `{}` is not an address", oidc.issuer)))?;
+        let token = mint(&issuer, &wanted).await?;
         match context.ui.form {
             Form::Json => {
-                let (schema, token) = ("gatewright.io/token/v1", minted.token);
+                let schema = "gatewright.io/token/v1";
                 context.ui.json(&Document { schema, token });
             }
-            Form::Text => context.ui.line(&minted.token),
+            Form::Text => context.ui.line(&token),
         }
         Ok(Exit::Done)
     }
@@ -104,7 +95,8 @@ impl Token {
         }
     }
 
-    /// The identity that was named, or the only one whose issuer is on this machine.
+    /// The identity that was named, or the only one whose issuer is on this machine: of several the
+    /// one by which callers are told apart.
     fn demo_identity<'d>(&self, desired: &'d Desired) -> Result<&'d Oidc, Failure> {
         let here = desired.identities.iter().filter_map(|(name, identity)| match identity {
             Identity::Oidc(oidc) if is_here(oidc) => Some((name, oidc)),
@@ -114,8 +106,20 @@ impl Token {
             | Identity::ClientCertificate { .. }
             | Identity::AwsIam { .. } => None,
         });
-        let chosen = |name: &IdentityName| self.identity.as_ref().is_none_or(|it| it == name);
-        let mut found = here.filter(|(name, _)| chosen(name));
+        let is_caller = |name: &IdentityName| {
+            let mut grants = desired.apis.values().flat_map(|api| &api.spec.access);
+            grants.any(|grant| match &grant.who {
+                Who::Public => false,
+                Who::Proven { identities, .. } => identities.contains(name),
+            })
+        };
+        let here: Vec<_> = here.collect();
+        let callers = here.iter().filter(|(name, _)| is_caller(name)).count();
+        let chosen = |name: &IdentityName| match &self.identity {
+            Some(named) => named == name,
+            None => callers == 0 || is_caller(name),
+        };
+        let mut found = here.into_iter().filter(|(name, _)| chosen(name));
         match (found.next(), found.next()) {
             (Some((_, oidc)), None) => Ok(oidc),
             (Some(_), Some(_)) => Err(Failure::wrong("several identities have their issuer here")
@@ -124,6 +128,24 @@ impl Token {
                 .help("declare one whose issuer is http://localhost:PORT")),
         }
     }
+}
+
+/// A token that the demo issuer makes.
+pub(super) async fn mint(issuer: &Url, wanted: &Wanted) -> Result<String, Failure> {
+    let address = wanted.address(issuer);
+    let address =
+        address.ok_or_else(|| Failure::wrong(format!("issuer `{issuer}` is not an address")))?;
+    let client = Client::new(&ClientSettings::default());
+    let answer = client.get(&address, MOST_BYTES).await.map_err(|error| {
+        let message = format!("the demo issuer {issuer} gives no token: {error}");
+        Failure::new(Exit::Unreachable, message)
+            .help("run `gatewright dev` in another terminal first")
+    })?;
+    let minted: Minted = serde_json::from_slice(&answer).map_err(|_| {
+        Failure::new(Exit::Failed, format!("{issuer} is not our demo issuer"))
+            .help("ask whoever runs it for a token")
+    })?;
+    Ok(minted.token)
 }
 
 fn is_here(oidc: &Oidc) -> bool {

@@ -33,7 +33,7 @@ pub(crate) struct Server {
 
 /// A server, and by what it knows who asks.
 #[derive(Debug)]
-pub(super) struct Remote {
+pub(in crate::commands) struct Remote {
     server: Server,
     environment: Option<EnvironmentName>,
     proof: Proof,
@@ -108,6 +108,15 @@ impl Remote {
         Ok(Self { server, environment: context.globals.env.clone(), proof })
     }
 
+    /// The same for whoever has the proof in hand.
+    pub(in crate::commands) fn showing(
+        server: Server,
+        environment: &EnvironmentName,
+        proof: Redacted<String>,
+    ) -> Self {
+        Self { server, environment: Some(environment.clone()), proof: Proof::Given(proof) }
+    }
+
     /// Who is signed in, where that is what is shown.
     pub(super) fn signed_in(&self) -> Result<Option<SignedIn>, Failure> {
         self.proof.signed_in()
@@ -121,7 +130,7 @@ impl Remote {
     }
 
     /// A token for these actions, perhaps on one plan only.
-    pub(super) async fn token(
+    pub(in crate::commands) async fn token(
         &self,
         actions: &[ChangeAction],
         plan: Option<&str>,

@@ -2,7 +2,7 @@
 //! Whoever stops watching stops nothing.
 
 use gw_control::answer::End;
-use gw_model::environment::ChangeAction;
+use gw_model::{environment::ChangeAction, secret::Redacted};
 use gw_web::contract::{Accepted, Answer, EndWord, Task};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::{
 /// So long the server is asked to wait with an answer that says nothing new.
 const WAIT_S: u64 = 5;
 
-pub(super) enum Wanted {
+pub(in crate::commands) enum Wanted {
     Apply { commit: Option<String>, plan: Option<String>, only: Vec<String> },
     BreakGlass { commit: String, only: Vec<String>, reason: Option<String>, until: Option<String> },
     Rollback { to: u64, reason: Option<String> },
@@ -28,27 +28,36 @@ pub(super) async fn carry_out(
     remote: &Remote,
     wanted: &Wanted,
 ) -> Result<Exit, Failure> {
-    let environment = remote.environment()?;
     let plan = match wanted {
         Wanted::Apply { plan, .. } => plan.as_deref(),
         Wanted::BreakGlass { .. } | Wanted::Rollback { .. } | Wanted::Abandon => None,
     };
     let token = remote.token(&[wanted.action(), ChangeAction::View], plan).await?;
-    let path = format!("/v1/environments/{environment}/changes");
-    let Accepted { task } = remote.post(&token, &path, &wanted.order()).await?;
-    context.ui.detail(&format!("task {task} is queued"));
+    let answer = ended(remote, &token, wanted, |line| match context.ui.form {
+        Form::Json => context.ui.json(&json!({ "line": line })),
+        Form::Text => context.ui.line(&format!("  {line}")),
+    });
+    conclude(context, &answer.await?)
+}
+
+/// What becomes of it, once it has ended. Its lines are told as they come.
+pub(in crate::commands) async fn ended(
+    remote: &Remote,
+    token: &Redacted<String>,
+    wanted: &Wanted,
+    tell: impl Fn(&str),
+) -> Result<Answer, Failure> {
+    let path = format!("/v1/environments/{}/changes", remote.environment()?);
+    let Accepted { task } = remote.post(token, &path, &wanted.order()).await?;
     let mut shown = 0;
     loop {
-        let task: Task = remote.get(&token, &format!("/v1/tasks/{task}?wait={WAIT_S}")).await?;
+        let task: Task = remote.get(token, &format!("/v1/tasks/{task}?wait={WAIT_S}")).await?;
         for line in task.lines.iter().skip(shown) {
-            match context.ui.form {
-                Form::Json => context.ui.json(&json!({ "line": line })),
-                Form::Text => context.ui.line(&format!("  {line}")),
-            }
+            tell(line);
         }
         shown = shown.max(task.lines.len());
         if let ("done" | "failed", Some(answer)) = (task.state.as_str(), task.answer) {
-            return conclude(context, &answer);
+            return Ok(answer);
         }
     }
 }

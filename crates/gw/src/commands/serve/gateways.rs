@@ -1,6 +1,6 @@
 //! The built-in gateways of a server: one for each built-in target that is in force, in this process.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gw_control::{engine::state_of, server::Server, stop::Stop};
 use gw_model::{
@@ -13,6 +13,7 @@ use gw_proxy::{
     gateway::Gateway,
     settings::{Address, Mode, Supply},
 };
+use tokio::net::TcpListener;
 
 use crate::{
     commands::{Context, gateway::not_started},
@@ -24,7 +25,19 @@ use crate::{
 /// How long calls that are under way may still take when a gateway stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// Of calls that were allowed, one in so many is kept in the decision log; every refusal is.
-const RECORD_ONE_IN: u32 = 100;
+pub(super) const USUAL_MODE: Mode = Mode::Production { record_one_in: 100 };
+
+/// How a server and its gateways run, beyond what its settings say.
+#[derive(Debug)]
+pub(in crate::commands) struct Manner {
+    /// Where its interface listens already.
+    pub(in crate::commands) listener: Option<TcpListener>,
+    /// Below it lie the secrets of callers' backends that are files.
+    pub(in crate::commands) root: PathBuf,
+    pub(in crate::commands) mode: Mode,
+    /// The port of the one gateway there is, instead of the declared one.
+    pub(in crate::commands) port: Option<u16>,
+}
 
 type Place = (EnvironmentName, TargetName);
 
@@ -33,14 +46,20 @@ pub(super) struct Gateways<'a> {
     context: Context<'a>,
     state: State,
     settings: PathBuf,
+    manner: Manner,
     running: BTreeMap<Place, Gateway>,
     /// What was told about one that could not be started: it is not told again.
     told: BTreeMap<Place, String>,
 }
 
 impl<'a> Gateways<'a> {
-    pub(super) fn new(context: Context<'a>, state: State, settings: PathBuf) -> Self {
-        Self { context, state, settings, running: BTreeMap::new(), told: BTreeMap::new() }
+    pub(super) fn new(
+        context: Context<'a>,
+        state: State,
+        settings: PathBuf,
+        manner: Manner,
+    ) -> Self {
+        Self { context, state, settings, manner, running: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     /// Starts what is in force, or on its way, and does not run; stops what is not any more.
@@ -67,7 +86,7 @@ impl<'a> Gateways<'a> {
         }
         for (place, address) in wanted {
             if !self.running.contains_key(&place) {
-                self.start(place, Address::Declared(address));
+                self.start(place, self.manner.address(address));
             }
         }
     }
@@ -80,7 +99,7 @@ impl<'a> Gateways<'a> {
             && let Some(address) = listen_address(builtin.listen.as_deref())
             && !self.running.contains_key(&place)
         {
-            self.start(place, Address::Declared(address));
+            self.start(place, self.manner.address(address));
         }
         // Whoever waited may have gone.
         started.send(()).unwrap_or_default();
@@ -110,7 +129,7 @@ impl<'a> Gateways<'a> {
         let (environment, target) = place;
         let folder = self.state.target_folder(environment, target);
         let settings = compose::gateway_settings(GatewayStart {
-            root: &self.state.folder,
+            root: &self.manner.root,
             folder: folder.clone(),
             workspace_id: self.state.workspace_id.clone(),
             environment: environment.clone(),
@@ -119,7 +138,7 @@ impl<'a> Gateways<'a> {
             supply: Supply::Folder(folder),
             listen,
             file: GatewayFile::read(Some(&self.settings), &self.state.folder)?,
-            mode: Mode::Production { record_one_in: RECORD_ONE_IN },
+            mode: self.manner.mode,
             access_log: None,
             variables: config::variables(),
         });
@@ -136,6 +155,15 @@ impl<'a> Gateways<'a> {
         let places: Vec<Place> = self.running.keys().cloned().collect();
         for place in places {
             self.end(&place);
+        }
+    }
+}
+
+impl Manner {
+    fn address(&self, declared: SocketAddr) -> Address {
+        match self.port {
+            Some(port) => Address::At(SocketAddr::new(declared.ip(), port)),
+            None => Address::Declared(declared),
         }
     }
 }

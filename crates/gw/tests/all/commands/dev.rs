@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::machine::{Machine, signal};
 
 /// The demo with ports that nobody else has.
-fn shop() -> Machine {
+pub(super) fn shop() -> Machine {
     let machine = Machine::with_shop();
     for part in ["7071", "7072"] {
         machine.edit(part, &free_port().to_string());
@@ -22,8 +22,8 @@ fn shop() -> Machine {
 }
 
 /// A `dev` that prints its events; ended with the test.
-struct Dev {
-    process: Child,
+pub(super) struct Dev {
+    pub(super) process: Child,
     events: Lines<BufReader<ChildStdout>>,
 }
 
@@ -32,7 +32,7 @@ impl Dev {
         Self::with(machine, &[])
     }
 
-    fn with(machine: &Machine, arguments: &[&str]) -> Self {
+    pub(super) fn with(machine: &Machine, arguments: &[&str]) -> Self {
         let mut process = machine
             .program("shop", &[&["dev", "--json"], arguments].concat())
             .stdout(Stdio::piped())
@@ -44,7 +44,7 @@ impl Dev {
     }
 
     /// The text of the next event of this name.
-    fn wait_for(&mut self, event: &str) -> String {
+    pub(super) fn wait_for(&mut self, event: &str) -> String {
         for line in &mut self.events {
             let told: Value = serde_json::from_str(&line.expect("a line")).expect("it is JSON");
             assert_eq!(told["schema"], "gatewright.io/dev/v1");
@@ -56,7 +56,7 @@ impl Dev {
     }
 
     /// How it ends, and what it said of that.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let mut told = String::new();
         let mut stderr = self.process.stderr.take().expect("standard error is piped");
         stderr.read_to_string(&mut told).expect("it is text");
