@@ -124,6 +124,8 @@ words! {
         Decided = "change.decided",
         Began = "change.began",
         Ended = "change.ended",
+        /// In force, and a backend does not work any more.
+        Unhealthy = "change.unhealthy",
         /// A state that was left by going back: it does not come again by itself.
         Held = "change.held",
         /// Another state is in force: what was held may come again.

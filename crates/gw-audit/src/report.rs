@@ -69,9 +69,12 @@ impl Report {
                 }
             }
             Act::Began => self.begin(entry),
-            Act::StepIntended | Act::StepEnded | Act::Ended | Act::Held | Act::Released => {
-                self.go_on(entry);
-            }
+            Act::StepIntended
+            | Act::StepEnded
+            | Act::Ended
+            | Act::Unhealthy
+            | Act::Held
+            | Act::Released => self.go_on(entry),
             Act::KeyRotated | Act::Erased | Act::DriftAccepted => {
                 self.rows.push(Row::of(entry, event.act.as_str()));
             }
@@ -141,6 +144,10 @@ impl Report {
         if event.act == Act::Ended {
             row.ended_at = Some(entry.at);
             row.outcome = text(event, "outcome").unwrap_or(event.outcome.as_str()).to_owned();
+        }
+        if event.act == Act::Unhealthy {
+            row.outcome = "unhealthy".to_owned();
+            row.reason = text(event, "why").map(str::to_owned).or_else(|| row.reason.take());
         }
     }
 }

@@ -203,11 +203,19 @@ pub fn ended(by: Actor, at: &EnvironmentName, number: u64, ending: &Ending) -> E
     let outcome = match ending.outcome {
         Outcome::Verified => entry::Outcome::Done,
         Outcome::Applied | Outcome::UnderWay => entry::Outcome::Unproven,
-        Outcome::Failed | Outcome::Abandoned | Outcome::Superseded => entry::Outcome::Failed,
+        Outcome::Failed | Outcome::Abandoned | Outcome::Superseded | Outcome::Unhealthy => {
+            entry::Outcome::Failed
+        }
     };
     let event = of_change(Act::Ended, outcome, by, at, number);
     let event = event.fact("outcome", ending.outcome.as_str());
     with_text(event, "detail", ending.detail.as_deref())
+}
+
+/// That a backend does not work any more since a change.
+pub fn unhealthy(by: Actor, at: &EnvironmentName, number: u64, why: &str) -> Event {
+    let event = of_change(Act::Unhealthy, entry::Outcome::Failed, by, at, number);
+    with_text(event, "why", Some(why))
 }
 
 /// That the state of a change was left by going back, so that it does not come again by itself.

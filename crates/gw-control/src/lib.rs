@@ -13,6 +13,7 @@ pub mod drift;
 pub mod engine;
 pub mod event;
 pub mod glass;
+pub mod health;
 pub mod host;
 pub mod ledger;
 pub mod login;

@@ -124,6 +124,17 @@ impl Notification {
         Self::plain(Notice::RotationDue, rules, at, text, links)
     }
 
+    /// That a backend does not work any more since a change.
+    pub fn unwell(
+        rules: &Desired,
+        at: OffsetDateTime,
+        text: &str,
+        change: u64,
+        links: &Links,
+    ) -> Self {
+        Self { change: Some(change), ..Self::plain(Notice::Failed, rules, at, text, links) }
+    }
+
     /// That a change goes, or went, round the ordinary rules.
     pub fn glass(
         rules: &Desired,

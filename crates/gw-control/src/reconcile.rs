@@ -29,6 +29,7 @@ use crate::{
     engine::{self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, RolledBack, Wish},
     event,
     glass::{self, Glass},
+    health,
     notify::Notification,
     server::Server,
     source::git::{GitError, ObjectId, Tree, View, signature::Standing},
@@ -64,7 +65,7 @@ pub enum Aim {
 
 impl Aim {
     /// Whether it is what a commit declares.
-    const fn is_of_commit(&self) -> bool {
+    pub(crate) const fn is_of_commit(&self) -> bool {
         matches!(self, Self::Head { .. } | Self::Commit { .. } | Self::BreakGlass { .. })
     }
 }
@@ -109,7 +110,7 @@ async fn carry_out(server: &Server, order: &Order) -> Result<Answer, Stop> {
     let ground = ground(server, order).await?;
     // From here on nobody else writes to the environment.
     let held = server.hold(&order.environment).await?;
-    let brought = bring(server, order, &ground, &held).await;
+    let brought = attend(server, order, &ground, &held).await;
     held.let_go().await?;
     let changed = brought.as_ref().is_ok_and(|answer| answer.change.is_some());
     if changed && !matches!(order.aim, Aim::InForce) {
@@ -121,6 +122,24 @@ async fn carry_out(server: &Server, order: &Order) -> Result<Answer, Stop> {
     // The Git host is told by a task of its own: it may not answer, and that stops nothing here.
     tell(server, order, &ground, &brought).await?;
     brought
+}
+
+/// Brings it there, and looks whether backends work afterwards.
+async fn attend(
+    server: &Server,
+    order: &Order,
+    ground: &Ground,
+    held: &Store,
+) -> Result<Answer, Stop> {
+    let before = health::before(server, order).await?;
+    let answer = bring(server, order, ground, held).await?;
+    health::after(server, order, held, &before, answer).await
+}
+
+/// Goes back while the environment is held already.
+pub(crate) async fn go_back(server: &Server, order: &Order, held: &Store) -> Result<Answer, Stop> {
+    let ground = ground(server, order).await?;
+    bring(server, order, &ground, held).await
 }
 
 async fn tell(

@@ -27,6 +27,7 @@ use url::Url;
 
 use crate::{
     engine::{self, Drivers},
+    health::Watch,
     host::GitHost,
     ledger::{Ledger, Lost},
     notify::{Notification, Notifier},
@@ -82,6 +83,8 @@ pub struct Shared {
     /// What each environment is in, by the change that brought it: it is large, and asked for all the
     /// time.
     in_force: Mutex<BTreeMap<EnvironmentName, (u64, Arc<Desired>)>>,
+    /// How backends are watched after a change.
+    pub watch: Watch,
     /// What people were told last of a credential that ends.
     ending: Mutex<Option<String>>,
 }
@@ -108,6 +111,11 @@ impl Shared {
         if news.len() > Self::KEPT {
             news.pop_front();
         }
+    }
+
+    /// With another way to watch backends.
+    pub fn watching(watch: Watch) -> Self {
+        Self { watch, ..Self::default() }
     }
 
     /// Remembers what is told of a credential that ends, and says whether that is new.

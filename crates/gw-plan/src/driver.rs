@@ -153,6 +153,8 @@ pub enum Token {
     None,
     /// A well-formed token, properly signed by somebody whom nobody declared.
     OfAnotherIssuer,
+    /// None: it is the gateway's own call of the operation that shows whether a backend works.
+    Health,
 }
 
 /// What a right answer looks like.
@@ -163,6 +165,8 @@ pub enum Answer {
     Status(u16),
     /// The gateway lets it through, whatever a backend then makes of it.
     LetThrough,
+    /// A backend answers that all is well.
+    Success,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,6 +289,7 @@ impl Answer {
         match self {
             Self::Status(expected) => probed.fate == Fate::Refused && probed.status == expected,
             Self::LetThrough => probed.fate != Fate::Refused,
+            Self::Success => probed.fate == Fate::Answered && (200..300).contains(&probed.status),
         }
     }
 }
@@ -354,6 +359,7 @@ impl fmt::Display for Answer {
         match self {
             Self::Status(status) => write!(f, "{status}"),
             Self::LetThrough => f.write_str("let through"),
+            Self::Success => f.write_str("an answer that all is well"),
         }
     }
 }

@@ -9,7 +9,7 @@ mod near;
 
 use std::net::IpAddr;
 
-use gw_model::{api::Who, source::Origin};
+use gw_model::{api::Who, scalar::Method, source::Origin};
 use time::OffsetDateTime;
 
 #[cfg(test)]
@@ -26,7 +26,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Permit<'s, 'c> {
     operation: Operation<'s>,
-    rule: &'s Rule,
+    /// None: nobody calls but the gateway itself.
+    rule: Option<&'s Rule>,
     principal: Option<&'c Principal>,
 }
 
@@ -35,9 +36,9 @@ impl<'s, 'c> Permit<'s, 'c> {
         self.operation
     }
 
-    /// Where the rule that granted it was written.
+    /// Where the rule that granted it was written; of the gateway's own call, where the API was.
     pub fn rule(&self) -> &'s Origin {
-        &self.rule.declared.at
+        self.rule.map_or(&self.operation.api().at, |rule| &rule.declared.at)
     }
 
     /// Whom it was granted to; nobody in particular where the rule is public and nobody signed in.
@@ -47,6 +48,15 @@ impl<'s, 'c> Permit<'s, 'c> {
 }
 
 impl<'s> Operation<'s> {
+    /// The gateway's own call of the one operation by which the API shows that its backend works. It
+    /// says nothing but its path, so that it asks for nothing of anybody.
+    pub fn health<'c>(self) -> Option<Permit<'s, 'c>> {
+        let declared = self.api().upstream.health.as_ref();
+        let is_it = declared.is_some_and(|health| health.operation == self.id());
+        let is_plain = self.method() == Method::Get && !self.path().contains('{');
+        (is_it && is_plain).then_some(Permit { operation: self, rule: None, principal: None })
+    }
+
     /// Decides a call. Equal arguments give equal answers.
     pub fn authorize<'c>(
         self,
@@ -76,7 +86,7 @@ impl<'s, 'c> Asking<'s, 'c> {
             for principal in self.granted(rule) {
                 let found = self.hits(principal);
                 if found.is_empty() {
-                    return Ok(Permit { operation: self.operation, rule, principal });
+                    return Ok(Permit { operation: self.operation, rule: Some(rule), principal });
                 }
                 hits.push(found);
             }

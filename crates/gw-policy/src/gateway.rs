@@ -24,6 +24,10 @@ pub const PROBE: &str = "gatewright-probe";
 /// [`PROBE`], which holds the code of the reason, in the answers to those calls alone.
 pub const PROBE_DETAIL: &str = "gatewright-probe-detail";
 
+/// Beside [`PROBE`]: the call is the gateway's own, of the operation by which an API shows that its
+/// backend works.
+pub const HEALTH: &str = "gatewright-probe-health";
+
 /// The name of the socket in the folder of a target.
 pub const SOCKET: &str = "gateway.sock";
 

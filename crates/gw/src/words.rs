@@ -9,6 +9,7 @@ pub(crate) const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::UnderWay => "stopped half way",
         Outcome::Verified => "verified",
         Outcome::Applied => "applied, not verified",
+        Outcome::Unhealthy => "in force, unhealthy",
         Outcome::Failed => "nothing written",
         Outcome::Abandoned => "given up",
         Outcome::Superseded => "superseded",

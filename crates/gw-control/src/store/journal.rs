@@ -38,6 +38,8 @@ pub enum Outcome {
     Verified,
     /// Written; nobody serves it yet, so nobody could prove it.
     Applied,
+    /// In force, and a backend does not work any more.
+    Unhealthy,
     /// Ended before anything was written.
     Failed,
     /// Given up after it stopped half way.
@@ -72,7 +74,8 @@ pub enum StepState {
 column! {
     Action { Apply = "apply", Rollback = "rollback", BreakGlass = "breakGlass" }
     Outcome {
-        UnderWay = "underWay", Verified = "verified", Applied = "applied", Failed = "failed",
+        UnderWay = "underWay", Verified = "verified", Applied = "applied",
+        Unhealthy = "unhealthy", Failed = "failed",
         Abandoned = "abandoned", Superseded = "superseded"
     }
     ActName {
@@ -176,7 +179,7 @@ impl fmt::Display for ActName {
 impl Change {
     /// Whether its state is what the environment is in, or was.
     pub fn took_effect(&self) -> bool {
-        matches!(self.outcome, Outcome::Verified | Outcome::Applied)
+        matches!(self.outcome, Outcome::Verified | Outcome::Applied | Outcome::Unhealthy)
     }
 }
 
@@ -246,7 +249,7 @@ impl Store {
     /// The newest change that took effect: the state that the environment is in.
     pub async fn in_force(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
         let newest = "SELECT * FROM change WHERE environment = ?
-                          AND outcome IN ('verified', 'applied') ORDER BY number DESC LIMIT 1";
+                          AND outcome IN ('verified', 'applied', 'unhealthy') ORDER BY number DESC LIMIT 1";
         self.find(newest, at, None).await?.as_ref().map(read_change).transpose()
     }
 
@@ -272,7 +275,7 @@ impl Store {
         number: u64,
     ) -> Result<Option<u64>, StoreError> {
         let newest = "SELECT number FROM change WHERE environment = ? AND number < ?
-                          AND outcome IN ('verified', 'applied') ORDER BY number DESC LIMIT 1";
+                          AND outcome IN ('verified', 'applied', 'unhealthy') ORDER BY number DESC LIMIT 1";
         let found = self.find(newest, at, Some(number)).await?;
         found.map(|row| from_column(row.try_get("number")?)).transpose()
     }
@@ -284,7 +287,7 @@ impl Store {
         number: u64,
     ) -> Result<Option<u64>, StoreError> {
         let newest = "SELECT number FROM change WHERE environment = ? AND number < ?
-                          AND outcome IN ('verified', 'applied') AND action <> 'breakGlass'
+                          AND outcome IN ('verified', 'applied', 'unhealthy') AND action <> 'breakGlass'
                           ORDER BY number DESC LIMIT 1";
         let found = self.find(newest, at, Some(number)).await?;
         found.map(|row| from_column(row.try_get("number")?)).transpose()
@@ -459,6 +462,29 @@ impl Store {
         if action == Action::Apply && took_effect {
             writing.release(at, number, by, ending.at).await?;
         }
+        writing.commit().await
+    }
+
+    /// Marks a change that is in force after which a backend does not work any more.
+    pub async fn mark_unhealthy(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+        why: &str,
+        marked: Event,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        sqlx::query(
+            "UPDATE change SET outcome = ?, detail = ? WHERE environment = ? AND number = ?",
+        )
+        .bind(Outcome::Unhealthy.as_str())
+        .bind(why)
+        .bind(at.as_str())
+        .bind(to_column(number)?)
+        .execute(&mut *writing.transaction)
+        .await?;
+        writing.record(marked, now).await?;
         writing.commit().await
     }
 

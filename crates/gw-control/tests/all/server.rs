@@ -4,6 +4,7 @@
 mod attacked;
 mod flow;
 mod glass;
+mod health;
 mod renew;
 mod target;
 
@@ -11,12 +12,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use gw_audit::note::Signer;
 use gw_control::{
     answer::{Answer, End},
     asker::Asker,
+    health::Watch,
     host::bitbucket::Bitbucket,
     ledger::Ledger,
     notify::webhook::Webhooks,
@@ -215,7 +218,7 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
             stage.secrets(),
             BTreeMap::new(),
         )),
-        shared: Shared::default(),
+        shared: Shared::watching(Watch { pause: Duration::ZERO, most: 3, enough: 2 }),
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn missing(
     let mut found = Found(vec![]);
     found.environment(spec, target, overseer);
     for (name, api) in apis.iter().filter(|(_, api)| api.spec.targets.contains(target)) {
-        found.api(name, api, desired);
+        found.api(name, api, desired, overseer);
     }
     found.0
 }
@@ -126,7 +126,7 @@ impl Found {
         }
     }
 
-    fn api(&mut self, name: &ApiName, api: &Api, desired: &Desired) {
+    fn api(&mut self, name: &ApiName, api: &Api, desired: &Desired, overseer: Overseer) {
         let Api { at, spec, operations: _ } = api;
         let ApiSpec {
             owner: _,
@@ -151,8 +151,8 @@ impl Found {
         }
         let Upstream { url: _, timeout: _, auth, assertion: _, health, pass_authorization: _ } =
             upstream;
-        if health.is_some() {
-            let because = "this version does not try backend credentials";
+        if health.is_some() && overseer == Overseer::User {
+            let because = "it is called after a change, and only by a server";
             self.idle(&format!("`upstream.health` of `{name}`"), because, Some(at));
         }
         let mut refuse = |path: &str| self.field(path, name, at);

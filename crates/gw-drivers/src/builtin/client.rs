@@ -110,6 +110,7 @@ impl Client {
             .header(gateway::PROBE, status.probe);
         match probe.token {
             Token::None => {}
+            Token::Health => request = request.header(gateway::HEALTH, "1"),
             Token::OfAnotherIssuer => {
                 let token = stranger().ok_or_else(|| self.place.broken("no key could be made"))?;
                 request = request.header(AUTHORIZATION, format!("Bearer {token}"));

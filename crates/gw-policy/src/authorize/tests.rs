@@ -1,4 +1,3 @@
-use gw_model::scalar::Method;
 use time::macros::date;
 
 use super::*;
@@ -296,4 +295,28 @@ fn no_identity_gets_past_a_forbid_on_another_of_the_same_caller() {
         Gatewright::Identity::\"staff\" };",
     );
     assert_eq!(allowed_by(&unless, "listOrders", &both), Some(13), "he is staff too");
+}
+
+#[test]
+fn the_gateway_itself_may_call_the_declared_health_operation_and_nothing_else() {
+    let permitted = |desired: &gw_model::desired::Desired| {
+        let snapshot = compile(desired);
+        let all: Vec<String> = snapshot
+            .operations()
+            .filter(|operation| operation.health().is_some())
+            .map(|operation| operation.id().to_owned())
+            .collect();
+        all
+    };
+    for (declared, expected) in
+        [("listOrders", vec!["listOrders"]), ("createOrder", vec![]), ("getOrder", vec![])]
+    {
+        let mut desired = orders();
+        let health = gw_model::api::Health { operation: declared.to_owned() };
+        for api in desired.apis.values_mut() {
+            api.spec.upstream.health = Some(health.clone());
+        }
+        assert_eq!(permitted(&desired), expected, "{declared}");
+    }
+    assert!(permitted(&orders()).is_empty());
 }

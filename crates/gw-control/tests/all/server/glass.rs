@@ -10,19 +10,26 @@ use time::{Date, Duration};
 
 use super::*;
 
-const ROLLBACK: &str = "    - { actions: [rollback], identities: [operators] }\n";
+pub(super) const ROLLBACK: &str = "    - { actions: [rollback], identities: [operators] }\n";
 const ONCALL: &str =
     "    - { actions: [breakGlass], identities: [operators], claims: { groups: [oncall] } }\n";
 
 impl House {
     /// A house whose first state has another text in its environment.
     async fn with(from: &str, to: &str) -> Self {
+        Self::edited(&[("environments/prod.yaml", from, to)]).await
+    }
+
+    /// A house whose first state has other texts in its files.
+    pub(super) async fn edited(edits: &[(&str, &str, &str)]) -> Self {
         let house = Self::bare().await;
         let stage = &house.stage;
-        let path = house.desk.join("environments/prod.yaml");
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{text}");
-        std::fs::write(&path, text.replace(from, to)).unwrap();
+        for (path, from, to) in edits {
+            let path = house.desk.join(path);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{text}");
+            std::fs::write(&path, text.replace(from, to)).unwrap();
+        }
         stage.git(&house.desk, &["commit", "--quiet", "--all", "--message", "Other rules"]).await;
         stage.push(&stage.ann, &house.desk, &["HEAD:refs/heads/main"]).await;
         house.look().await;
@@ -65,7 +72,7 @@ impl House {
     }
 
     /// Carol approves the first pull request, and it is merged.
-    async fn merge_approved(&self) {
+    pub(super) async fn merge_approved(&self) {
         let stage = &self.stage;
         stage.advance();
         stage.approve(&stage.carol, 1).await;

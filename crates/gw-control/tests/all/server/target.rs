@@ -40,6 +40,8 @@ pub(super) struct State {
     owner: Option<WorkspaceId>,
     /// How often another state was put in force.
     pub(super) switches: u64,
+    /// With this text in what is served, the backend does not work.
+    pub(super) sick: Option<String>,
     /// It does not answer.
     pub(super) is_down: bool,
 }
@@ -172,6 +174,14 @@ impl Driver for Memory {
             Ok(match probe.expect {
                 Answer::Status(status) => Probed { status, fate: Fate::Refused },
                 Answer::LetThrough => Probed { status: 200, fate: Fate::Answered },
+                Answer::Success => {
+                    let sick = self.live.0.lock().sick.clone();
+                    let status = match sick.is_some_and(|sick| self.live.has(&sick)) {
+                        true => 503,
+                        false => 200,
+                    };
+                    Probed { status, fate: Fate::Answered }
+                }
             })
         })
     }
