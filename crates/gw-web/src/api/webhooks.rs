@@ -9,7 +9,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use gw_control::{
-    host::bitbucket::webhook::{self, Class, Event, Refused, read},
+    host::bitbucket::webhook::{self, Cause, Class, Event, Refused, cause, read},
     store::Delivery,
     task::Task,
 };
@@ -39,7 +39,10 @@ pub(super) async fn bitbucket(
     let event = match read(&delivery, &hook.keys, &hook.repository_uuid) {
         Ok(event) => event,
         Err(refused) => {
-            let (reason, refusal) = refuse(&refused);
+            let (mut reason, refusal) = refuse(&refused);
+            if refused == Refused::Signature {
+                reason = named(cause(&delivery, &hook.keys));
+            }
             web.exchange.turn_away("webhook", reason).await?;
             return Err(refusal);
         }
@@ -66,6 +69,15 @@ fn tasks(event: &Event) -> Vec<Task> {
             _ => vec![],
         },
         Class::Status => vec![],
+    }
+}
+
+/// The word for the ledger: why a signature is wrong, where that can be told.
+const fn named(cause: Cause) -> &'static str {
+    match cause {
+        Cause::RetiredSecret => "webhook-secret-retired",
+        Cause::AlteredBody => "webhook-body-altered",
+        Cause::Unknown => "webhook-signature",
     }
 }
 

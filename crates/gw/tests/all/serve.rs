@@ -3,6 +3,7 @@
 
 mod health;
 mod login;
+mod merges;
 mod pipe;
 mod stage;
 mod story;

@@ -21,6 +21,9 @@ fn run(stage: &Stage, variables: &[(&str, &str)]) -> (String, i32) {
     said(command.output().unwrap())
 }
 
+/// Shows S0.1: part (the script of the step; nobody built its image)
+/// Shows S0.21: holds
+/// Shows S1.9: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_brings_nothing_but_a_proof_of_who_it_is() {
     let stage = Stage::new().await;
@@ -55,6 +58,21 @@ async fn a_step_brings_nothing_but_a_proof_of_who_it_is() {
     assert_eq!(code, 2, "no arguments are taken: {told}");
     let (told, code) = all("plan", &stage.step_token("https://elsewhere.test"));
     assert_eq!(code, 3, "{told}");
+    // A variable that somebody keeps is weaker, and said to be.
+    let kept = [
+        ("SERVER", server.as_str()),
+        ("COMMAND", "plan"),
+        ("ENVIRONMENT", "prod"),
+        ("BITBUCKET_COMMIT", head.as_str()),
+        ("TOKEN", &stage.token("ann", "https://gatewright.test", &[])),
+    ];
+    let (told, code) = run(&stage, &kept);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("TOKEN is weaker"), "{told}");
+    // Only what the rules let a pipeline do.
+    let (told, code) = run(&stage, &kept[..4]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("oidc: true"), "{told}");
     let (told, code) = run(&stage, &[("SERVER", "http://127.0.0.1:1")]);
     assert_eq!(code, 2, "{told}");
 }

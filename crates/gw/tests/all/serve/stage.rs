@@ -222,9 +222,13 @@ subject = \"ann\"
 
     /// What callers of the gateway get.
     pub(super) fn call(&self, method: &str, groups: &[&str]) -> Option<Reply> {
+        self.call_at(method, "/orders", groups)
+    }
+
+    pub(super) fn call_at(&self, method: &str, path: &str, groups: &[&str]) -> Option<Reply> {
         let token = format!("Bearer {}", self.token("bob", "api://orders", groups));
         let headers = [("authorization", token.as_str())];
-        request(self.gateway, method, "/orders", &headers, b"").ok()
+        request(self.gateway, method, path, &headers, b"").ok()
     }
 
     /// What a command says that asks nobody.

@@ -296,7 +296,7 @@ fn signature_of(event: &Event) -> Option<String> {
     Some(format!("sha256={digits}"))
 }
 
-/// Shows S2.18: part (no server takes webhooks yet)
+/// Shows S2.18: holds
 #[test]
 fn a_wrong_signature_has_a_cause_where_there_is_one() {
     let keys = keys(&["new"], &["old"]).unwrap();
