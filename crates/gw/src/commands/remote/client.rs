@@ -173,6 +173,20 @@ impl Remote {
         if status < 300 { read(&body) } else { Err(problem(status, &body)) }
     }
 
+    /// The same; `None` where the token is not good any more.
+    pub(super) async fn look<T: DeserializeOwned>(
+        &self,
+        token: &Redacted<String>,
+        path: &str,
+    ) -> Result<Option<T>, Failure> {
+        let ask = Ask { authorization: Some(Authorization::Bearer(token)), ..Ask::default() };
+        match self.server.ask(path, ask).await? {
+            (401, _) => Ok(None),
+            (status, body) if status < 300 => read(&body).map(Some),
+            (status, body) => Err(problem(status, &body)),
+        }
+    }
+
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         token: &Redacted<String>,

@@ -1,6 +1,6 @@
 //! What shows a server who asks: a file that was named, what a pipeline gives its step, or a sign-in.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use gw_control::login::device::NotSignedIn;
 use gw_model::{clock::Clock, code::Code, secret::Redacted};
@@ -21,18 +21,20 @@ const EXPIRED: &str = "token-expired";
 
 #[derive(Debug)]
 pub(super) enum Proof {
+    /// Read each time: somebody else may renew it.
+    File(PathBuf),
     Given(Redacted<String>),
-    SignedIn { sign_ins: SignIns, server: String },
+    SignedIn {
+        sign_ins: SignIns,
+        server: String,
+    },
 }
 
 impl Proof {
     /// What was named goes before what the pipeline gives, and that before who is signed in.
     pub(super) fn find(context: Context<'_>, server: &str) -> Result<Self, Failure> {
         if let Some(path) = config::proof_file() {
-            let text = fs::read_to_string(&path).map_err(|error| {
-                Failure::wrong(format!("cannot read `{}`: {error}", path.display()))
-            })?;
-            return Ok(Self::Given(Redacted::new(text.trim().to_owned())));
+            return Ok(Self::File(path));
         }
         match config::step_token() {
             Some(token) => Ok(Self::Given(token)),
@@ -45,7 +47,7 @@ impl Proof {
 
     pub(super) fn signed_in(&self) -> Result<Option<SignedIn>, Failure> {
         match self {
-            Self::Given(_) => Ok(None),
+            Self::File(_) | Self::Given(_) => Ok(None),
             Self::SignedIn { sign_ins, server } => sign_ins.read(server),
         }
     }
@@ -53,6 +55,12 @@ impl Proof {
     /// The token to show; a sign-in that ends is renewed first.
     pub(super) async fn show(&self) -> Result<Redacted<String>, Failure> {
         match self {
+            Self::File(path) => {
+                let text = fs::read_to_string(path).map_err(|error| {
+                    Failure::wrong(format!("cannot read `{}`: {error}", path.display()))
+                })?;
+                Ok(Redacted::new(text.trim().to_owned()))
+            }
             Self::Given(token) => Ok(token.clone()),
             Self::SignedIn { sign_ins, server } => {
                 Ok(lasting(sign_ins, server).await?.access_token)
@@ -64,7 +72,7 @@ impl Proof {
     pub(super) fn refused(&self, refusal: &TokenRefusal) -> Option<Failure> {
         match self {
             Self::SignedIn { server, .. } if refusal.reason == EXPIRED => Some(over(server)),
-            Self::SignedIn { .. } | Self::Given(_) => None,
+            Self::SignedIn { .. } | Self::File(_) | Self::Given(_) => None,
         }
     }
 }

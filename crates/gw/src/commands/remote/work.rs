@@ -49,9 +49,18 @@ pub(in crate::commands) async fn ended(
 ) -> Result<Answer, Failure> {
     let path = format!("/v1/environments/{}/changes", remote.environment()?);
     let Accepted { task } = remote.post(token, &path, &wanted.order()).await?;
+    let path = format!("/v1/tasks/{task}?wait={WAIT_S}");
+    let (mut token, mut is_new) = (token.clone(), true);
     let mut shown = 0;
     loop {
-        let task: Task = remote.get(token, &format!("/v1/tasks/{task}?wait={WAIT_S}")).await?;
+        let Some(task) = remote.look::<Task>(&token, &path).await? else {
+            // What takes longer than a token lives is watched with the next one.
+            let next = remote.token(&[ChangeAction::View], None).await;
+            token = next.ok().filter(|_| !is_new).ok_or_else(|| unwatched(remote))?;
+            is_new = true;
+            continue;
+        };
+        is_new = false;
         for line in task.lines.iter().skip(shown) {
             tell(line);
         }
@@ -60,6 +69,13 @@ pub(in crate::commands) async fn ended(
             return Ok(answer);
         }
     }
+}
+
+fn unwatched(remote: &Remote) -> Failure {
+    let environment = remote.environment().map_or_else(|_| "NAME".to_owned(), ToString::to_string);
+    Failure::new(Exit::Half, "the proof of who asks has ended, so nobody watches any more")
+        .note("what was asked goes on at the server, to its end")
+        .help(format!("see what became of it: `gatewright history --env {environment}`"))
 }
 
 fn conclude(context: Context<'_>, answer: &Answer) -> Result<Exit, Failure> {

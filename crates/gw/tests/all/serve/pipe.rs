@@ -1,6 +1,13 @@
 //! The step of a pipeline, as its script: by the token that Bitbucket gives a step.
 
-use std::{path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use gw_emulators::bitbucket::Fault;
 
 use super::stage::{Stage, said};
 
@@ -75,4 +82,41 @@ async fn a_step_brings_nothing_but_a_proof_of_who_it_is() {
     assert!(told.contains("oidc: true"), "{told}");
     let (told, code) = run(&stage, &[("SERVER", "http://127.0.0.1:1")]);
     assert_eq!(code, 2, "{told}");
+}
+
+/// Shows S0.25: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_longer_than_a_token_lives_is_brought_to_its_end() {
+    let stage = Stage::new().await;
+    let proof = stage.folder.path().join("proof.jwt");
+    let watch = |commit: &str| {
+        let asked = ["--server", &stage.server, "--env", "prod", "apply", "--commit", commit];
+        let mut program = stage.program(&asked);
+        program.env("GATEWRIGHT_TOKEN_FILE", &proof);
+        program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let slow = || stage.bitbucket.fail_next("git-upload-pack", Fault::Slow(Duration::from_secs(6)));
+    // The commit arrives when every token, and one answer that was waited for, has ended. Nobody who asked is let in any more by then.
+    slow();
+    let commit = stage.publish(&[], "Asked for by one who cannot stay").await;
+    fs::write(&proof, stage.brief_token("ann")).unwrap();
+    let (told, code) = said(watch(&commit).wait_with_output().unwrap());
+    assert_eq!(code, 5, "{told}");
+    assert!(told.contains("goes on at the server"), "{told}");
+    stage.status(&commit, "gatewright-apply-prod", "applied and verified").await;
+
+    // Whoever has another proof by then watches to the end.
+    slow();
+    let commit = stage.publish(&[], "Asked for by one who stays").await;
+    fs::remove_file(&proof).unwrap();
+    assert!(Command::new("mkfifo").arg(&proof).status().unwrap().success());
+    let watching = watch(&commit);
+    // The first is read once; who looks again finds another.
+    fs::write(&proof, stage.brief_token("ann")).unwrap();
+    let next = proof.with_extension("next");
+    fs::write(&next, stage.token("ann", "https://gatewright.test", &[])).unwrap();
+    fs::rename(&next, &proof).unwrap();
+    let (told, code) = said(watching.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("everything is as declared"), "{told}");
 }
