@@ -9,6 +9,7 @@ fn release(
     Release { event, branch: branch.map(str::to_owned), tag: tag.map(str::to_owned), then }
 }
 
+/// Shows S0.7: part (branch, tag, merge and decline; a pipeline asks by itself)
 #[test]
 fn an_event_does_what_the_rules_in_force_say_and_nothing_else() {
     use ReleaseAction::{Apply, None as Nothing, Plan};

@@ -194,6 +194,8 @@ async fn what_is_done_can_be_undone_and_the_ledger_downloaded() {
     house.end().await;
 }
 
+/// Shows S2.28: holds
+/// Shows S1.30: part (by environment, action and API; backends are not looked into)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_for_what_it_says_and_only_as_long_as_it_is_not_taken_back() {
     let mut house = House::new().await;

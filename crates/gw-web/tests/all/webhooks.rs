@@ -134,6 +134,7 @@ async fn the_bytes_are_signed_and_not_what_they_mean() {
 }
 
 /// Shows W3: holds
+/// Shows S2.31: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_replays_are_one_run() {
     let house = House::new().await;
@@ -196,6 +197,7 @@ async fn a_body_that_is_too_large_is_not_read_and_one_that_is_too_slow_not_waite
 }
 
 /// Shows W6: holds
+/// Shows S2.31: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_about_another_repository_is_refused_also_when_it_is_signed() {
     let house = House::new().await;

@@ -100,6 +100,7 @@ async fn a_token_that_was_replaced_is_read_again() {
     assert!(host.repository().await.is_ok());
 }
 
+/// Shows S1.18: part (tokens of the Git host and our own; secrets of backends are rotated by nobody yet)
 #[tokio::test]
 async fn a_consumer_s_token_is_renewed_before_it_ends() {
     let stage = Stage::new().await;

@@ -111,6 +111,8 @@ async fn verdicts(stage: &Stage) -> Vec<(String, Option<Discounted>)> {
     judged.iter().map(|it| (it.approval.by.name.clone(), it.refusal)).collect()
 }
 
+/// Shows S2.3: holds
+/// Shows S1.4: part (who may approve; what callers may is said by their issuer)
 #[tokio::test]
 async fn a_right_that_is_lost_takes_its_approval_along() {
     let stage = Stage::new().await;

@@ -170,6 +170,7 @@ async fn a_report_takes_a_thousand_findings_and_survives_a_failure_in_their_midd
     assert_eq!(stage.get(&all).await["size"], 1000);
 }
 
+/// Shows S2.9: holds
 #[tokio::test]
 async fn a_build_status_follows_what_happens() {
     let stage = Stage::new().await;

@@ -31,6 +31,7 @@ fn with(request: &Value, name: &str, value: &str) -> Value {
     request
 }
 
+/// Shows S1.16: holds
 #[test]
 fn users_and_roles_prove_themselves() {
     if !Moto::is_installed() {

@@ -69,6 +69,7 @@ impl Scene {
     }
 }
 
+/// Shows S2.20: holds
 #[test]
 fn the_ledger_names_whoever_stands_behind_a_step() {
     let mut scene = Scene::new(None);

@@ -11,6 +11,7 @@ use time::{Duration, OffsetDateTime};
 use super::{AUDIENCE, Scene};
 
 /// Shows J18: holds
+/// Shows S0.26: part (the certified provider stands for Okta and Entra)
 #[test]
 fn what_a_provider_signs_for_others_gets_no_token() {
     if !OidcProvider::is_installed() {

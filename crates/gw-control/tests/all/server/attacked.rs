@@ -104,6 +104,7 @@ async fn history_that_was_rewritten_and_an_older_commit_are_not_followed() {
 
 /// Shows G3: part (the whole matrix is the golden table of gw-control/src/approve/tests.rs)
 /// Shows G6: holds
+/// Shows S2.17: part (review and revert; diff and blame are those of Git)
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_loosens_the_gate_with_what_has_to_pass_it() {
     let house = House::new().await;
@@ -171,6 +172,7 @@ async fn an_empty_source_deletes_nothing_and_a_deletion_needs_a_rule() {
 
 /// Shows G1: part (a secret that rotates in between is not tried)
 /// Shows G7: part (the pages that show a plan are not tried)
+/// Shows S0.9: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_shown_is_done_or_nothing_is() {
     let house = House::new().await;

@@ -4,7 +4,7 @@ use gw_model::environment::Notice;
 
 use super::*;
 
-/// Shows S3.23: part (a target in memory)
+/// Shows S0.18: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn a_merge_that_security_approved_is_live_and_one_that_nobody_approved_is_not() {
     let house = House::new().await;
@@ -29,7 +29,6 @@ async fn a_merge_that_security_approved_is_live_and_one_that_nobody_approved_is_
     house.end().await;
 }
 
-/// Shows S1.24: part (a target in memory)
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_approved_is_live_whatever_was_merged_in_between() {
     let house = House::new().await;

@@ -89,6 +89,7 @@ fn alter(path: &PathBuf, change: impl FnOnce(&mut Value)) -> Value {
 }
 
 /// Shows S1.15: holds
+/// Shows S4.24: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_signs_in_works_and_signs_out() {
     if !OidcProvider::is_installed() {

@@ -30,11 +30,13 @@ async fn a_merge_brings_routes_and_policies() {
     let route = "  /orders/open:\n    get: { operationId: listOpen, responses: { \"200\": { description: ok } } }\n";
     fs::write(&openapi, text + route).unwrap();
     fs::write(desk.join("policies/calls.cedar"), POLICY).unwrap();
-    stage.commit(&desk, "open").await;
+    let proposed = stage.commit(&desk, "open").await;
     stage.push(&stage.bob, &desk, &["HEAD:refs/heads/open"]).await;
     stage.open(&stage.bob, "open", "open").await;
     let comment = stage.comment(1, "waits for").await;
     assert!(comment.contains("/orders/open"), "{comment}");
+    // From here on it is known that it could be read.
+    stage.status(&proposed, "gatewright-plan", "waits for").await;
     stage.approve(&stage.carol, 1).await;
     stage.comment(1, "✔ yes").await;
     stage.merge(1, "squash").await;

@@ -8,6 +8,10 @@ use super::stage::Stage;
 /// Shows S3.23: holds
 /// Shows S1.24: holds
 /// Shows S2.5: part (webhooks of the emulated Bitbucket)
+/// Shows S1.7: holds
+/// Shows S2.2: holds
+/// Shows S3.22: holds
+/// Shows S0.17: part (comment, report, build status and ledger; deployments of Bitbucket are not read)
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_branch_to_what_callers_meet() {
     let mut stage = Stage::new().await;
