@@ -19,6 +19,7 @@ use crate::{
     stop::Stop,
     store::{Begun, Ending, Hold, Outcome, StepRecord, StepState},
     tell::Waiting,
+    trial::Trial,
 };
 
 /// Longer texts are cut: an entry has a largest size, and the journal has the whole.
@@ -216,6 +217,26 @@ pub fn ended(by: Actor, at: &EnvironmentName, number: u64, ending: &Ending) -> E
 pub fn unhealthy(by: Actor, at: &EnvironmentName, number: u64, why: &str) -> Event {
     let event = of_change(Act::Unhealthy, entry::Outcome::Failed, by, at, number);
     with_text(event, "why", Some(why))
+}
+
+/// That the table of access was tried on what is in force.
+pub fn tested(
+    by: Actor,
+    at: &EnvironmentName,
+    number: u64,
+    source: &Digest,
+    trial: &Trial,
+) -> Event {
+    let outcome = match trial.passed() {
+        true => entry::Outcome::Done,
+        false => entry::Outcome::Failed,
+    };
+    let mut event = Event::new(Act::Tested, outcome, by);
+    event.environment = Some(at.to_string());
+    event.change = Some(number);
+    let wrong = trial.wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let event = event.fact("source", source.as_str()).fact("calls", trial.calls);
+    with_text(event, "why", Some(wrong.as_str()).filter(|wrong| !wrong.is_empty()))
 }
 
 /// That the state of a change was left by going back, so that it does not come again by itself.

@@ -30,6 +30,7 @@ pub mod stop;
 pub mod store;
 pub mod task;
 pub mod tell;
+pub mod trial;
 pub mod waits;
 pub mod witness;
 pub mod work;

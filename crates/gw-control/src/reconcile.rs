@@ -37,6 +37,7 @@ use crate::{
     store::Store,
     task::Task,
     tell::Links,
+    trial,
 };
 
 /// What is wanted of an environment, and by whom.
@@ -387,7 +388,7 @@ pub(crate) async fn facts(
     commit: ObjectId,
     source: &Digest,
 ) -> Result<Facts, Stop> {
-    let verified_in = server.store.verified_in(source.as_str()).await?;
+    let verified_in = verified_in(server, source).await?;
     let people = server.in_force(environment).await?.map(|desired| desired.people.clone());
     let people = people.unwrap_or_default();
     let view = Arc::clone(view);
@@ -405,6 +406,19 @@ pub(crate) async fn facts(
         Ok(Facts { commit: Some(facts), subject: Some(written.subject), verified_in })
     })
     .await
+}
+
+/// Where these files were verified; an environment that can be tried has to have passed as well.
+async fn verified_in(server: &Server, source: &Digest) -> Result<BTreeSet<EnvironmentName>, Stop> {
+    let mut verified = server.store.verified_in(source.as_str()).await?;
+    for environment in verified.clone() {
+        let desired = server.in_force(&environment).await?;
+        let is_testable = desired.is_some_and(|desired| trial::is_testable(&desired));
+        if is_testable && !server.store.has_passed_trial(&environment, source.as_str()).await? {
+            verified.remove(&environment);
+        }
+    }
+    Ok(verified)
 }
 
 /// Only what comes after the commit in force follows it; going back is another action.

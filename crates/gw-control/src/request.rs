@@ -34,6 +34,8 @@ pub enum Wanted {
         only: BTreeSet<ApiName>,
         glass: Glass,
     },
+    /// Tries the table of access on what is in force.
+    Test,
     /// Goes back to the state that a change left.
     Rollback {
         to: u64,

@@ -35,6 +35,7 @@ use crate::{
     stop::Stop,
     store::{Delivered, Delivery, NewTask, Store, StoreError},
     task::Task,
+    trial::Mint,
 };
 
 /// Whoever works on an environment is heard of at least this often.
@@ -85,6 +86,8 @@ pub struct Shared {
     in_force: Mutex<BTreeMap<EnvironmentName, (u64, Arc<Desired>)>>,
     /// How backends are watched after a change.
     pub watch: Watch,
+    /// The test issuer; none: nothing can be tried.
+    pub(crate) mint: Option<Arc<dyn Mint>>,
     /// What people were told last of a credential that ends.
     ending: Mutex<Option<String>>,
 }
@@ -111,6 +114,12 @@ impl Shared {
         if news.len() > Self::KEPT {
             news.pop_front();
         }
+    }
+
+    /// With the test issuer, where there is one.
+    #[must_use]
+    pub fn minting(self, mint: Option<Arc<dyn Mint>>) -> Self {
+        Self { mint, ..self }
     }
 
     /// With another way to watch backends.

@@ -25,6 +25,7 @@ use crate::{
     stop::Stop,
     store::{Queued, StoreError},
     task::Task,
+    trial,
 };
 
 /// So many tasks are under way at once.
@@ -131,6 +132,7 @@ async fn do_request(server: &Server, request: &Request) -> Result<Answer, Stop> 
         Wanted::Apply { commit, only, plan } => Aim::Commit { sha: commit, only, plan },
         Wanted::Rollback { to, reason } => Aim::State { to, reason },
         Wanted::BreakGlass { commit, only, glass } => Aim::BreakGlass { sha: commit, only, glass },
+        Wanted::Test => return trial::ordered(server, &environment, &asker).await,
         Wanted::Abandon => return reconcile::abandon(server, &environment, &asker).await,
     };
     reconcile::reconcile(server, &Order { environment, asker, aim }).await

@@ -13,6 +13,7 @@ use gw_model::{
     clock::Clock,
     desired::Desired,
     id::{EnvironmentName, TargetName, WorkspaceId},
+    secret::Redacted,
 };
 use gw_plan::{
     difference::Difference,
@@ -165,7 +166,15 @@ impl Driver for Builtin {
     }
 
     fn probe<'a>(&'a self, probe: &'a Probe) -> Pending<'a, Probed> {
-        Box::pin(self.client.probe(probe))
+        Box::pin(self.client.probe(probe, None))
+    }
+
+    fn call<'a>(
+        &'a self,
+        probe: &'a Probe,
+        token: Option<&'a Redacted<String>>,
+    ) -> Pending<'a, Probed> {
+        Box::pin(self.client.probe(probe, token))
     }
 
     fn actor<'a>(&'a self, _difference: &'a Difference) -> Pending<'a, Option<Actor>> {

@@ -38,6 +38,13 @@ pub struct Issuer {
     state: Arc<Shared>,
 }
 
+/// Who gets tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tokens {
+    ForWhoeverAsks,
+    ForItsHolder,
+}
+
 /// What a token is to say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -81,6 +88,15 @@ struct Shared {
 impl Issuer {
     /// Listens on the loopback port; 0 lets the system choose.
     pub async fn start(port: u16, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::listen(port, clock, Tokens::ForWhoeverAsks).await
+    }
+
+    /// The same, and only its holder gets tokens.
+    pub async fn quiet(port: u16, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::listen(port, clock, Tokens::ForItsHolder).await
+    }
+
+    async fn listen(port: u16, clock: Arc<dyn Clock>, tokens: Tokens) -> Result<Self, StartError> {
         let listener = listen(port).await?;
         let address = listener.local_addr().map_err(|cause| StartError::Listen { port, cause })?;
         let url = format!("http://localhost:{}", address.port());
@@ -88,9 +104,12 @@ impl Issuer {
         let state = Arc::new(Shared { url, clock, keys });
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
-            .route("/jwks", get(key_set))
-            .route(TOKENS, get(token))
-            .with_state(Arc::clone(&state));
+            .route("/jwks", get(key_set));
+        let routes = match tokens {
+            Tokens::ForWhoeverAsks => routes.route(TOKENS, get(token)),
+            Tokens::ForItsHolder => routes,
+        };
+        let routes = routes.with_state(Arc::clone(&state));
         Ok(Self { serving: Serving::start(listener, routes)?, state })
     }
 

@@ -8,6 +8,7 @@ use std::{fmt, pin::Pin};
 
 use gw_model::{
     code::Code, desired::Desired, diagnostic::Diagnostic, id::WorkspaceId, scalar::Method,
+    secret::Redacted,
 };
 pub use gw_policy::generation::{Body, Object, ObjectKey};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,19 @@ pub trait Driver: fmt::Debug + Send + Sync {
 
     /// Calls the target as a stranger would and reports what it answered.
     fn probe<'a>(&'a self, probe: &'a Probe) -> Pending<'a, Probed>;
+
+    /// Has the target decide about whoever holds this token, and send nothing on. A target that cannot
+    /// do that is not tried.
+    fn call<'a>(
+        &'a self,
+        probe: &'a Probe,
+        token: Option<&'a Redacted<String>>,
+    ) -> Pending<'a, Probed> {
+        let _asked = (probe, token);
+        let because = "it does not tell what it decides about a call".to_owned();
+        let error = TargetError::Broken { place: self.place(), because };
+        Box::pin(std::future::ready(Err(error)))
+    }
 
     /// Who made a difference behind our back, where the target knows.
     fn actor<'a>(&'a self, difference: &'a Difference) -> Pending<'a, Option<Actor>>;
@@ -155,6 +169,8 @@ pub enum Token {
     OfAnotherIssuer,
     /// None: it is the gateway's own call of the operation that shows whether a backend works.
     Health,
+    /// One that is handed along: the target says what it decides, and sends nothing on.
+    Given,
 }
 
 /// What a right answer looks like.

@@ -28,6 +28,9 @@ pub const PROBE_DETAIL: &str = "gatewright-probe-detail";
 /// backend works.
 pub const HEALTH: &str = "gatewright-probe-health";
 
+/// Beside [`PROBE`]: what is decided is told, and nothing is sent on.
+pub const DECIDE: &str = "gatewright-probe-decide";
+
 /// The name of the socket in the folder of a target.
 pub const SOCKET: &str = "gateway.sock";
 

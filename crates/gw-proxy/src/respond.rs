@@ -220,6 +220,13 @@ pub(crate) fn refuse(refusal: &Refusal, decision: &DecisionId) -> Response<Respo
     response
 }
 
+/// That a call may be sent on, to whoever asked only that.
+pub(crate) fn nothing() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// Tells whoever proves a change what became of the call: a backend's answer may look like any.
 pub(crate) fn confide(reason: Reason, refusal: Option<&Refusal>, headers: &mut HeaderMap) {
     headers.insert(PROBE, HeaderValue::from_static(reason.code()));

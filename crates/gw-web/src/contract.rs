@@ -199,7 +199,7 @@ body! {
 
     /// What is to be done to an environment.
     ChangeOrder {
-        /// `apply`, `rollback`, `abandon` or `breakGlass`
+        /// `apply`, `rollback`, `abandon`, `breakGlass` or `test`
         action: String,
         /// what to apply: a whole hash; without it, that of the plan
         commit: Option<String>,

@@ -24,6 +24,7 @@ mod serve;
 mod show;
 mod status;
 mod steps;
+mod test;
 mod told;
 mod version;
 mod whoami;
@@ -100,6 +101,7 @@ enum Command {
     Status(status::Status),
     History(history::History),
     Rollback(rollback::Rollback),
+    Test(test::Test),
     Approve(approve::Approve),
     Drift(drift::Drift),
     Explain(explain::Explain),
@@ -226,6 +228,7 @@ impl Command {
             Self::Status(command) => command.run(context).await,
             Self::History(command) => command.run(context).await,
             Self::Rollback(command) => command.run(context).await,
+            Self::Test(command) => command.run(context).await,
             Self::Drift(command) => command.run(context).await,
             Self::Explain(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,

@@ -10,6 +10,7 @@ mod sign_ins;
 mod socket;
 mod state;
 mod stores;
+mod test_issuer;
 mod workspace;
 
 use gw_model::clock::Clock;
@@ -24,6 +25,7 @@ pub(crate) use self::{
     socket::{decision, gateway_status},
     state::{DEMO, ID, Purpose, State, demo_api, has_id, no_random, store_failure},
     stores::Stores,
+    test_issuer::DemoIssuer,
     workspace::{Workspace, openapi_or_refuse, root},
 };
 

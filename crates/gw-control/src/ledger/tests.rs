@@ -145,6 +145,7 @@ async fn a_decision_is_found_by_its_id_however_many_entries_came_after_it() {
         "DROP TABLE wait",
         "DROP TABLE wait_told",
         "DROP TABLE drift_accepted",
+        "DROP TABLE trial",
         "ALTER TABLE drift DROP COLUMN lines",
         "ALTER TABLE change DROP COLUMN until",
         "PRAGMA user_version = 7",

@@ -105,6 +105,43 @@ impl Store {
         Ok(until.filter(|until| *until > now))
     }
 
+    /// Remembers whether the gateway said what the rules of these files say.
+    pub async fn keep_trial(
+        &self,
+        environment: &EnvironmentName,
+        source_digest: &str,
+        passed: bool,
+        tested: Event,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        sqlx::query("INSERT OR REPLACE INTO trial VALUES (?, ?, ?, ?)")
+            .bind(environment.as_str())
+            .bind(source_digest)
+            .bind(passed)
+            .bind(written_time(at)?)
+            .execute(&mut *writing.transaction)
+            .await?;
+        writing.record(tested, at).await?;
+        writing.commit().await
+    }
+
+    /// Whether the gateway said what the rules of these files say, when it was tried last.
+    pub async fn has_passed_trial(
+        &self,
+        environment: &EnvironmentName,
+        source_digest: &str,
+    ) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM trial WHERE environment = ? AND source_digest = ? AND passed",
+        )
+        .bind(environment.as_str())
+        .bind(source_digest)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.is_some())
+    }
+
     /// Our comment below a pull request.
     pub async fn comment(&self, pull_request: u64) -> Result<Option<u64>, StoreError> {
         let row = sqlx::query("SELECT id FROM comment WHERE pull_request = ?")

@@ -7,6 +7,7 @@ mod glass;
 mod health;
 mod renew;
 mod target;
+mod trial;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

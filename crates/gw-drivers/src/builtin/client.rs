@@ -7,7 +7,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use gw_model::id::WorkspaceId;
+use gw_model::{id::WorkspaceId, secret::Redacted};
 use gw_net::socket;
 use gw_plan::driver::{Fate, Object, Probe, Probed, TargetError, Token};
 use gw_policy::{
@@ -93,7 +93,11 @@ impl Client {
     }
 
     /// Calls as a stranger would.
-    pub(super) async fn probe(&self, probe: &Probe) -> Result<Probed, TargetError> {
+    pub(super) async fn probe(
+        &self,
+        probe: &Probe,
+        token: Option<&Redacted<String>>,
+    ) -> Result<Probed, TargetError> {
         let Some(status) = self.status().await? else {
             return Err(self.unreachable("no gateway is running"));
         };
@@ -111,6 +115,12 @@ impl Client {
         match probe.token {
             Token::None => {}
             Token::Health => request = request.header(gateway::HEALTH, "1"),
+            Token::Given => {
+                request = request.header(gateway::DECIDE, "1");
+                if let Some(token) = token {
+                    request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
+                }
+            }
             Token::OfAnotherIssuer => {
                 let token = stranger().ok_or_else(|| self.place.broken("no key could be made"))?;
                 request = request.header(AUTHORIZATION, format!("Bearer {token}"));

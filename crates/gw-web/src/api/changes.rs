@@ -10,6 +10,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use gw_control::{
+    engine::Facts,
     glass::Glass,
     request::{self, Wanted},
     task::Task,
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     Web,
     contract::{Accepted, ChangeOrder},
-    door::{self, covers},
+    door::{self, covers, may},
     problem::Refusal,
 };
 
@@ -48,12 +49,17 @@ pub(super) async fn order(
         // It goes back to what is in force: who may go back may give up.
         "rollback" | "abandon" => ChangeAction::Rollback,
         "breakGlass" => ChangeAction::BreakGlass,
+        // It changes nothing: who may see what a change would do may see what it did.
+        "test" => ChangeAction::Plan,
         _ => {
-            let words = "`action` is `apply`, `rollback`, `abandon` or `breakGlass`";
+            let words = "`action` is `apply`, `rollback`, `abandon`, `breakGlass` or `test`";
             return Err(Refusal::malformed(words));
         }
     };
     covers(&granted, &environment, action, plan.as_deref())?;
+    if action == ChangeAction::Plan {
+        may(&web, &granted, &environment, action, &Facts::default()).await?;
+    }
     if let (ChangeAction::Apply, None, Some(plan)) = (action, &order.commit, &plan) {
         // A plan says of which commit it is.
         let shown = shown(&web, &granted, id(plan)?).await?;
@@ -92,13 +98,16 @@ fn wanted(order: ChangeOrder, now: OffsetDateTime) -> Result<Wanted, Refusal> {
             let reason = reason.map(|reason| within(reason, REASON_BYTES)).transpose()?;
             Ok(Wanted::Rollback { to, reason })
         }
+        ("test", None, None) if plan.is_none() && only.is_none() && reason.is_none() => {
+            Ok(Wanted::Test)
+        }
         ("abandon", None, None) if plan.is_none() && only.is_none() && reason.is_none() => {
             Ok(Wanted::Abandon)
         }
         _ => Err(Refusal::malformed(
             "`apply` has `commit` or `plan`, perhaps both, perhaps `only`; `rollback` has `to`, \
              perhaps `reason`; `breakGlass` has `commit`, `reason` and `until`, perhaps `only`; \
-             `abandon` has nothing",
+             `abandon` and `test` have nothing",
         )),
     }
 }

@@ -45,6 +45,7 @@ pub(super) async fn run(
         Command::Apply(command) => apply(context, &remote, command).await,
         Command::Rollback(command) => rollback(context, &remote, command).await,
         Command::Approve(command) => approve(context, &remote, command).await,
+        Command::Test(_) => carry_out(context, &remote, &Wanted::Test).await,
         Command::Drift(command) => drift::run(context, &remote, command).await,
         Command::Status(_) => status(context, &remote).await,
         Command::History(_) => history(context, &remote).await,
@@ -60,6 +61,7 @@ const fn is_for_a_server(command: &Command) -> bool {
             | Command::Rollback(_)
             | Command::Approve(_)
             | Command::Drift(_)
+            | Command::Test(_)
             | Command::Status(_)
             | Command::History(_)
             | Command::Login(_)

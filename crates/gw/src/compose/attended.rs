@@ -10,6 +10,7 @@ use gw_model::{
     diagnostic::Diagnostic,
     environment::Target,
     id::{EnvironmentName, TargetName},
+    secret::Redacted,
 };
 use gw_plan::{
     difference::Difference,
@@ -124,6 +125,14 @@ impl Driver for Attended {
 
     fn probe<'a>(&'a self, probe: &'a Probe) -> Pending<'a, Probed> {
         self.driver.probe(probe)
+    }
+
+    fn call<'a>(
+        &'a self,
+        probe: &'a Probe,
+        token: Option<&'a Redacted<String>>,
+    ) -> Pending<'a, Probed> {
+        self.driver.call(probe, token)
     }
 
     fn actor<'a>(&'a self, difference: &'a Difference) -> Pending<'a, Option<Actor>> {

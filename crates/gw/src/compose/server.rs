@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 use super::{
     State, SystemClock,
     attended::{Gateways, Wanted},
+    test_issuer,
 };
 use crate::{
     commands::Context,
@@ -99,6 +100,7 @@ pub(crate) async fn serve(
         clock: Arc::clone(&clock),
         overseer: Overseer::Server,
     };
+    let mint = test_issuer::of_server(file.test_issuer, &clock).await?;
     let source = &file.bitbucket.declared;
     let server = Arc::new(Server {
         store: store.clone(),
@@ -123,7 +125,7 @@ pub(crate) async fn serve(
             secrets,
             file.notify,
         )),
-        shared: Shared::default(),
+        shared: Shared::default().minting(mint),
     });
     let settings = login::Settings {
         identities: file.identities,

@@ -53,6 +53,8 @@ pub(crate) struct ServerFile {
     pub(crate) login: Option<IdentityName>,
     /// What they sign in to.
     pub(crate) application: Option<Application>,
+    /// The port of this machine at which the test issuer publishes its keys.
+    pub(crate) test_issuer: Option<u16>,
     pub(crate) bitbucket: BitbucketFile,
     pub(crate) secrets: SecretsFrom,
     /// Hosts and addresses beyond public ones that may be reached.
@@ -217,6 +219,7 @@ impl ServerFile {
             owners: owners?,
             identities,
             login: written.login,
+            test_issuer: written.test_issuer,
             application,
             bitbucket: bitbucket.check(place)?,
             secrets: secrets(place, folder, written.secrets)?,

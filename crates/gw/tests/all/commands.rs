@@ -20,6 +20,7 @@ mod probes;
 mod secrets;
 mod serving;
 mod settings;
+mod trial;
 mod ways_out;
 mod with_bitbucket;
 

@@ -11,6 +11,7 @@ use gw_model::{
     diagnostic::Diagnostic,
     environment::Target,
     id::{EnvironmentName, TargetName, WorkspaceId},
+    secret::Redacted,
 };
 use gw_plan::{
     difference::Difference,
@@ -18,6 +19,12 @@ use gw_plan::{
         Actor, Answer, Driver, Fate, Lowered, Object, Observed, Order, Pending, Probe, Probed,
         Served, Step, TargetError,
     },
+};
+use gw_policy::{
+    can::{Known, Question, SOMEWHERE},
+    principal::Caller,
+    snapshot::Snapshot,
+    token::{TrustedIssuers, Unverified, claimed},
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -183,6 +190,36 @@ impl Driver for Memory {
                     Probed { status, fate: Fate::Answered }
                 }
             })
+        })
+    }
+
+    fn call<'a>(
+        &'a self,
+        probe: &'a Probe,
+        token: Option<&'a Redacted<String>>,
+    ) -> Pending<'a, Probed> {
+        Box::pin(async move {
+            let live = self.pure.raise(&self.live.0.lock().objects).unwrap();
+            let target = live.spec.targets.keys().next().unwrap().clone();
+            let snapshot = Snapshot::compile(&live, &target).unwrap();
+            let issuers = TrustedIssuers::of(&live.identities);
+            let now = self.clock.now();
+            let principals = token.map(|token| {
+                let token = Unverified::parse(token.reveal()).unwrap();
+                let issuer = issuers.get(token.issuer()).unwrap();
+                claimed(&token, issuer, now.unix_timestamp()).unwrap()
+            });
+            let caller = Caller { principals: principals.unwrap_or_default() };
+            let answer = snapshot.can(&Question {
+                caller: &caller,
+                method: probe.method.as_str(),
+                host: "localhost",
+                path: &probe.path,
+                ip: Known::Given(SOMEWHERE),
+                now: Known::Given(now),
+            });
+            let fate = if answer.allowed { Fate::Answered } else { Fate::Refused };
+            Ok(Probed { status: answer.reason.status(), fate })
         })
     }
 

@@ -21,6 +21,7 @@ pub(in crate::commands) enum Wanted {
     BreakGlass { commit: String, only: Vec<String>, reason: Option<String>, until: Option<String> },
     Rollback { to: u64, reason: Option<String> },
     Abandon,
+    Test,
 }
 
 pub(super) async fn carry_out(
@@ -30,7 +31,9 @@ pub(super) async fn carry_out(
 ) -> Result<Exit, Failure> {
     let plan = match wanted {
         Wanted::Apply { plan, .. } => plan.as_deref(),
-        Wanted::BreakGlass { .. } | Wanted::Rollback { .. } | Wanted::Abandon => None,
+        Wanted::BreakGlass { .. } | Wanted::Rollback { .. } | Wanted::Abandon | Wanted::Test => {
+            None
+        }
     };
     let token = remote.token(&[wanted.action(), ChangeAction::View], plan).await?;
     let answer = ended(remote, &token, wanted, |line| match context.ui.form {
@@ -118,6 +121,7 @@ impl Wanted {
         match self {
             Self::Apply { .. } => ChangeAction::Apply,
             Self::BreakGlass { .. } => ChangeAction::BreakGlass,
+            Self::Test => ChangeAction::Plan,
             // Who may go back may give up what stopped half way.
             Self::Rollback { .. } | Self::Abandon => ChangeAction::Rollback,
         }
@@ -140,6 +144,7 @@ impl Wanted {
                 json!({ "action": "rollback", "to": to, "reason": reason })
             }
             Self::Abandon => json!({ "action": "abandon" }),
+            Self::Test => json!({ "action": "test" }),
         }
     }
 }
