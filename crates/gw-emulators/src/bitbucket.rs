@@ -195,7 +195,7 @@ async fn serve(State(host): State<Arc<Host>>, request: Request) -> Response {
     if let Some(Fault::Slow(time)) = fault {
         sleep(time).await;
     }
-    if let Some(answer) = fault.as_ref().and_then(faults::instead) {
+    if let Some(answer) = fault.as_ref().and_then(|it| faults::instead(it, &parts.headers)) {
         return answer;
     }
     let Ok(body) = to_bytes(body, MOST_BYTES).await else {

@@ -9,6 +9,7 @@ mod tests;
 
 use std::{error::Error, fmt, time::Duration};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use gw_model::secret::Redacted;
 use reqwest::{
@@ -65,6 +66,19 @@ pub enum Method {
 pub enum Authorization<'a> {
     Basic { user: &'a str, password: &'a Redacted<String> },
     Bearer(&'a Redacted<String>),
+}
+
+impl Authorization<'_> {
+    /// Whether a text repeats what proves it, as it is or as it is sent.
+    pub fn stands_in(&self, text: &str) -> bool {
+        match self {
+            Self::Basic { user, password } => {
+                let sent = BASE64_STANDARD.encode(format!("{user}:{}", password.reveal()));
+                text.contains(password.reveal().as_str()) || text.contains(&sent)
+            }
+            Self::Bearer(token) => text.contains(token.reveal().as_str()),
+        }
+    }
 }
 
 /// The head of an answer. Its body is still on the way.

@@ -7,6 +7,7 @@ pub mod absent;
 pub mod attack;
 pub mod authority;
 pub mod backend;
+pub mod canary;
 pub mod clock;
 pub mod corpus;
 pub mod forge;

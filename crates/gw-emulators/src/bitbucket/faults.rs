@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use parking_lot::Mutex;
@@ -16,6 +16,8 @@ pub enum Fault {
     TooMany { retry_after_s: u32 },
     /// This status, with Bitbucket's body for errors.
     Status(u16),
+    /// This status, and a body that repeats by what the caller proved who it is.
+    Echo(u16),
     /// It is done, and answered with this status as if it were not.
     Unsaid(u16),
     /// The right answer, later.
@@ -46,7 +48,7 @@ impl Faults {
 }
 
 /// What is answered instead; `None` where the request is done.
-pub(super) fn instead(fault: &Fault) -> Option<Response> {
+pub(super) fn instead(fault: &Fault, headers: &HeaderMap) -> Option<Response> {
     match fault {
         Fault::TooMany { retry_after_s } => {
             let refusal = Refusal::new(429, "Rate limit for this resource has been exceeded");
@@ -59,6 +61,11 @@ pub(super) fn instead(fault: &Fault) -> Option<Response> {
             Some(response)
         }
         Fault::Status(status) => Some(failed(*status)),
+        Fault::Echo(status) => {
+            let proof = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+            let said = format!("Nobody knows {}", proof.unwrap_or("who you are"));
+            Some(Refusal::new(*status, &said).into_response())
+        }
         Fault::Garbage => Some((StatusCode::OK, "<html>not what was asked for").into_response()),
         Fault::Slow(_) | Fault::Unsaid(_) => None,
     }

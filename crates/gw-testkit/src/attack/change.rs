@@ -3,6 +3,9 @@
 //! (a) Nothing is written to any target. (b) Exactly one entry of the ledger says that a change was
 //! refused, and the stable code that was expected is told. (c) Nothing secret stands in what is told,
 //! in the ledger or in any file that is written. (d) A change that is right is made right afterwards.
+//!
+//! What only looks as if it asked for a change is a lure: [`ignore`] asserts that nobody follows it, and
+//! that the ledger says nothing of it.
 
 use std::{fmt, path::PathBuf};
 
@@ -40,6 +43,26 @@ pub struct Attack<'a> {
     pub secrets: &'a [&'a str],
 }
 
+/// What must lead to nothing.
+pub struct Lure<'a> {
+    pub name: &'a str,
+    pub put: &'a dyn Fn(),
+    /// What must not be seen again.
+    pub secrets: &'a [&'a str],
+}
+
+/// Puts it there and asserts the four.
+pub fn ignore(bench: &Bench<'_>, lure: &Lure<'_>) {
+    let Lure { name, put, secrets } = lure;
+    let (writes, before) = ((bench.writes)(), (bench.entries)().len());
+    put();
+    assert_eq!((bench.writes)(), writes, "{name}: (a) something was written");
+    let entries = (bench.entries)();
+    assert_eq!(entries.len(), before, "{name}: (b) the ledger says something of it");
+    assert_unseen(name, secrets, entries.concat(), bench.written.iter().map(PathBuf::as_path));
+    make_good(bench, name, writes);
+}
+
 /// Asks for the change and asserts the four.
 pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
     let Attack { name, ask, code, secrets } = attack;
@@ -56,10 +79,15 @@ pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
     let told = [said.words.as_bytes(), &entries.concat()].concat();
     assert_unseen(name, secrets, told, bench.written.iter().map(PathBuf::as_path));
 
+    make_good(bench, name, writes);
+    said
+}
+
+/// (d).
+fn make_good(bench: &Bench<'_>, name: &str, writes: u64) {
     let then = (bench.good)();
     assert!(then.done, "{name}: (d) a change that is right fails: {}", then.words);
     assert!((bench.writes)() > writes, "{name}: (d) nothing was written");
-    said
 }
 
 /// Whether an entry says that a change was refused.
@@ -72,6 +100,12 @@ fn is_refusal(entry: &[u8]) -> bool {
 impl fmt::Debug for Bench<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bench").field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Lure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lure").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -4,8 +4,11 @@
 //! the stable reason that was expected. (c) Nothing secret stands in the answer or in any file that is
 //! written. (d) The next genuine delivery is taken, on the same connection or, where that was closed,
 //! by the same process.
+//!
+//! What is signed has to be borne, whatever it says and however often it comes: [`bear`] asserts that
+//! no more is queued than it hints at, and that the ledger says nothing of it.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, thread};
 
 use serde_json::Value;
 
@@ -38,6 +41,48 @@ pub struct Attack<'a> {
     pub secrets: &'a [&'a str],
 }
 
+/// Deliveries that are signed, and mean harm all the same.
+#[derive(Debug)]
+pub struct Burden<'a> {
+    pub name: &'a str,
+    /// As they go over the wire. Each of these is sent by somebody else, one after the other.
+    pub deliveries: &'a [Vec<Vec<u8>>],
+    /// How often anything may be asked for because of them.
+    pub hints: u64,
+    /// What must not be seen again.
+    pub secrets: &'a [&'a str],
+}
+
+/// Sends all of them at once, each answered before any work is done, and asserts the four.
+pub fn bear(bench: &Bench<'_>, burden: &Burden<'_>) {
+    let Burden { name, deliveries, hints, secrets } = burden;
+    let (queued, before) = ((bench.queued)(), (bench.entries)().len());
+    let address = bench.address;
+    let send = move |deliveries: &[Vec<u8>]| {
+        let mut connection = Connection::open(address).expect("connections are accepted");
+        let mut answered = vec![];
+        for delivery in deliveries {
+            connection.send(delivery).expect("it is read");
+            let reply = connection.reply().expect("an answer comes in time");
+            let reply = reply.unwrap_or_else(|| unreachable!("closed without an answer"));
+            assert_eq!(reply.status, 202, "it is not answered: {}", reply.text());
+            answered.extend(answer_bytes(&reply));
+        }
+        answered
+    };
+    let answered: Vec<u8> = thread::scope(|scope| {
+        let senders: Vec<_> = deliveries.iter().map(|it| scope.spawn(move || send(it))).collect();
+        senders.into_iter().flat_map(|it| it.join().expect("every one is answered")).collect()
+    });
+    let asked = (bench.queued)() - queued;
+    assert_eq!(asked, *hints, "{name}: (a) not what it hints at");
+    let entries = (bench.entries)();
+    assert_eq!(entries.len(), before, "{name}: (b) the ledger says something of a hint");
+    assert_unseen(name, secrets, answered, bench.written.iter().map(PathBuf::as_path));
+    let mut connection = Connection::open(bench.address).expect("connections are accepted");
+    take_good(bench, &mut connection, name);
+}
+
 /// Sends the delivery and asserts the four.
 pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Reply {
     let Attack { name, bytes, status, reason, secrets } = attack;
@@ -61,12 +106,18 @@ pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Reply {
     if reply.header("connection").is_some_and(|it| it.eq_ignore_ascii_case("close")) {
         connection = Connection::open(bench.address).expect("connections are accepted");
     }
+    take_good(bench, &mut connection, name);
+    reply
+}
+
+/// (d).
+fn take_good(bench: &Bench<'_>, connection: &mut Connection, name: &str) {
+    let queued = (bench.queued)();
     connection.send(&(bench.good)()).expect("the good delivery is read");
     let good = connection.reply().expect("an answer comes in time");
     let good = good.unwrap_or_else(|| unreachable!("{name}: (d) closed without an answer"));
     assert_eq!(good.status, 202, "{name}: (d) a good delivery fails: {}", good.text());
     assert!((bench.queued)() > queued, "{name}: (d) a good delivery queues nothing");
-    reply
 }
 
 /// How what an entry says ended, and why.

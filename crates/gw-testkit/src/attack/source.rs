@@ -3,6 +3,9 @@
 //! (a) Nothing of it is taken: what was good before still is what holds. (b) Exactly one thing is said of
 //! it, with the stable code that was expected. (c) Nothing secret stands in what is said or in any file
 //! that is written. (d) The next good state of the repository is taken.
+//!
+//! What means something to Git and must mean nothing here is a lure: [`ignore`] asserts that what was
+//! committed is read as if the lure were not there, and that nothing is said of it.
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +47,36 @@ pub struct Attack<'a> {
     pub secrets: &'a [&'a str],
 }
 
+/// What is done to the repository beside a good commit on `main`.
+pub struct Lure<'a> {
+    pub name: &'a str,
+    pub put: &'a dyn Fn(&GitRepository),
+    /// What the reader finds, as it was committed.
+    pub text: &'a str,
+    /// What must neither be found nor seen.
+    pub secrets: &'a [&'a str],
+}
+
+/// Puts the lure there and asserts the four.
+pub fn ignore(bench: &Bench<'_>, lure: &Lure<'_>) -> Said {
+    let Lure { name, put, text, secrets } = lure;
+    (bench.mend)();
+    let before = (bench.read)();
+    assert!(before.accepted, "{name}: a good state fails: {}", before.words);
+    put(bench.repository);
+    let said = (bench.read)();
+    assert!(said.accepted, "{name}: (a) what was committed is not taken: {}", said.words);
+    assert_eq!(said.holds, bench.repository.git(&["rev-parse", "main"]), "{name}: (a)");
+    assert!(said.words.contains(text), "{name}: (a) something else is read: {}", said.words);
+    assert!(said.codes.is_empty(), "{name}: (b) something is said: {}", said.words);
+    assert_unseen(name, secrets, said.words.clone().into_bytes(), std::iter::empty());
+    (bench.mend)();
+    let then = (bench.read)();
+    assert!(then.accepted, "{name}: (d) a good state fails: {}", then.words);
+    assert_ne!(then.holds, said.holds, "{name}: (d) the good state does not hold");
+    said
+}
+
 /// Makes the repository hostile and asserts the four.
 pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
     let Attack { name, put, code, secrets } = attack;
@@ -69,6 +102,12 @@ pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
 impl fmt::Debug for Bench<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bench").field("repository", self.repository).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Lure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lure").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -182,7 +182,7 @@ impl Api {
         if (200..300).contains(&status) {
             return Ok(Answered { status, body });
         }
-        Err(self.refusal(url, status, rest_ms, &body, what))
+        Err(self.refusal(url, status, rest_ms, Said::read(&body, authorization), what))
     }
 
     fn refusal(
@@ -190,11 +190,10 @@ impl Api {
         url: &Url,
         status: u16,
         rest_ms: Option<u64>,
-        body: &[u8],
+        Said { message: said, needs, has }: Said,
         what: &str,
     ) -> HostError {
         let (host, what) = (host(url), what.to_owned());
-        let Said { message: said, needs, has } = Said::read(body);
         let secret = self.keyring.secret().clone();
         match (status, rest_ms) {
             (429, rest_ms) => HostError::Busy { host, after_ms: rest_ms.unwrap_or(REST_MS) },
@@ -247,6 +246,9 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, 
     })
 }
 
+/// Told instead of words that may not be told.
+const ECHO: &str = "it repeats our credential, so its words are not told";
+
 /// What the host says of its own refusal.
 #[derive(Debug, Default)]
 struct Said {
@@ -256,7 +258,8 @@ struct Said {
 }
 
 impl Said {
-    fn read(body: &[u8]) -> Self {
+    /// A host may repeat by what we proved who we are: then nothing of what it says is told.
+    fn read(body: &[u8], proof: Authorization<'_>) -> Self {
         let whole: Value = serde_json::from_slice(body).unwrap_or_default();
         let error = whole.get("error").unwrap_or(&Value::Null);
         let message = error.get("message").and_then(Value::as_str);
@@ -264,20 +267,20 @@ impl Said {
         let fields = fields.map(|fields| serde_json::to_string(fields).unwrap_or_default());
         let message = [message, fields.as_deref()].into_iter().flatten();
         let message = message.collect::<Vec<_>>().join(": ");
-        let scopes = |name: &str| {
+        let scopes = |name: &str| -> Vec<&str> {
             let list = error.get("detail").and_then(|detail| detail.get(name));
             let list = list.and_then(Value::as_array).into_iter().flatten();
-            list.filter_map(Value::as_str).take(20).map(words).collect()
+            list.filter_map(Value::as_str).take(20).collect()
         };
-        Self {
-            message: if message.is_empty() {
-                "without a reason".to_owned()
-            } else {
-                words(&message)
-            },
-            needs: scopes("required"),
-            has: scopes("granted"),
+        let (needs, has) = (scopes("required"), scopes("granted"));
+        let mut all = [message.as_str()].into_iter().chain(needs.clone()).chain(has.clone());
+        // Before it is cut, so that no part of it is left.
+        if all.any(|text| proof.stands_in(text)) {
+            return Self { message: ECHO.to_owned(), ..Self::default() };
         }
+        let message = if message.is_empty() { "without a reason" } else { &message };
+        let all = |texts: Vec<&str>| texts.into_iter().map(words).collect();
+        Self { message: words(message), needs: all(needs), has: all(has) }
     }
 }
 

@@ -1,6 +1,9 @@
 use gw_control::host::CredentialFault;
-use gw_emulators::bitbucket::Consumer;
-use gw_testkit::backend::{Answer, Backend};
+use gw_emulators::bitbucket::{Consumer, Fault};
+use gw_testkit::{
+    backend::{Answer, Backend},
+    canary::Canaries,
+};
 
 use super::*;
 
@@ -222,4 +225,22 @@ async fn no_credential_is_ever_shown() {
         assert!(!shown.contains(canary.as_str()));
     }
     assert!(!shown.contains("ATCOA"), "what a consumer got");
+}
+
+#[tokio::test]
+async fn what_the_host_repeats_of_a_credential_is_not_told() {
+    let stage = Stage::new().await;
+    let reach = Reach::Repository(stage.repository.clone());
+    let access = stage.bitbucket.add_access_token(reach, "ci", SCOPES).unwrap();
+    let token = stage.vault.put("access", &access);
+    let canaries = Canaries::of(&[stage.ann.token.reveal(), &access]);
+    for host in [stage.host(), stage.host_by(Credential::AccessToken { token })] {
+        for status in [400, 401, 403] {
+            stage.bitbucket.fail_next("GET", Fault::Echo(status));
+            let refused = host.repository().await.unwrap_err();
+            let shown = format!("{refused} {refused:?}");
+            assert!(shown.contains("it repeats our credential"), "{shown}");
+            assert_eq!(canaries.find(shown.as_bytes()), [], "{status}");
+        }
+    }
 }
