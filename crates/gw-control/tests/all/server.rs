@@ -96,16 +96,20 @@ impl House {
 
     /// The same, with a server that asks the Git host in this way.
     async fn by(host: fn(&Stage) -> Bitbucket) -> Self {
-        let house = Self::bare_by(host).await;
+        Self::bare_by(host).await.begun().await
+    }
+
+    /// The same once the owner has put `main` in force.
+    async fn begun(self) -> Self {
         let first = Order {
             environment: prod(),
             asker: somebody("owner"),
             aim: Aim::Head { reference: "refs/heads/main".to_owned() },
         };
-        let answer = reconcile(&house.server, &first).await.unwrap();
+        let answer = reconcile(&self.server, &first).await.unwrap();
         assert_eq!(answer.end, End::Done, "{answer:?}");
-        house.settle().await;
-        house
+        self.settle().await;
+        self
     }
 
     /// The same before anything is in force.
@@ -114,12 +118,16 @@ impl House {
     }
 
     async fn bare_by(host: fn(&Stage) -> Bitbucket) -> Self {
+        Self::bare_with(host, Caps::default()).await
+    }
+
+    async fn bare_with(host: fn(&Stage) -> Bitbucket, caps: Caps) -> Self {
         let stage = Stage::new().await;
         let desk = stage.desk();
         std::fs::remove_file(desk.join("api.yaml")).unwrap();
         stage.publish(&files(&stage), "Declare orders").await;
         let live = Live::default();
-        let server = Arc::new(server(&stage, host(&stage), live.clone()).await);
+        let server = Arc::new(server(&stage, host(&stage), live.clone(), caps).await);
         let (stop, stopped) = watch::channel(false);
         let working = Some(tokio::spawn(work(Arc::clone(&server), stopped)));
         let house = Self { stage, server, live, desk, stop, working };
@@ -173,7 +181,7 @@ impl House {
     }
 }
 
-async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
+async fn server(stage: &Stage, host: Bitbucket, live: Live, caps: Caps) -> Server {
     let folder = stage.folder.path();
     let workspace_id = workspace_id();
     let signer = Signer::new("gatewright/test", &[7; 32]).unwrap();
@@ -184,7 +192,7 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live) -> Server {
     let repository = Repository::open(RepositorySettings {
         address: Address::parse(&address).unwrap(),
         folder: folder.join("source"),
-        caps: Caps::default(),
+        caps,
         client,
         ssh: PathBuf::from("ssh"),
     });

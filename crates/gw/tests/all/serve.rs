@@ -1,8 +1,8 @@
 //! A server as a team meets it: `gatewright serve` in a process of its own, the emulated Bitbucket with
 //! git over http and webhooks, an issuer of people's tokens, and the command line as its client.
 
-mod health;
 mod canaries;
+mod health;
 mod login;
 mod merges;
 mod pipe;

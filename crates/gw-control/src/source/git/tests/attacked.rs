@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use gw_testkit::{
     absent::not_run,
-    attack::source::{Attack, Bench as Attacked, Said, attack},
+    attack::source::{Attack, Bench as Attacked, Lure, Said, attack, ignore},
     git::{FOLDER, LINK, SUBMODULE, host::Fault},
     watch::{Program, SystemCall, Watcher},
 };
@@ -14,6 +14,9 @@ use super::*;
 
 /// A token that nobody but the host may see.
 const TOKEN: &str = "ATCTT3xFfGN0canary";
+
+/// No reader of a hostile repository holds more at once.
+const MOST_KIB: u64 = 512 << 10;
 
 /// What an attack is called, the code that it is refused with, and what it does.
 type Row<'a> = (String, &'static str, Box<dyn Fn(&GitRepository) + 'a>);
@@ -25,6 +28,9 @@ fn row<'a>(
 ) -> Row<'a> {
     (name.into(), code, Box::new(put))
 }
+
+/// What is done beside a good commit.
+type Put = Box<dyn Fn(&GitRepository)>;
 
 /// A commit of a folder `apis` with one entry.
 fn entry(
@@ -132,14 +138,72 @@ fn sizes() -> Vec<Row<'static>> {
 }
 
 fn cut_histories() -> Vec<Row<'static>> {
-    let cut = |name: &str, branch: &'static str| {
+    let cut = |name: &str, reference: &'static str| {
         row(name, "GW6003", move |git| {
-            git.push(branch, FILES);
-            let head = git.push(branch, &FILES[1..]);
+            git.push("main", FILES);
+            let head = git.push("main", &FILES[1..]);
+            git.set(reference, &head);
             fs::write(git.path().join("shallow"), head + "\n").unwrap();
         })
     };
-    vec![cut("a shallow branch", "main"), cut("a shallow branch beside", "other")]
+    vec![
+        cut("a shallow branch", "refs/heads/main"),
+        cut("a shallow branch beside", "refs/heads/other"),
+        cut("a shallow tag", "refs/tags/v1"),
+        row("everything is cut", "GW6003", |git| {
+            let commits = [0, 1, 2].map(|from| git.push("main", &FILES[from..]));
+            fs::write(git.path().join("shallow"), commits.join("\n") + "\n").unwrap();
+        }),
+    ]
+}
+
+/// What Git would run, fetch or fill in, and what it would read instead of what was committed.
+fn lures() -> Vec<(&'static str, Put)> {
+    let beside = |name: &'static str, path: &'static str, text: &'static str| {
+        let put = move |git: &GitRepository| {
+            git.push("main", &[(path, text), ("gatewright.yaml", "$Id$ as committed")]);
+        };
+        (name, Box::new(put) as Put)
+    };
+    let named = |name: &'static str, reference: String| {
+        let put = move |git: &GitRepository| {
+            let commit = git.push("main", &[("gatewright.yaml", "$Id$ as committed")]);
+            let line = format!("{commit} refs/heads/{reference}\n");
+            fs::write(git.path().join("packed-refs"), line).unwrap();
+        };
+        (name, Box::new(put) as Put)
+    };
+    let other = |name: &'static str, put: fn(&GitRepository, &str)| {
+        let put = move |git: &GitRepository| {
+            let commit = git.push("main", &[("gatewright.yaml", "$Id$ as committed")]);
+            put(git, &commit);
+        };
+        (name, Box::new(put) as Put)
+    };
+    let attributes =
+        "* filter=evil diff=evil merge=evil ident working-tree-encoding=UTF-16 eol=crlf";
+    vec![
+        beside("filters", ".gitattributes", attributes),
+        beside("a watcher of files", ".gitconfig", "[core]\n\tfsmonitor = touch evil\n"),
+        beside("a server of large files", ".lfsconfig", "[lfs]\n\turl = https://evil.test\n"),
+        beside("a hook", "hooks/post-checkout", "#!/bin/sh\ntouch evil\n"),
+        named("a branch like an option", "--upload-pack=touch evil".replace(' ', "\u{a0}")),
+        named("a branch like a short option", "-x".to_owned()),
+        named("a branch of 4 kB", "x".repeat(4_000)),
+        named("a branch that turns the text round", "a\u{202e}b".to_owned()),
+        named("a branch with what is not seen", "a\u{200b}b".to_owned()),
+        other("a commit that stands for another", |git, commit| {
+            let evil = git.commit(&git.files(&[("gatewright.yaml", "another text")]), &[], "evil");
+            git.git(&["replace", commit, &evil]);
+        }),
+        other("a file that stands for another", |git, _| {
+            let good = git.object("blob", b"$Id$ as committed");
+            git.git(&["replace", &good, &git.object("blob", b"another text")]);
+        }),
+        other("objects of elsewhere", |git, _| {
+            fs::write(git.path().join("objects/info/alternates"), "/etc\n/proc/self\n").unwrap();
+        }),
+    ]
 }
 
 /// Reads a repository on threads of its own names.
@@ -158,15 +222,16 @@ impl Reader {
                 let head = view.branches().get("main");
                 let tree =
                     view.tree(head.ok_or(GitError::NoCommit { name: "main".to_owned() })?)?;
+                let mut texts = vec![];
                 for path in tree.paths() {
-                    tree.read(&path).map_err(GitError::broken)?;
+                    texts.extend(tree.read(&path).map_err(GitError::broken)?);
                 }
-                Ok(*tree.commit())
+                Ok((*tree.commit(), String::from_utf8_lossy(&texts).into_owned()))
             };
             Repository::look(&view, read).await
         });
         let read = self.runtime.block_on(read).unwrap();
-        if let Ok(commit) = &read {
+        if let Ok((commit, _)) = &read {
             self.holds.replace(commit.to_string());
         }
         let told = read.as_ref().err().map(GitError::diagnostics).unwrap_or_default();
@@ -180,26 +245,34 @@ impl Reader {
 }
 
 /// Shows R1: holds
-/// Shows R2: part (no entry of the ledger yet)
+/// Shows R2: holds
 /// Shows R3: holds
-/// Shows R6: part (no entry of the ledger yet; full sizes are not tried)
+/// Shows R4: holds
+/// Shows R5: holds
+/// Shows R6: part (full sizes are not tried)
 /// Shows R7: holds
-/// Shows R8: part (no entry of the ledger yet)
+/// Shows R8: holds
 #[test]
 fn a_hostile_repository_is_refused_and_the_next_good_state_is_taken() {
-    attack_by(|_| {
-        [links_and_submodules(), names(), sizes(), cut_histories()].into_iter().flatten().collect()
-    });
+    let rows = [links_and_submodules(), names(), sizes(), cut_histories()];
+    attack_by(|_| rows.into_iter().flatten().collect(), lures());
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let most: u64 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(most < MOST_KIB, "{most} KiB");
 }
 
 /// Few, because each system call of every program is looked at.
 #[test]
 fn one_of_a_kind_is_refused() {
-    let rows = [links_and_submodules(), names(), sizes().split_off(1), cut_histories()];
-    attack_by(|_| rows.into_iter().filter_map(|rows| rows.into_iter().next()).collect());
+    let mut links = links_and_submodules();
+    let submodules = links.split_off(4);
+    let rows = [links, submodules, names(), sizes().split_off(1), cut_histories()];
+    let lures = lures().into_iter().step_by(3).collect();
+    attack_by(|_| rows.into_iter().filter_map(|rows| rows.into_iter().next()).collect(), lures);
 }
 
-/// Shows F13: part (no entry of the ledger yet)
+/// Shows F13: holds
 #[test]
 fn a_failing_host_is_told_and_what_was_good_holds() {
     let faults = [
@@ -218,22 +291,28 @@ fn a_failing_host_is_told_and_what_was_good_holds() {
         ("GW6003", Fault::Flip(200)),
         ("GW6003", Fault::Bytes(b"<html>".to_vec())),
     ];
-    attack_by(|host| {
-        let faults = faults.into_iter().map(|(code, fault)| {
-            row(format!("{fault:?}"), code, move |git| {
-                git.push("main", &[("gatewright.yaml", &noise(9, 1_000))]);
-                host.break_by(Some(fault.clone()));
-            })
-        });
-        let gone = row("the branch disappears", "GW6005", |git| {
-            git.set("refs/heads/other", &git.git(&["rev-parse", "main"]));
-            git.git(&["update-ref", "-d", "refs/heads/main"]);
-        });
-        faults.chain([gone]).collect()
-    });
+    attack_by(
+        |host| {
+            let faults = faults.into_iter().map(|(code, fault)| {
+                row(format!("{fault:?}"), code, move |git| {
+                    git.push("main", &[("gatewright.yaml", &noise(9, 1_000))]);
+                    host.break_by(Some(fault.clone()));
+                })
+            });
+            let gone = row("the branch disappears", "GW6005", |git| {
+                git.set("refs/heads/other", &git.git(&["rev-parse", "main"]));
+                git.git(&["update-ref", "-d", "refs/heads/main"]);
+            });
+            faults.chain([gone]).collect()
+        },
+        vec![],
+    );
 }
 
-fn attack_by(rows: impl for<'a> FnOnce(&'a GitHost) -> Vec<Row<'a>>) {
+fn attack_by(
+    rows: impl for<'a> FnOnce(&'a GitHost) -> Vec<Row<'a>>,
+    lures: Vec<(&'static str, Put)>,
+) {
     let git = GitRepository::new();
     git.git(&["config", "uploadpack.allowFilter", "false"]);
     let host = GitHost::start(git.root());
@@ -251,7 +330,9 @@ fn attack_by(rows: impl for<'a> FnOnce(&'a GitHost) -> Vec<Row<'a>>) {
     let (mended, read) = (Cell::new(0), || reader.read());
     let mend = || {
         host.break_by(None);
-        fs::remove_file(git.path().join("shallow")).ok();
+        for file in ["shallow", "packed-refs", "objects/info/alternates"] {
+            fs::remove_file(git.path().join(file)).ok();
+        }
         for name in git.git(&["for-each-ref", "--format=%(refname)"]).lines() {
             git.git(&["update-ref", "-d", name]);
         }
@@ -263,6 +344,10 @@ fn attack_by(rows: impl for<'a> FnOnce(&'a GitHost) -> Vec<Row<'a>>) {
     for (name, code, put) in rows(&host) {
         let secrets = &[TOKEN, "canary"];
         attack(&bench, &Attack { name: &name, put: &*put, code, secrets });
+    }
+    for (name, put) in lures {
+        let text = "$Id$ as committed";
+        ignore(&bench, &Lure { name, put: &*put, text, secrets: &[TOKEN, "another text"] });
     }
 }
 
