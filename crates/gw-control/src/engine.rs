@@ -370,7 +370,12 @@ impl<'a> Engine<'a> {
         for person in &planned.approvers {
             approvers.push(self.store.hide(person.as_str()).await?.as_str().to_owned());
         }
+        let action = match &planned.permit {
+            Ok(permit) => permit.action(),
+            Err(denial) => denial.action,
+        };
         let decided = event::decided(self.asker.actor.clone(), &planned.plan);
+        let decided = decided.fact("action", action.as_str());
         let decided = match planned.waits.is_empty() {
             true => decided,
             false => decided.fact("waits", json!(planned.waits)),

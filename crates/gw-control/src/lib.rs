@@ -12,6 +12,7 @@ pub mod declared;
 pub mod drift;
 pub mod engine;
 pub mod event;
+pub mod explain;
 pub mod glass;
 pub mod health;
 pub mod host;

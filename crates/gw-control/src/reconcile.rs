@@ -90,6 +90,7 @@ pub async fn reconcile(server: &Server, order: &Order) -> Result<Answer, Stop> {
     };
     if !is_on_record(&stop) {
         let refused = event::stopped(order.asker.actor.clone(), &order.environment, &stop);
+        let refused = refused.fact("action", order.aim.action().as_str());
         server.store.record(refused, server.clock.now()).await?;
         server.publish().await?;
     }
@@ -262,6 +263,8 @@ async fn bring(
         Err(error @ EngineError::Denied(_)) => {
             let links = Links::to(&server.address);
             let plan = &planned.plan;
+            // Whoever asks later why is told by the plan that was judged.
+            keep(server, order, plan).await?;
             let waiting = Notification::waiting(plan, &links);
             server.notify(waiting.unwrap_or_else(|| Notification::denied(plan, &links))).await?;
             Answer::from(&Stop::Engine(error))

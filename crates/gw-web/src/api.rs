@@ -49,6 +49,7 @@ pub fn routes(web: Arc<Web>) -> Router {
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{id}", get(tasks::look))
         .route("/v1/tasks/{id}/retry", post(tasks::retry))
+        .route("/v1/decisions/last", get(decisions::last))
         .route("/v1/decisions/{id}", get(decisions::look))
         .route("/v1/ledger/checkpoints", get(ledger::checkpoints))
         .route("/v1/ledger/{*path}", get(ledger::file))

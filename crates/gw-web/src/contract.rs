@@ -375,12 +375,60 @@ body! {
         until: String,
     }
 
-    /// What the ledger says of a decision.
+    /// Why a change may or may not be made.
     Decided {
-        /// the decision
-        id: String,
+        /// none: it was refused before there was anything to judge
+        id: Option<String>,
+        /// whether it may be made
+        is_allowed as "isAllowed": bool,
+        /// `apply` or `rollback`
+        action: String,
+        /// where
+        environment: String,
+        /// who wanted it
+        who: String,
+        /// whose files they are
+        commit: Option<String>,
+        /// RFC 3339
+        at: String,
+        /// its place in the ledger
+        entry: u64,
+        /// each party that it goes through, in order
+        links: Vec<Link>,
+        /// what is there of it
+        end: String,
+        /// what helps
+        cure: Option<String>,
+        /// all of it for people
+        text: String,
         /// the entries, as they were signed
         entries: Vec<Value>,
+    }
+
+    /// A party that a change goes through.
+    Link {
+        /// `gitHost`, `files`, `rules`, `target` or `vault`
+        part: String,
+        /// `good`, `bad`, or `open`: it was not asked
+        mark: String,
+        /// in sentences
+        says: Vec<String>,
+        /// what was not let through
+        blocked: Option<Blocked>,
+    }
+
+    /// What was not let through, and what would let it.
+    Blocked {
+        /// what was wanted
+        action: String,
+        /// of what
+        scope: String,
+        /// by whom
+        who: String,
+        /// what they have
+        has: String,
+        /// what they need
+        needs: String,
     }
 
     /// The sizes at which the ledger was signed.
@@ -492,7 +540,8 @@ endpoints! {
     "get" "/v1/tasks" Bearer Body::None => 200 json::<Tasks>(), "The queue; needs `view`";
     "get" "/v1/tasks/{id}" Bearer Body::None => 200 json::<Task>(), "A task, with `?wait=SECONDS` once it has ended; needs `view`, except for whoever asked for it";
     "post" "/v1/tasks/{id}/retry" Bearer Body::None => 202 json::<Accepted>(), "Has a task that failed tried again; needs `view` and `apply`";
-    "get" "/v1/decisions/{id}" Bearer Body::None => 200 json::<Decided>(), "What the ledger says of a decision; needs `view`";
+    "get" "/v1/decisions/last" Bearer Body::None => 200 json::<Decided>(), "Why the newest change may or may not be made; needs `view`";
+    "get" "/v1/decisions/{id}" Bearer Body::None => 200 json::<Decided>(), "Why a change may or may not be made; needs `view`";
     "get" "/v1/ledger/checkpoints" Bearer Body::None => 200 json::<Checkpoints>(), "The checkpoints there are; needs `view`";
     "get" "/v1/ledger/{*path}" Bearer Body::None => 200 BYTES, "A file of the ledger: `checkpoint`, `checkpoints/SIZE` or a tile; needs `view`";
 }

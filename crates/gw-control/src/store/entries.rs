@@ -8,7 +8,7 @@ use gw_audit::{
     key::Keys,
     note::{Note, Verifier},
 };
-use gw_model::id::IdentityName;
+use gw_model::id::{EnvironmentName, IdentityName};
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 use time::OffsetDateTime;
 
@@ -145,6 +145,25 @@ impl Store {
                 .fetch_all(&self.pool)
                 .await?;
         rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
+    }
+
+    /// The newest decision on a change of an environment.
+    pub async fn newest_decided(
+        &self,
+        environment: &EnvironmentName,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        // Bytes are canonical, and within a text every quote is escaped: nothing else reads like this.
+        let act = format!("\"act\":\"{}\"", Act::Decided.as_str());
+        let place = format!("\"environment\":\"{environment}\"");
+        let row = sqlx::query(
+            "SELECT bytes FROM entry WHERE instr(bytes, ?) > 0 AND instr(bytes, ?) > 0
+             ORDER BY position DESC LIMIT 1",
+        )
+        .bind(act.into_bytes())
+        .bind(place.into_bytes())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| row.try_get("bytes")).transpose()?)
     }
 
     /// What the ledger tells of a decision, the oldest first.

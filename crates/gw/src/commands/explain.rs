@@ -38,13 +38,14 @@ use crate::{
 /// miss of every refusal; `gatewright can --decision d-…` judges it again. A change is told by its
 /// number, with what it did to callers and its steps; a plan (p-…) as it was shown; an object (api/orders) by the change that
 /// wrote it; a code (GW1101) by its story. Without `--env`, every environment that has such a change
-/// or object is told of.
+/// or object is told of. With `--server` a decision is one on a change: what the Git host knew, what the
+/// rules said, how far the target came, and the command that helps.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// An id, a number, an object or a code.
     #[arg(value_name = "WHAT", required_unless_present = "last")]
     what: Option<String>,
-    /// The newest decision of the gateway.
+    /// The newest decision: of the gateway on a call, or with `--server` on a change.
     #[arg(long, conflicts_with = "what")]
     last: bool,
 }
@@ -91,6 +92,16 @@ struct StepDocument<'a> {
 }
 
 impl Explain {
+    /// What is asked for; none: the newest decision.
+    pub(super) fn what(&self) -> Option<&str> {
+        self.what.as_deref()
+    }
+
+    /// Whether no state has to be asked: codes mean the same everywhere.
+    pub(super) fn is_code(&self) -> bool {
+        self.what().is_some_and(|what| what.to_uppercase().parse::<Code>().is_ok())
+    }
+
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let Some(what) = self.what.as_deref() else {
             return explain_decision(context, &Wanted::Last).await;

@@ -3,6 +3,7 @@
 
 mod client;
 mod drift;
+mod explain;
 mod proof;
 mod work;
 
@@ -32,9 +33,10 @@ pub(super) async fn run(
     if !is_for_a_server(command) {
         return Err(Failure::wrong("this command does its work on this machine")
             .help("leave out `--server`")
-            .help("a server plans, applies, rolls back, approves, and tells status, history and drift"));
+            .help("a server plans, applies, rolls back, approves, explains, and tells status, history, drift"));
     }
     match command {
+        Command::Explain(command) if command.is_code() => return command.run(context).await,
         Command::Login(command) => return command.run(context, server).await,
         Command::Logout(command) => return command.run(context, server).await,
         _ => {}
@@ -47,6 +49,7 @@ pub(super) async fn run(
         Command::Approve(command) => approve(context, &remote, command).await,
         Command::Test(_) => carry_out(context, &remote, &Wanted::Test).await,
         Command::Drift(command) => drift::run(context, &remote, command).await,
+        Command::Explain(command) => explain::explain(context, &remote, command).await,
         Command::Status(_) => status(context, &remote).await,
         Command::History(_) => history(context, &remote).await,
         _ => whoami(context, &remote).await,
@@ -64,6 +67,7 @@ const fn is_for_a_server(command: &Command) -> bool {
             | Command::Test(_)
             | Command::Status(_)
             | Command::History(_)
+            | Command::Explain(_)
             | Command::Login(_)
             | Command::Logout(_)
             | Command::Whoami(_)

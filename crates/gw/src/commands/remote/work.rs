@@ -108,7 +108,8 @@ fn conclude(context: Context<'_>, answer: &Answer) -> Result<Exit, Failure> {
         };
     }
     if let Some(decision) = &answer.decision {
-        failure = failure.note(format!("decision {decision}"));
+        failure =
+            failure.note(format!("`gatewright explain {decision}` tells each rule that was asked"));
     }
     match &answer.help {
         Some(help) => Err(failure.help(help.clone())),
