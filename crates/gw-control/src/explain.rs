@@ -321,9 +321,11 @@ fn target(known: &Known<'_>) -> Option<Link> {
             let says = format!("change {} is written and not verified", change.number);
             link(Mark::Bad, vec![says], blocked)
         }
-        Outcome::UnderWay | Outcome::Failed | Outcome::Abandoned | Outcome::Superseded => {
-            link(Mark::Bad, vec![end(known)], blocked)
-        }
+        Outcome::UnderWay
+        | Outcome::Unhealthy
+        | Outcome::Failed
+        | Outcome::Abandoned
+        | Outcome::Superseded => link(Mark::Bad, vec![end(known)], blocked),
     }
 }
 
