@@ -1,14 +1,15 @@
 //! Why a change was refused, as whoever meets the refusal asks it.
 
+use gw_testkit::forge::api;
 use serde_json::Value;
 
-use super::stage::{Stage, api};
+use super::stage::Stage;
 
 /// Shows S0.28: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_change_is_told_link_by_link() {
     let stage = Stage::new().await;
-    let first = stage.head();
+    let first = stage.head("main").await;
     let (told, code) = stage.asks("bob", &["apply", "--commit", &first]);
     assert_eq!(code, 3, "{told}");
     let (told, code) = stage.asks("ann", &["explain", "--last"]);
@@ -24,9 +25,9 @@ async fn a_refused_change_is_told_link_by_link() {
 
     let head = stage.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
     stage.comment(1, "waits for").await;
-    stage.post(&stage.bob, "/pullrequests/1/approve", Value::Null).await;
+    stage.approve(&stage.bob, 1).await;
     stage.merge(1, "merge_commit").await;
-    let merged = stage.head();
+    let merged = stage.head("main").await;
     assert_ne!(head, merged);
     let (told, code) = stage.asks("bob", &["apply", "--commit", &merged]);
     assert_eq!(code, 3, "{told}");
