@@ -23,7 +23,7 @@ use crate::{
     answer::Answer,
     apply::{Listener, Moment, News},
     approvals,
-    approve::Approved,
+    approve::{Approved, Refused},
     asker::Asker,
     declared::Declared,
     engine::{self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, RolledBack, Wish},
@@ -39,6 +39,9 @@ use crate::{
     tell::Links,
     trial,
 };
+
+/// So many approvals that do not count are named.
+const UNCOUNTED_MAX: usize = 3;
 
 /// What is wanted of an environment, and by whom.
 #[derive(Clone, Debug)]
@@ -267,7 +270,7 @@ async fn bring(
             keep(server, order, plan).await?;
             let waiting = Notification::waiting(plan, &links);
             server.notify(waiting.unwrap_or_else(|| Notification::denied(plan, &links))).await?;
-            Answer::from(&Stop::Engine(error))
+            uncounted(Answer::from(&Stop::Engine(error)), &approved.refused)
         }
         Err(EngineError::Errors) => return Err(unfit(&planned.plan)),
         Err(error) => {
@@ -278,6 +281,16 @@ async fn bring(
     };
     let Plan { id, decision, .. } = &planned.plan;
     Ok(Answer { plan: Some(id.clone()), decision: Some(decision.id.to_string()), ..told })
+}
+
+/// Whoever was approved and is refused all the same has to hear why that did not count.
+fn uncounted(answer: Answer, refused: &[Refused]) -> Answer {
+    if refused.is_empty() {
+        return answer;
+    }
+    let words: Vec<String> = refused.iter().take(UNCOUNTED_MAX).map(ToString::to_string).collect();
+    let text = format!("{}; approvals that do not count: {}", answer.text, words.join(", "));
+    Answer { text, ..answer }
 }
 
 /// Tells everybody that glass was broken.

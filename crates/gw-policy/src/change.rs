@@ -276,7 +276,11 @@ impl<'d> ChangeRules<'d> {
     ) -> ChangeDenial {
         let environment = self.desired.environment.clone();
         let action = asked.action;
-        rules.sort_by_key(|rule| (rule.missing.len(), std::cmp::Reverse(rule.met.len())));
+        // Of two that lack as much, the one that is for whoever asks is nearer.
+        let lacks_who = |rule: &RuleOutcome| rule.missing.iter().any(|it| it.fact == "identity");
+        rules.sort_by_key(|rule| {
+            (rule.missing.len(), lacks_who(rule), std::cmp::Reverse(rule.met.len()))
+        });
         blocked.retain(|outcome| outcome.held);
         blocked.dedup();
         if blocked.is_empty() && !rules.iter().any(|rule| rule.held) {
