@@ -7,5 +7,6 @@ mod health;
 mod login;
 mod merges;
 mod pipe;
+mod refusals;
 mod stage;
 mod story;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use gw_drivers::registry::{Overseer, Registry};
-use gw_emulators::bitbucket::Audience;
+use gw_emulators::bitbucket::{Audience, Uuid};
 use gw_model::{
     clock::Clock,
     environment::{Builtin, Target},
@@ -45,6 +45,9 @@ impl Clock for SystemClock {
     }
 }
 
+/// A path of the repository and its text.
+pub(super) type File = (&'static str, String);
+
 pub(super) struct Stage {
     forge: Forge,
     issuer: Issuer,
@@ -66,6 +69,11 @@ impl Deref for Stage {
 impl Stage {
     /// A repository that declares one API; the server runs, and nothing is in force.
     pub(super) async fn new() -> Self {
+        Self::declaring(|_, files| files).await
+    }
+
+    /// The same with other files.
+    pub(super) async fn declaring(change: impl FnOnce(&Forge, Vec<File>) -> Vec<File>) -> Self {
         let forge = Forge::start(Arc::new(SystemClock)).await;
         forge.bitbucket.enable_oidc(&forge.workspace).unwrap();
         let signer = Signer::es256("key-1");
@@ -80,7 +88,7 @@ impl Stage {
             process: None,
             began: Instant::now(),
         };
-        stage.declare(&stage.files()).await;
+        stage.declare(&change(&stage.forge, stage.files())).await;
         stage.configure(api);
         stage.hook(&format!("{}/v1/webhooks/bitbucket", stage.server));
         stage.start().await;
@@ -190,8 +198,13 @@ subject = \"ann\"
 
     /// What a command of somebody says to the server, and how it ends.
     pub(super) fn asks(&self, who: &str, arguments: &[&str]) -> (String, i32) {
-        let token = self.folder.path().join(format!("{who}.jwt"));
-        fs::write(&token, self.token(who, "https://gatewright.test", &[])).unwrap();
+        self.shows(&self.token(who, "https://gatewright.test", &[]), arguments)
+    }
+
+    /// The same by any proof.
+    pub(super) fn shows(&self, proof: &str, arguments: &[&str]) -> (String, i32) {
+        let token = self.folder.path().join("proof.jwt");
+        fs::write(&token, proof).unwrap();
         let server = ["--server", self.server.as_str(), "--env", "prod"];
         let output = self
             .program(&[arguments, &server].concat())
@@ -203,28 +216,46 @@ subject = \"ann\"
 
     /// A token of the issuer.
     pub(super) fn token(&self, subject: &str, audience: &str, groups: &[&str]) -> String {
-        self.token_for(3600, subject, audience, groups)
+        self.signed(&self.signer, subject, audience, groups, 3600)
     }
 
     /// The same for people, good for three more seconds: as many as clocks may differ are over.
     pub(super) fn brief_token(&self, subject: &str) -> String {
-        self.token_for(3 - 60, subject, "https://gatewright.test", &[])
+        self.signed(&self.signer, subject, "https://gatewright.test", &[], 3 - 60)
     }
 
-    fn token_for(&self, seconds: i64, subject: &str, audience: &str, groups: &[&str]) -> String {
+    /// The same by any key, good for so long from now on.
+    pub(super) fn signed(
+        &self,
+        signer: &Signer,
+        subject: &str,
+        audience: &str,
+        groups: &[&str],
+        lasts_s: i64,
+    ) -> String {
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        self.signer.token(&json!({
+        signer.token(&json!({
             "iss": self.issuer.url(), "sub": subject, "aud": audience, "groups": groups,
-            "iat": now - 100, "exp": now + seconds,
+            "iat": now - 7200, "exp": now + lasts_s,
         }))
+    }
+
+    /// A token of the issuer that ended an hour ago.
+    pub(super) fn old_token(&self, subject: &str) -> String {
+        self.signed(&self.signer, subject, "https://gatewright.test", &[], -3600)
     }
 
     /// The token of a new step of a pipeline.
     pub(super) fn step_token(&self, audience: &str) -> String {
+        self.deploying(audience, None)
+    }
+
+    /// The same of a step that deploys to an environment of Bitbucket.
+    pub(super) fn deploying(&self, audience: &str, environment: Option<&Uuid>) -> String {
         let main = "main";
         let pipeline =
             self.bitbucket.start_pipeline(&self.repository, main, &self.bob.uuid).unwrap();
-        let step = self.bitbucket.start_step(&pipeline, "Gatewright", None).unwrap();
+        let step = self.bitbucket.start_step(&pipeline, "Gatewright", environment).unwrap();
         let audience = Audience::One(audience.to_owned());
         self.bitbucket.step_token(&step, &audience).unwrap().unwrap()
     }
@@ -280,11 +311,15 @@ subject = \"ann\"
         }
     }
 
+    /// The number of what is stored for the gateway.
+    pub(super) fn generation(&self) -> u64 {
+        let current = fs::read_to_string(self.target().join("current")).unwrap();
+        current.trim().parse().unwrap()
+    }
+
     /// Whether a text stands in what is stored for the gateway.
     pub(super) fn serves(&self, text: &str) -> bool {
-        let target = self.target();
-        let current = fs::read_to_string(target.join("current")).unwrap();
-        let number: u64 = current.trim().parse().unwrap();
+        let (target, number) = (self.target(), self.generation());
         let generation = fs::read_to_string(target.join(format!("generations/{number:012}.json")));
         generation.unwrap().contains(text)
     }
@@ -331,7 +366,7 @@ subject = \"ann\"
         .await
     }
 
-    fn files(&self) -> Vec<(&'static str, String)> {
+    fn files(&self) -> Vec<File> {
         let issuer = self.issuer.url();
         let identities = format!(
             "    staff: {{ oidc: {{ issuer: \"{issuer}\", audiences: [api://orders], algorithms: [ES256] }} }}
