@@ -11,9 +11,10 @@ use gw_policy::change::Asked;
 
 use crate::{
     approve::{self, Approved, Candidate, Question},
-    host::{Account, Permission},
+    host::{Account, Permission, PullRequest, PullRequestState},
     reconcile::{Ground, aside},
     server::Server,
+    source::git::ObjectId,
     stop::Stop,
 };
 
@@ -35,9 +36,11 @@ pub(crate) async fn fill(
     let mut candidates = vec![];
     if !planned.changed.is_empty() {
         candidates = gather(server, environment, planned).await?;
+        candidates = lasting(ground, &history, candidates).await?;
     }
     let given = server.store.given(environment).await?;
     let permissions = permissions(server, &candidates).await?;
+    let history: Vec<String> = history.commits.iter().map(ToString::to_string).collect();
     let question = Question {
         changed: &planned.changed,
         rules,
@@ -52,20 +55,50 @@ pub(crate) async fn fill(
     Ok(approved)
 }
 
-/// The commits that came after the one in force, the oldest first.
+/// What came after the commit in force.
+#[derive(Clone, Default)]
+struct History {
+    former: Option<ObjectId>,
+    /// The oldest first.
+    commits: Vec<ObjectId>,
+}
+
 async fn history(
     server: &Server,
     environment: &EnvironmentName,
     ground: &Ground,
-) -> Result<Vec<String>, Stop> {
-    let Some(commit) = ground.commit else { return Ok(vec![]) };
+) -> Result<History, Stop> {
+    let Some(commit) = ground.commit else { return Ok(History::default()) };
     let in_force = server.store.in_force(environment).await?;
     let in_force = in_force.and_then(|change| change.begun.commit);
     let view = ground.view.clone();
     aside(move || {
         let former = in_force.as_deref().and_then(|sha| view.find(sha));
         let commits = view.since(former.as_ref(), &commit)?;
-        Ok(commits.iter().map(ToString::to_string).collect())
+        Ok(History { former, commits })
+    })
+    .await
+}
+
+/// Without those whose files somebody changed after they were merged: what was taken back, or made
+/// otherwise, comes only by whoever brings it anew, with approvals of its own.
+async fn lasting(
+    ground: &Ground,
+    history: &History,
+    candidates: Vec<Candidate>,
+) -> Result<Vec<Candidate>, Stop> {
+    let (view, history) = (ground.view.clone(), history.clone());
+    aside(move || {
+        let lasts = |candidate: &Candidate| {
+            let PullRequest { state, merge_commit, source, .. } = &candidate.pull_request;
+            let merged = merge_commit.as_deref().and_then(|sha| view.find(sha));
+            let (PullRequestState::Merged, Some(merged)) = (state, merged) else { return true };
+            // A branch that was only moved on may be many commits.
+            let base = history.former.as_ref().filter(|_| source.commit == *merge_commit);
+            // What cannot be read is not known to last.
+            view.lasts(&merged, base, &history.commits).unwrap_or_default()
+        };
+        Ok(candidates.into_iter().filter(lasts).collect())
     })
     .await
 }

@@ -169,3 +169,42 @@ async fn how_long_one_waits_for_security_is_told_to_the_next_one_and_recorded() 
     assert_eq!(waiting().await.len(), 2);
     house.end().await;
 }
+
+/// Shows G3: part (the whole matrix is the golden table of gw-control/src/approve/tests.rs)
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_does_not_outlive_what_it_approved() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    let (wide, narrow) = (api("orders-team, sales", "100/1m"), api("orders-team", "100/1m"));
+    stage.propose(&stage.bob, "sales", &wide).await;
+    // It takes the first one back, and changes nothing of what is in force.
+    stage.git(&house.desk, &["checkout", "--quiet", "-b", "back", "sales"]).await;
+    std::fs::write(house.desk.join("apis/orders/api.yaml"), &narrow).unwrap();
+    stage.commit(&house.desk, "back").await;
+    stage.push(&stage.bob, &house.desk, &["HEAD:refs/heads/back"]).await;
+    stage.open(&stage.bob, "back", "back").await;
+    house.look().await;
+    stage.advance();
+    stage.approve(&stage.carol, 1).await;
+    stage.approve(&stage.carol, 2).await;
+    stage.advance();
+    // The server sees both at once.
+    stage.merge(1, "merge_commit").await;
+    stage.merge(2, "merge_commit").await;
+    house.look().await;
+    assert!(!house.live.has("sales"));
+
+    stage.git(&house.desk, &["checkout", "--quiet", "main"]).await;
+    stage.git(&house.desk, &["pull", "--quiet", &stage.remote(&stage.bob), "main"]).await;
+    stage.propose(&stage.bob, "again", &wide).await;
+    house.look().await;
+    let [comment] = &stage.comments(3).await[..] else { panic!("one comment") };
+    assert!(comment.contains("waits for"), "{comment}");
+    stage.advance();
+    stage.merge(3, "squash").await;
+    house.look().await;
+    let refused = house.answer("release/prod/merge/refs/heads/main").await;
+    assert_eq!(refused.end, End::Denied, "{refused:?}");
+    assert!(!house.live.has("sales"));
+    house.end().await;
+}
