@@ -20,6 +20,13 @@ const POLICY_TEXT: &str = r#"// Who gains access is looked at by somebody else t
 forbid (principal, action == Gatewright::Action::"apply", resource)
 when { context.plan.widensAccess }
 unless { context.approverTeams.contains("security") };
+
+// Without it one change could take the policy above away, and the next one widen.
+@id("rules-need-security")
+@reason("changing who may change what needs a review by security")
+forbid (principal, action == Gatewright::Action::"apply", resource)
+when { context.plan.touchesChangeRules }
+unless { context.approverTeams.contains("security") };
 "#;
 
 const KIND: &str = "apiVersion";
