@@ -62,6 +62,18 @@ pub(crate) async fn viewer(
     Ok(granted)
 }
 
+/// Somebody who may see every environment in force: the files of the ledger tell of all of them.
+pub(crate) async fn auditor(web: &Web, headers: &HeaderMap) -> Result<Granted, Refusal> {
+    let granted = viewer(web, headers, "ledger").await?;
+    let asked = asked(&web.server, &granted, ChangeAction::View, &Facts::default());
+    for environment in web.server.environments().await? {
+        if let Some(rules) = web.server.in_force(&environment).await? {
+            judge(&rules, &asked, &PlanFacts::default()).map_err(denied)?;
+        }
+    }
+    Ok(granted)
+}
+
 /// Whether the token is for this and the rules in force allow it, as far as it is about who asks and
 /// about a commit.
 pub(crate) async fn may(

@@ -75,7 +75,9 @@ pub(super) async fn seen(
 ) -> Result<EnvironmentName, Refusal> {
     let granted = door::viewer(web, headers, "changes").await?;
     let name = environment(name)?;
-    if name == granted.scope.environment { Ok(name) } else { Err(Refusal::Unseen) }
+    // One of which nothing was ever done is most often a slip.
+    let is_known = web.server.store.environments().await?.contains(&name);
+    if is_known && name == granted.scope.environment { Ok(name) } else { Err(Refusal::Unseen) }
 }
 
 /// Whether what is in force went round the ordinary rules.

@@ -21,7 +21,7 @@ pub(super) async fn checkpoints(
     State(web): State<Arc<Web>>,
     headers: HeaderMap,
 ) -> Result<Json<Checkpoints>, Refusal> {
-    door::viewer(&web, &headers, "ledger").await?;
+    door::auditor(&web, &headers).await?;
     let files = web.server.ledger.files().clone();
     let names = spawn_blocking(move || files.names(CHECKPOINTS)).await;
     let mut checkpoints = names.map_err(|_| Refusal::Fault)?.map_err(|_| Refusal::Fault)?;
@@ -34,7 +34,7 @@ pub(super) async fn file(
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    door::viewer(&web, &headers, "ledger").await?;
+    door::auditor(&web, &headers).await?;
     if !is_public(&path) {
         return Err(Refusal::Unseen);
     }

@@ -13,10 +13,14 @@ use gw_control::{
     engine::Facts,
     event,
     reconcile::{self, Aim, Order},
-    store::Granted,
+    store::{Granted, StoreError},
+    task::Task,
     tell::{Links, Waiting},
 };
-use gw_model::{environment::ChangeAction, id::ApiName};
+use gw_model::{
+    environment::ChangeAction,
+    id::{ApiName, EnvironmentName},
+};
 use gw_plan::{
     plan::{Plan, Rules, from_file, replan},
     render,
@@ -33,6 +37,8 @@ use crate::{
 
 /// The digits of a hash, by SHA-1 and by SHA-256.
 const HASHES: [usize; 2] = [40, 64];
+/// So many of the newest pull requests are looked at.
+const MOST_TOLD: usize = 100;
 /// A reason that is longer is a document.
 const REASON_BYTES: usize = 1_000;
 
@@ -101,8 +107,25 @@ pub(super) async fn approve(
         None => told,
     };
     web.server.store.approve(&order.environment, &given, told).await?;
+    tell_again(&web, &order.environment, &sha).await?;
     let approved = Approved { plan: name.to_owned(), commit: sha, entries };
     Ok((StatusCode::CREATED, Json(approved)))
+}
+
+/// The pull requests with this head say what is still missing.
+async fn tell_again(
+    web: &Web,
+    environment: &EnvironmentName,
+    head: &str,
+) -> Result<(), StoreError> {
+    let store = &web.server.store;
+    for number in store.shown_on(environment).await?.into_iter().take(MOST_TOLD) {
+        let shown = store.shown(environment, number).await?;
+        if shown.iter().any(|shown| shown.head == head) {
+            web.server.ask(Task::PullRequest { number }).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Plans for whoever may do this to what is planned, a few at a time. What may be done by the plan is

@@ -188,8 +188,26 @@ async fn what_is_done_can_be_undone_and_the_ledger_downloaded() {
     assert_eq!(signed.body, house.get(&format!("/v1/ledger/checkpoints/{newest}"), &ann).body);
     let tile = house.get(&format!("/v1/ledger/tile/entries/000.p/{newest}"), &ann);
     assert!(tile.status == 200 && tile.text().contains("change.began"), "{newest}");
+    // It tells of every environment, so that it is for those who may see each.
+    let other = house.forge.desk().join("environments/stage.yaml");
+    let text = std::fs::read_to_string(house.forge.desk().join("environments/prod.yaml")).unwrap();
+    let text = text.replace("name: prod", "name: stage").replace("8080", "8081");
+    let whoever =
+        "{ actions: [view], identities: [operators], claims: { sub: [owner, ann, carol] } }";
+    assert!(text.contains(whoever), "{text}");
+    let text = text.replace(whoever, &whoever.replace("owner, ann, ", ""));
+    std::fs::write(other, text).unwrap();
+    let commit = house.push("Another stage");
+    let reply = house.exchange(&house.proof("owner"), "apply", "urn:gatewright:stage").json();
+    let order = json!({ "action": "apply", "commit": commit });
+    let token = reply["access_token"].as_str().unwrap();
+    let reply = house.order("/v1/environments/stage/changes", token, &order);
+    ended(&house, token, reply.json()["task"].as_u64().unwrap());
+    assert_eq!(house.get(&format!("/v1/ledger/{CHECKPOINT}"), &ann).status, 403);
+    let carol = house.login("carol", "view");
+    assert_eq!(house.get(&format!("/v1/ledger/{CHECKPOINT}"), &carol).status, 200);
     for hidden in ["lock", "personal", "tile/..%2Flock", "..%2Fstate%2Fstate.db"] {
-        assert_eq!(house.get(&format!("/v1/ledger/{hidden}"), &ann).status, 404, "{hidden}");
+        assert_eq!(house.get(&format!("/v1/ledger/{hidden}"), &carol).status, 404, "{hidden}");
     }
     house.end().await;
 }
