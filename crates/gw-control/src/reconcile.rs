@@ -20,7 +20,7 @@ use gw_policy::change::CommitFacts;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    answer::Answer,
+    answer::{Answer, End},
     apply::{Listener, Moment, News},
     approvals,
     approve::{Approved, Refused},
@@ -160,6 +160,13 @@ async fn tell(
         Err(stop) if stop.class() != Class::Human => return Ok(()),
         Err(stop) => Answer::from(stop),
     };
+    // Whoever asked by name hears a refusal themselves. Beside the commit it would stand for good, and
+    // keep a pull request from being merged.
+    let is_event = matches!(order.aim, Aim::Head { .. });
+    let is_refusal = answer.change.is_none() && matches!(answer.end, End::Denied | End::Wrong);
+    if is_refusal && !is_event {
+        return Ok(());
+    }
     let (environment, commit) = (order.environment.clone(), commit.to_string());
     server.ask(Task::Tell { environment, commit, answer: Box::new(answer) }).await?;
     Ok(())

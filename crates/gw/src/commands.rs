@@ -210,7 +210,15 @@ impl Command {
 
     /// Here, or by a server where one is named.
     async fn start(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        let named = context.globals.server.clone().or_else(config::server);
+        let named = context.globals.server.clone();
+        if let (Some(_), Self::Status(command)) = (&named, self)
+            && command.serves()
+        {
+            return Err(Failure::wrong("`--watch` follows what this machine holds")
+                .help("leave out `--watch`, or `--server`"));
+        }
+        // Who names a server for all commands means those that can ask one.
+        let named = named.or_else(|| config::server().filter(|_| remote::is_for_a_server(self)));
         match named.filter(|_| !self.stops_by_itself()) {
             Some(server) => remote::run(self, context, &server).await,
             None => self.run(context).await,

@@ -242,7 +242,9 @@ fn ends(told: &Told<'_>, prospects: &[Prospect<'_>]) -> Vec<String> {
         }
         lines.push(format!(
             "{named}[Full plan and diff]({whole}) · check it yourself: \
-             `gatewright plan --env {environment}`"
+             `gatewright --server {server} plan --env {environment} --commit {commit}`",
+            server = told.links.server(),
+            commit = told.commit,
         ));
     }
     lines

@@ -49,6 +49,10 @@ struct Entry<'a> {
 }
 
 impl History {
+    pub(super) fn limit(&self) -> usize {
+        self.limit.get()
+    }
+
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let workspace = Workspace::read(&context.globals.workspace)?;
         let state = State::locate(context, workspace.folder.root())?;

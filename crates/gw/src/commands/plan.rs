@@ -54,6 +54,15 @@ impl Plan {
         Some(named).filter(|named| !named.is_empty())
     }
 
+    /// A flag that was given and that no server has.
+    pub(super) fn of_this_machine(&self) -> Option<&'static str> {
+        match (&self.out, self.format) {
+            (Some(_), _) => Some("--out"),
+            (None, Format::Json | Format::Markdown) => Some("--format"),
+            (None, Format::Text) => None,
+        }
+    }
+
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let scene = Scene::open(context, Purpose::Look).await?;
         let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();

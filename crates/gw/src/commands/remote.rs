@@ -51,12 +51,12 @@ pub(super) async fn run(
         Command::Drift(command) => drift::run(context, &remote, command).await,
         Command::Explain(command) => explain::explain(context, &remote, command).await,
         Command::Status(_) => status(context, &remote).await,
-        Command::History(_) => history(context, &remote).await,
+        Command::History(command) => history(context, &remote, command.limit()).await,
         _ => whoami(context, &remote).await,
     }
 }
 
-const fn is_for_a_server(command: &Command) -> bool {
+pub(super) const fn is_for_a_server(command: &Command) -> bool {
     matches!(
         command,
         Command::Plan(_)
@@ -76,6 +76,10 @@ const fn is_for_a_server(command: &Command) -> bool {
 
 async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<Exit, Failure> {
     let environment = remote.environment()?;
+    if let Some(flag) = command.of_this_machine() {
+        return Err(Failure::wrong(format!("`{flag}` is for plans that this machine makes"))
+            .help("a server keeps its plans: `gatewright --server URL apply PLAN`"));
+    }
     let order = json!({ "commit": commit(command.commit.as_deref())?, "only": command.only() });
     let token = remote.token(&[ChangeAction::Plan], None).await?;
     let path = format!("/v1/environments/{environment}/plans");
@@ -187,11 +191,12 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-async fn history(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> {
+async fn history(context: Context<'_>, remote: &Remote, limit: usize) -> Result<Exit, Failure> {
     let environment = remote.environment()?;
     let token = remote.token(&[ChangeAction::View], None).await?;
     let path = format!("/v1/environments/{environment}/changes");
-    let changes: Changes = remote.get(&token, &path).await?;
+    let mut changes: Changes = remote.get(&token, &path).await?;
+    changes.changes.truncate(limit);
     if context.ui.form == Form::Json {
         context.ui.json(&changes);
         return Ok(Exit::Done);

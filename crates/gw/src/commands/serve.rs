@@ -4,9 +4,10 @@ mod certificate;
 mod gateways;
 mod service;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
+use gw_control::server::Server;
 use serde::Serialize;
 
 use self::gateways::USUAL_MODE;
@@ -58,7 +59,18 @@ impl Serve {
                 state: folder.display().to_string(),
             },
         );
-        let ended = service.attend(stopped).await;
+        let server = Arc::clone(&service.server);
+        let ended = service
+            .attend(async {
+                tokio::pin!(stopped);
+                tokio::select! {
+                    biased;
+                    ended = &mut stopped => return ended,
+                    () = look_at_host(context, &server) => {}
+                }
+                stopped.await
+            })
+            .await;
         context.ui.say("stopping: what is under way is brought to its end");
         service.stop().await;
         Ok(Exit::stopped(ended))
@@ -75,6 +87,19 @@ impl Serve {
                 .help("name the file: `gatewright serve --config gatewright.toml`")
         })
     }
+}
+
+/// What cannot work is told now, and not to whoever proposes the first change. A host that is away may
+/// come back, so nothing ends because of it.
+async fn look_at_host(context: Context<'_>, server: &Server) {
+    let Err(error) = server.host.repository().await else { return };
+    let failure =
+        Failure::new(Exit::Unreachable, format!("the repository is not reached: {error}"));
+    let failure = failure.coded(error.code()).note("what is queued waits for it");
+    context.ui.failure(&match error.help() {
+        Some(help) => failure.help(help),
+        None => failure,
+    });
 }
 
 fn tell(context: Context<'_>, document: &Document) {
