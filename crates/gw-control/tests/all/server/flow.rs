@@ -170,7 +170,6 @@ async fn how_long_one_waits_for_security_is_told_to_the_next_one_and_recorded() 
     house.end().await;
 }
 
-/// Shows G3: part (the whole matrix is the golden table of gw-control/src/approve/tests.rs)
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_does_not_outlive_what_it_approved() {
     let house = House::new().await;
