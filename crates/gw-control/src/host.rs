@@ -53,6 +53,9 @@ pub trait GitHost: fmt::Debug + Send + Sync {
     /// What an account may do in the repository now, directly or through a group.
     fn permission<'a>(&'a self, account: &'a Account) -> Pending<'a, Permission>;
 
+    /// Everybody who may do anything in the repository, directly or through a group, and what.
+    fn members(&self) -> Pending<'_, Vec<(Account, Permission)>>;
+
     /// Who started a pipeline of the repository. None: this host has no such thing.
     fn starter<'a>(&'a self, _pipeline: &'a str) -> Pending<'a, Option<Account>> {
         Box::pin(std::future::ready(Ok(None)))

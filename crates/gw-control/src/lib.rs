@@ -9,6 +9,7 @@ pub mod apply;
 pub mod approve;
 pub mod asker;
 pub mod declared;
+pub mod doctor;
 pub mod drift;
 pub mod engine;
 pub mod event;

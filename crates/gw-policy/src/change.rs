@@ -4,6 +4,8 @@
 //! Which rules are in force is for the caller: this judges by the ones it is given, and what cannot
 //! be judged is refused. Only this makes a [`ChangePermit`].
 
+pub mod may;
+
 mod asked;
 mod forbid;
 mod owner;

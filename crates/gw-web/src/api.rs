@@ -7,6 +7,7 @@ mod environments;
 mod ledger;
 mod pages;
 mod plans;
+mod rights;
 mod tasks;
 mod token;
 mod webhooks;
@@ -44,6 +45,7 @@ pub fn routes(web: Arc<Web>) -> Router {
         .route("/v1/environments/{environment}/changes/{number}", get(environments::change))
         .route("/v1/environments/{environment}/drift", get(drift::look))
         .route("/v1/environments/{environment}/drift/{id}/acceptance", post(drift::accept))
+        .route("/v1/environments/{environment}/rights", get(rights::look))
         .route("/v1/plans/{id}", get(plans::look))
         .route("/v1/plans/{id}/approvals", post(plans::approve))
         .route("/v1/tasks", get(tasks::list))

@@ -431,6 +431,32 @@ body! {
         needs: String,
     }
 
+    /// Who may change an environment, by the rules in force.
+    Rights {
+        /// where
+        environment: String,
+        /// of each action that was asked about: by which rules, and provided what
+        rights: Vec<Value>,
+        /// the same for people
+        text: String,
+        /// where the Git host lets people do something else
+        links: Vec<Tested>,
+    }
+
+    /// One thing that was tested.
+    Tested {
+        /// which
+        name: String,
+        /// whether it is as it should be
+        good: bool,
+        /// what was found
+        found: String,
+        /// how it is repaired
+        repair: Option<String>,
+        /// what is worth knowing, and needs no repair
+        notes: Vec<String>,
+    }
+
     /// The sizes at which the ledger was signed.
     Checkpoints {
         /// names of files below `checkpoints/`
@@ -537,6 +563,7 @@ endpoints! {
     "get" "/v1/environments/{environment}/changes/{number}" Bearer Body::None => 200 json::<ChangeWithSteps>(), "A change and its steps; needs `view`";
     "get" "/v1/environments/{environment}/drift" Bearer Body::None => 200 json::<Drift>(), "What is known of drift; needs `view`";
     "post" "/v1/environments/{environment}/drift/{id}/acceptance" Bearer json::<AcceptanceOrder>() => 201 json::<Acceptance>(), "Leaves a difference as it is for a while; needs `acceptDrift`";
+    "get" "/v1/environments/{environment}/rights" Bearer Body::None => 200 json::<Rights>(), "Who may change it by the rules in force, and where the Git host lets people do something else; needs `view`";
     "get" "/v1/tasks" Bearer Body::None => 200 json::<Tasks>(), "The queue; needs `view`";
     "get" "/v1/tasks/{id}" Bearer Body::None => 200 json::<Task>(), "A task, with `?wait=SECONDS` once it has ended; needs `view`, except for whoever asked for it";
     "post" "/v1/tasks/{id}/retry" Bearer Body::None => 202 json::<Accepted>(), "Has a task that failed tried again; needs `view` and `apply`";

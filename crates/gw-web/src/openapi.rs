@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gw_model::environment::ChangeAction;
 use serde_json::{Map, Value, json};
 
 use crate::contract::{Access, Body, ENDPOINTS, Endpoint, Problem, TokenRefusal};
@@ -196,10 +197,10 @@ fn operation(endpoint: &Endpoint, failed: &Value, schemas: &mut Schemas) -> Valu
     };
     operation.insert("security".to_owned(), security);
     let mut parameters: Vec<Value> = names(path).map(put_in).collect();
-    if *path == "/v1/tasks/{id}" {
-        let seconds = json!({ "type": "integer", "minimum": 0, "maximum": 30 });
-        parameters.push(json!({ "name": "wait", "in": "query", "schema": seconds }));
-    }
+    let queries = queries(path).into_iter();
+    parameters.extend(queries.map(|(name, about, schema)| {
+        json!({ "name": name, "in": "query", "description": about, "schema": schema })
+    }));
     if !parameters.is_empty() {
         operation.insert("parameters".to_owned(), json!(parameters));
     }
@@ -225,6 +226,31 @@ fn content(body: Body, schemas: &mut Schemas) -> Option<Value> {
 fn names(path: &str) -> impl Iterator<Item = &str> {
     let parts = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     parts.map(|name| name.trim_start_matches('*'))
+}
+
+/// What may stand behind the `?`.
+fn queries(path: &str) -> Vec<(&'static str, &'static str, Value)> {
+    match path {
+        "/v1/tasks/{id}" => {
+            let seconds = json!({ "type": "integer", "minimum": 0, "maximum": 30 });
+            vec![("wait", "so many seconds for its end", seconds)]
+        }
+        "/v1/environments/{environment}/rights" => {
+            let actions = ChangeAction::ALL.map(ChangeAction::as_str);
+            let claims = json!({ "type": "array", "items": { "type": "string" } });
+            vec![
+                ("action", "only this one", json!({ "type": "string", "enum": actions })),
+                (
+                    "who",
+                    "`IDENTITY`, `IDENTITY:SUBJECT`, `person/NAME`, `branch/NAME` or `anyone`; \
+                     everybody without it",
+                    json!({ "type": "string" }),
+                ),
+                ("claim", "`NAME=VALUE` that they hold", claims),
+            ]
+        }
+        _ => vec![],
+    }
 }
 
 fn put_in(name: &str) -> Value {

@@ -178,13 +178,18 @@ impl Bitbucket {
         let found: Result<Vec<PermissionPart>, _> = self.api.list(url, Part::Whole, &what).await;
         let found = found.map_err(|error| self.api.without_permissions(error))?;
         let own = found.iter().filter(|part| part.user.id() == account.id);
-        let own = own.map(|part| match part.permission.as_str() {
-            "admin" => Permission::Admin,
-            "write" => Permission::Write,
-            "read" => Permission::Read,
-            _ => Permission::None,
-        });
+        let own = own.map(PermissionPart::permission);
         Ok(own.max().unwrap_or(Permission::None))
+    }
+
+    async fn read_members(&self) -> Result<Vec<(Account, Permission)>, HostError> {
+        let Declared { workspace_uuid, repository_uuid, .. } = &self.declared;
+        let path = ["workspaces", workspace_uuid, "permissions", "repositories", repository_uuid];
+        let url = self.api.url(&path, &[("pagelen", "100")]);
+        let found = self.api.list(url, Part::Whole, "what people may do").await;
+        let found: Vec<PermissionPart> =
+            found.map_err(|error| self.api.without_permissions(error))?;
+        Ok(found.iter().map(|part| (part.user.account(), part.permission())).collect())
     }
 }
 
@@ -231,6 +236,10 @@ impl GitHost for Bitbucket {
 
     fn permission<'a>(&'a self, account: &'a Account) -> Pending<'a, Permission> {
         Box::pin(self.read_permission(account))
+    }
+
+    fn members(&self) -> Pending<'_, Vec<(Account, Permission)>> {
+        Box::pin(self.read_members())
     }
 
     fn comment<'a>(
@@ -284,6 +293,17 @@ struct PipelinePart {
 struct PermissionPart {
     permission: String,
     user: AccountPart,
+}
+
+impl PermissionPart {
+    fn permission(&self) -> Permission {
+        match self.permission.as_str() {
+            "admin" => Permission::Admin,
+            "write" => Permission::Write,
+            "read" => Permission::Read,
+            _ => Permission::None,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

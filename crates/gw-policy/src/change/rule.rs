@@ -11,7 +11,7 @@ use super::{Asked, ChangeRules, Missing, PlanFacts, RuleEffect, RuleOutcome, for
 use crate::{
     cedar::{NotEvaluated, policy::When, unknown},
     hours,
-    principal::Principal,
+    principal::{Caller, Principal},
 };
 
 /// A rule, and whom it grants the change.
@@ -61,7 +61,7 @@ impl ChangeRules<'_> {
         let nearest = views.min_by_key(|(found, _)| found.missing.len());
         let (mut found, principal) = match nearest {
             Some((found, principal)) => (found, Some(principal)),
-            None => (no_identity(rule, asked), None),
+            None => (no_identity(rule, &asked.actor), None),
         };
         found.met.append(&mut common.met);
         found.missing.append(&mut common.missing);
@@ -87,9 +87,30 @@ impl ChangeRules<'_> {
         asked: &Asked,
         plan: &PlanFacts,
     ) -> Findings {
+        let mut found = self.look_at_who(rule, principal, asked.action);
+        if let (Some(when), Some(text)) = (condition, &rule.when) {
+            let result = self.holds(when, principal, asked, plan);
+            let needs = match &result {
+                Err(NotEvaluated(error)) => {
+                    format!("condition `{text}` could not be evaluated: {error}")
+                }
+                Ok(_) => format!("condition `{text}` is false"),
+            };
+            found.say(result == Ok(true), "when", format!("condition `{text}`"), needs);
+        }
+        found
+    }
+
+    /// Whether somebody is whom a rule is for, by their identity and claims alone.
+    fn look_at_who(
+        &self,
+        rule: &ChangeRule,
+        principal: &Principal,
+        action: ChangeAction,
+    ) -> Findings {
         let mut found = Findings { met: vec![principal.identity.to_string()], missing: vec![] };
         if is_reserved(&principal.identity)
-            && let Some(needs) = self.refuse_reserved(&principal.identity, rule, asked.action)
+            && let Some(needs) = self.refuse_reserved(&principal.identity, rule, action)
         {
             found.missing.push(Missing::new("identity", needs));
         }
@@ -113,21 +134,25 @@ impl ChangeRules<'_> {
             let met = format!("{name} {}", shared.clone().unwrap_or_default());
             found.say(shared.is_some(), &format!("claims.{name}"), met, needs);
         }
-        if let (Some(when), Some(text)) = (condition, &rule.when) {
-            let result = self.holds(when, principal, asked, plan);
-            let needs = match &result {
-                Err(NotEvaluated(error)) => {
-                    format!("condition `{text}` could not be evaluated: {error}")
-                }
-                Ok(_) => format!("condition `{text}` is false"),
-            };
-            found.say(result == Ok(true), "when", format!("condition `{text}`"), needs);
-        }
         found
     }
 
+    /// What somebody lacks to be whom a rule is for; in words, and nothing where they are.
+    pub(super) fn lacks(
+        &self,
+        rule: &ChangeRule,
+        caller: &Caller,
+        action: ChangeAction,
+    ) -> Vec<Missing> {
+        let admitted = caller.principals.iter();
+        let admitted = admitted.filter(|it| rule.identities.contains(&it.identity));
+        let found = admitted.map(|principal| self.look_at_who(rule, principal, action));
+        let nearest = found.min_by_key(|found| found.missing.len());
+        nearest.unwrap_or_else(|| no_identity(rule, caller)).missing
+    }
+
     /// What the two reserved identities may never do, whatever a rule says.
-    fn refuse_reserved(
+    pub(super) fn refuse_reserved(
         &self,
         identity: &IdentityName,
         rule: &ChangeRule,
@@ -196,10 +221,10 @@ impl ChangeRules<'_> {
     }
 }
 
-fn no_identity(rule: &ChangeRule, asked: &Asked) -> Findings {
+fn no_identity(rule: &ChangeRule, caller: &Caller) -> Findings {
     let names = |all: Vec<&str>| all.join(" or ");
     let wanted = names(rule.identities.iter().map(IdentityName::as_str).collect());
-    let held: Vec<_> = asked.actor.principals.iter().map(|it| it.identity.as_str()).collect();
+    let held: Vec<_> = caller.principals.iter().map(|it| it.identity.as_str()).collect();
     let needs = match held.as_slice() {
         [] => format!("identity {wanted} (nobody is signed in)"),
         _ => format!("identity {wanted} (this is {})", names(held)),

@@ -93,6 +93,16 @@ async fn a_proof_becomes_a_token_a_plan_an_approval_and_a_change() {
     assert_eq!(environments["environments"][0]["inForce"]["number"], json!(2));
     assert_eq!(house.get("/v1/environments/prod/drift", &ann).json()["putBack"], json!(0));
     let decision = task["answer"]["decision"].as_str().unwrap();
+    let rights = house.get("/v1/environments/prod/rights?action=apply", &ann).json();
+    assert_eq!(rights["rights"][0]["action"], "apply");
+    assert_eq!(rights["links"][0]["name"], "branch main");
+    for (query, status) in
+        [("?who=nobody", 400), ("?action=fly", 400), ("?claim=x", 400), ("?x=1", 400)]
+    {
+        let path = format!("/v1/environments/prod/rights{query}");
+        assert_eq!(house.get(&path, &ann).status, status, "{query}");
+    }
+    assert_eq!(house.get("/v1/environments/dev/rights", &ann).status, 404);
     let decided = house.get(&format!("/v1/decisions/{decision}"), &ann).json();
     let acts: Vec<_> = decided["entries"].as_array().unwrap().iter().map(|it| &it["act"]).collect();
     assert!(acts.contains(&&json!(Act::Decided.as_str())), "{acts:?}");
@@ -239,6 +249,7 @@ async fn a_token_is_for_what_it_says_and_only_as_long_as_it_is_not_taken_back() 
         .map(|path| house.get(path, &bob).status)
         .into();
     assert_eq!(plans, [403; 4]);
+    assert_eq!(house.get("/v1/environments/prod/rights", &bob).status, 403);
     // Reads are on the record once for each token and kind.
     house.get(changes, &view);
     let reads = house.entries();

@@ -1,6 +1,7 @@
 //! `gatewright can`.
 
 mod again;
+mod change;
 
 use std::{
     collections::BTreeSet,
@@ -35,11 +36,16 @@ use crate::{
     ui::Form,
 };
 
-/// Tells whether a call would pass, and why. Offline: by the declarations, as the gateway would.
+/// Tells whether a call would pass or a change may be made, and why. Offline: by the declarations.
 ///
 /// WHO is `anyone` for a caller without any proof, the name of an identity such as `staff`, or an
 /// identity with a subject such as `staff:bob`. Exits with 3 where the call would be refused.
 /// Without `--env` every environment is asked, and one has to be named where their answers differ.
+///
+/// Where an action such as `apply` stands in the place of a call, or `changes` for all of them, it is
+/// about changes: WHO is then also `person/NAME`, with every identity of theirs, or `branch/NAME`, for
+/// whoever brings a commit of it. A server (`--server`) answers by the rules in force, and tells where
+/// the Git host lets people do something else.
 ///
 /// With `--decision` the call is one that a gateway decided, named by the id that its caller was
 /// given. It is judged again twice, by the generation that decided it and by the files as they are
@@ -47,10 +53,10 @@ use crate::{
 /// decision log.
 #[derive(Debug, Args)]
 pub(crate) struct Can {
-    /// Who would call: anyone, IDENTITY or IDENTITY:SUBJECT.
+    /// Who it is about: anyone, IDENTITY or IDENTITY:SUBJECT.
     #[arg(value_name = "WHO", required_unless_present_any = ["matrix", "who_can", "token_file", "decision"])]
     who: Option<String>,
-    /// The method of the call.
+    /// The method of the call; or an action on the environment, or `changes` for all of them.
     #[arg(value_name = "METHOD")]
     method: Option<String>,
     /// The path of the call.
@@ -77,8 +83,9 @@ pub(crate) struct Can {
     /// The table of every operation and every class of callers.
     #[arg(long, conflicts_with_all = ["who", "who_can"])]
     matrix: bool,
-    /// Everybody who can call the operation at METHOD and PATH, for example: --who-can POST /orders
-    #[arg(long, num_args = 2, value_names = ["METHOD", "PATH"], conflicts_with = "who")]
+    /// Everybody who can call the operation at METHOD and PATH, for example: --who-can POST /orders; or
+    /// who may change the environment, for example: --who-can apply, --who-can changes
+    #[arg(long, num_args = 1..=2, value_name = "METHOD PATH|ACTION", conflicts_with = "who")]
     who_can: Option<Vec<String>>,
     /// Which target's view of the world; not needed where the environment has only one.
     #[arg(long, value_name = "NAME", value_parser = TargetName::parse)]
@@ -102,6 +109,9 @@ impl Can {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         if let Some(id) = &self.decision {
             return again::run(context, id).await;
+        }
+        if let Some(asked) = self.about_changes() {
+            return asked.run(context);
         }
         let workspace = Workspace::read(&context.globals.workspace)?;
         let now = SystemClock.now();
@@ -137,7 +147,13 @@ impl Can {
             let matrix = snapshot.matrix(now);
             return told("gatewright.io/access/v1", environment, &matrix, Exit::Done);
         }
-        if let Some([method, path]) = self.who_can.as_deref() {
+        if let Some(asked) = self.who_can.as_deref() {
+            let [method, path] = asked else {
+                let words = asked.join(" ");
+                return Err(Failure::wrong(format!("`{words}` is no action on an environment"))
+                    .help(format!("name one: {}, or `changes` for all", change::actions()))
+                    .help("about a call: `--who-can METHOD PATH`"));
+            };
             let (method, path) = (method_of(method), path_of(path));
             let who_can = who_can(&snapshot, &self.host, &method, path, now)?;
             return told("gatewright.io/who-can/v1", environment, &who_can, Exit::Done);

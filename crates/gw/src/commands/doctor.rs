@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Args;
+use gw_control::doctor::Link;
 use gw_model::{
     clock::Clock, diagnostic::Severity, environment::Target, id::TargetName, workspace::Identity,
 };
@@ -27,6 +28,7 @@ use serde::Serialize;
 use super::{Context, apply::unready};
 use crate::{
     compose::{Purpose, Scene, SystemClock, Workspace, gateway_status},
+    diagnostics::visible,
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
     words::count,
@@ -49,31 +51,6 @@ pub(crate) struct Doctor {
 struct Document<'a> {
     schema: &'static str,
     links: &'a [Link],
-}
-
-/// One thing that was tested.
-#[derive(Debug, Serialize)]
-struct Link {
-    name: String,
-    good: bool,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repair: Option<String>,
-    /// What is worth knowing, and needs no repair.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<String>,
-}
-
-impl Link {
-    fn good(name: &str, found: impl Into<String>) -> Self {
-        let name = name.to_owned();
-        Self { name, good: true, found: found.into(), repair: None, notes: vec![] }
-    }
-
-    fn broken(name: &str, found: impl Into<String>, repair: impl Into<String>) -> Self {
-        let (name, repair) = (name.to_owned(), Some(repair.into()));
-        Self { name, good: false, found: found.into(), repair, notes: vec![] }
-    }
 }
 
 impl Doctor {
@@ -101,15 +78,21 @@ impl Doctor {
                 )),
             }
         }
-        let repairs = links.iter().filter(|link| !link.good).count();
-        match context.ui.form {
-            Form::Json => {
-                context.ui.json(&Document { schema: "gatewright.io/doctor/v1", links: &links });
-            }
-            Form::Text => context.ui.result(&text(&links, repairs)),
-        }
-        Ok(if repairs == 0 { Exit::Done } else { Exit::Failed })
+        Ok(conclude(context, &links))
     }
+}
+
+/// Prints what was tested.
+pub(super) fn conclude(context: Context<'_>, links: &[Link]) -> Exit {
+    let repairs = links.iter().filter(|link| !link.good).count();
+    match context.ui.form {
+        Form::Json => context.ui.json(&Document { schema: "gatewright.io/doctor/v1", links }),
+        Form::Text => {
+            let counted = format!("{}\n", count(repairs, "repair"));
+            context.ui.result(&(text(links) + &counted));
+        }
+    }
+    if repairs == 0 { Exit::Done } else { Exit::Failed }
 }
 
 fn declarations(workspace: &Workspace) -> Link {
@@ -276,19 +259,21 @@ async fn issuer(client: &Client, name: &str, issuer: &str) -> Link {
     }
 }
 
-fn text(links: &[Link], repairs: usize) -> String {
+/// A line for each, with its repair below it.
+pub(super) fn text(links: &[Link]) -> String {
     let width = links.iter().map(|link| link.name.chars().count()).max().unwrap_or_default();
     let mut text = String::new();
-    for link in links {
-        let mark = Ui::mark(if link.good { Mark::Good } else { Mark::Bad });
-        text.push_str(&format!("  {mark} {:<width$}  {}\n", link.name, link.found));
-        for note in &link.notes {
-            text.push_str(&format!("    {:<width$}  {note}\n", ""));
+    for Link { name, good, found, repair, notes } in links {
+        let mark = Ui::mark(if *good { Mark::Good } else { Mark::Bad });
+        // What a server or a Git host says is not for the terminal to obey.
+        let (name, found) = (visible(name), visible(found));
+        text.push_str(&format!("  {mark} {name:<width$}  {found}\n"));
+        for note in notes {
+            text.push_str(&format!("    {:<width$}  {}\n", "", visible(note)));
         }
-        if let Some(repair) = &link.repair {
-            text.push_str(&format!("    {:<width$}  repair: {repair}\n", ""));
+        if let Some(repair) = repair {
+            text.push_str(&format!("    {:<width$}  repair: {}\n", "", visible(repair)));
         }
     }
-    text.push_str(&format!("{}\n", count(repairs, "repair")));
     text
 }

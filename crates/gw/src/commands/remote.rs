@@ -5,6 +5,7 @@ mod client;
 mod drift;
 mod explain;
 mod proof;
+mod rights;
 mod work;
 
 use gw_control::waits;
@@ -50,28 +51,31 @@ pub(super) async fn run(
         Command::Test(_) => carry_out(context, &remote, &Wanted::Test).await,
         Command::Drift(command) => drift::run(context, &remote, command).await,
         Command::Explain(command) => explain::explain(context, &remote, command).await,
+        Command::Can(command) => rights::can(context, &remote, command).await,
         Command::Status(_) => status(context, &remote).await,
         Command::History(command) => history(context, &remote, command.limit()).await,
         _ => whoami(context, &remote).await,
     }
 }
 
-pub(super) const fn is_for_a_server(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Plan(_)
-            | Command::Apply(_)
-            | Command::Rollback(_)
-            | Command::Approve(_)
-            | Command::Drift(_)
-            | Command::Test(_)
-            | Command::Status(_)
-            | Command::History(_)
-            | Command::Explain(_)
-            | Command::Login(_)
-            | Command::Logout(_)
-            | Command::Whoami(_)
-    )
+pub(super) fn is_for_a_server(command: &Command) -> bool {
+    let asks_changes = matches!(command, Command::Can(can) if can.about_changes().is_some());
+    asks_changes
+        || matches!(
+            command,
+            Command::Plan(_)
+                | Command::Apply(_)
+                | Command::Rollback(_)
+                | Command::Approve(_)
+                | Command::Drift(_)
+                | Command::Test(_)
+                | Command::Status(_)
+                | Command::History(_)
+                | Command::Explain(_)
+                | Command::Login(_)
+                | Command::Logout(_)
+                | Command::Whoami(_)
+        )
 }
 
 async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<Exit, Failure> {

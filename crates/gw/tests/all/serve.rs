@@ -8,5 +8,6 @@ mod login;
 mod merges;
 mod pipe;
 mod refusals;
+mod rights;
 mod stage;
 mod story;

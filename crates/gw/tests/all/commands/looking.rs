@@ -40,6 +40,7 @@ fn a_command_that_only_reads_leaves_no_trace() {
         &["plan"],
         &["plan", "--out", "shown.plan"],
         &["can", "--who-can", "GET", "/orders"],
+        &["can", "--who-can", "changes"],
         &["status"],
         &["drift", "--exit-code"],
         &["history"],
@@ -381,4 +382,26 @@ fn what_is_accepted_for_ever_is_refused() {
     assert_eq!(machine.says(&["history"]), "dev: nothing was applied yet\n");
     machine.edit("apart }", "apart, until: 2999-12-31 }");
     assert_eq!(machine.ends("shop", &["apply"]), 6);
+}
+
+/// Shows S0.3: holds
+#[test]
+fn who_may_change_an_environment_is_told_by_its_rules() {
+    let machine = Machine::with_shop();
+    let (told, ends) = machine.tells(&["can", "--who-can", "apply"]);
+    assert_eq!(ends, 0, "{told}");
+    assert!(told.contains("apply in dev\n  ✔ gatewright.yaml:"), "{told}");
+    let (told, ends) = machine.tells(&["can", "local", "apply"]);
+    assert_eq!((ends, told.contains("local may apply in dev")), (0, true), "{told}");
+    let (told, ends) = machine.tells(&["can", "demo:bob", "changes"]);
+    assert_eq!((ends, told.contains("demo:bob may not apply in dev")), (3, true), "{told}");
+    for wrong in [
+        &["can", "--who-can", "fly"] as &[&str],
+        &["can", "nobody", "apply"],
+        &["can", "demo", "GET"],
+    ] {
+        let (told, ends) = machine.tells(wrong);
+        assert_eq!(ends, 2, "{wrong:?}: {told}");
+        assert!(told.contains("help"), "{wrong:?}: {told}");
+    }
 }

@@ -1,0 +1,51 @@
+//! Who may change an environment by the rules in force, and where the Git host lets people do otherwise.
+
+use gw_control::doctor::Link;
+use gw_model::environment::ChangeAction;
+use gw_web::contract::{Rights, Tested};
+use url::form_urlencoded;
+
+use super::client::Remote;
+use crate::{
+    commands::{Context, can::Can, doctor},
+    diagnostics::visible,
+    exit::{Exit, Failure},
+    ui::Form,
+};
+
+pub(super) async fn can(
+    context: Context<'_>,
+    remote: &Remote,
+    command: &Can,
+) -> Result<Exit, Failure> {
+    let asked = command.about_changes().ok_or_else(|| {
+        Failure::wrong("a server is asked about changes, and not about calls")
+            .help("calls are judged by the files here: leave out `--server`")
+    })?;
+    let environment = remote.environment()?;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(asked.action.map(|action| ("action", action.as_str())));
+    query.extend_pairs(asked.who.map(|who| ("who", who)));
+    query.extend_pairs(
+        asked.claims.iter().map(|(name, value)| ("claim", format!("{name}={value}"))),
+    );
+    let path = format!("/v1/environments/{environment}/rights?{}", query.finish());
+    let token = remote.token(&[ChangeAction::View], None).await?;
+    let rights: Rights = remote.get(&token, &path).await?;
+    match context.ui.form {
+        Form::Json => context.ui.json(&rights),
+        Form::Text => {
+            let links: Vec<_> = rights.links.iter().cloned().map(link).collect();
+            context.ui.result(&visible(&rights.text));
+            context.ui.result(&format!("at the Git host\n{}", doctor::text(&links)));
+        }
+    }
+    let granted = |right: &serde_json::Value| right.pointer("/grants/0").is_some();
+    let is_refused = asked.who.is_some() && !rights.rights.iter().any(granted);
+    Ok(if is_refused { Exit::Denied } else { Exit::Done })
+}
+
+fn link(tested: Tested) -> Link {
+    let Tested { name, good, found, repair, notes } = tested;
+    Link { name, good, found, repair, notes }
+}
