@@ -56,7 +56,7 @@ pub use self::{
     objects::GitError,
     oidc::Audience,
     pipelines::Ending,
-    setup::{Consumer, Exempt, Person, Rule, SetupError},
+    setup::{Consumer, Exempt, Person, Rule, SERVER_EVENTS, SERVER_SCOPES, SetupError},
     state::{Permission, Uuid},
 };
 use self::{
@@ -188,9 +188,21 @@ impl Bitbucket {
     }
 }
 
+/// For whoever waits from outside of this process: answers as soon as more requests than these were
+/// answered that may have changed something, and says how many.
+const WRITTEN: &str = "/_page/written/";
+
 async fn serve(State(host): State<Arc<Host>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
+    if let Some(known) = path.strip_prefix(WRITTEN) {
+        let Ok(known) = known.parse::<u64>() else { return StatusCode::NOT_FOUND.into_response() };
+        let mut written = host.written.subscribe();
+        let more = written.wait_for(|count| *count > known).await.map(|count| *count);
+        return more.map_or(StatusCode::SERVICE_UNAVAILABLE.into_response(), |count| {
+            count.to_string().into_response()
+        });
+    }
     let fault = host.faults.take(parts.method.as_str(), path);
     if let Some(Fault::Slow(time)) = fault {
         sleep(time).await;

@@ -70,17 +70,19 @@ impl Page {
         assert_eq!(reply.status, 303, "{}", reply.text());
     }
 
-    /// The newest pull request, once its page says this.
+    /// The newest pull request, once its page says this. It is looked at anew each time that somebody
+    /// wrote something.
     pub(crate) fn read(&self, words: &str) -> String {
         let until = Instant::now() + PATIENCE;
+        let mut known: u64 = 0;
         loop {
-            let page = self.get(&self.newest());
-            let text = plain(&page);
+            // Whatever was written before is in the page; what comes later is waited for.
+            known = self.get(&format!("/_page/written/{known}")).parse().expect("a number");
+            let text = plain(&self.get(&self.newest()));
             if text.contains(words) {
                 return text;
             }
             assert!(Instant::now() < until, "never `{words}`: {text}");
-            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
