@@ -17,7 +17,7 @@ use std::{
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use gw_emulators::bitbucket::{Bitbucket, Permission, Person, Uuid};
+use gw_emulators::bitbucket::{Bitbucket, Permission, Person, SERVER_EVENTS, SERVER_SCOPES, Uuid};
 use gw_model::{
     clock::Clock,
     id::SecretName,
@@ -31,29 +31,8 @@ use tokio::{process::Command, task::spawn_blocking, time::timeout};
 pub use self::declared::{ISSUER, OPENAPI, POLICY, api, workspace_id};
 use crate::wire;
 
-/// Scopes of an API token that a server needs, and those that people here need.
-pub const PERSON_SCOPES: &[&str] = &[
-    "read:repository:bitbucket",
-    "write:repository:bitbucket",
-    "admin:repository:bitbucket",
-    "read:pullrequest:bitbucket",
-    "write:pullrequest:bitbucket",
-    "read:workspace:bitbucket",
-    "read:user:bitbucket",
-];
-
 /// What signs webhooks.
 pub const HOOK_SECRET: &str = "a secret that only both know";
-
-/// The events of which a server wants to hear.
-const EVENTS: &[&str] = &[
-    "repo:push",
-    "pullrequest:created",
-    "pullrequest:updated",
-    "pullrequest:approved",
-    "pullrequest:fulfilled",
-    "pullrequest:comment_created",
-];
 
 /// Longer nobody waits for anything.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -95,7 +74,7 @@ impl Forge {
         let somebody = |name: &str, right| {
             let Person { uuid, email, .. } = bitbucket.add_person(name).expect("the name is free");
             bitbucket.permit(&repository, &uuid, Some(right)).expect("both exist");
-            let token = bitbucket.add_api_token(&uuid, PERSON_SCOPES).expect("the person exists");
+            let token = bitbucket.add_api_token(&uuid, SERVER_SCOPES).expect("the person exists");
             Somebody { uuid, email, token: Redacted::new(token) }
         };
         let (ann, bob) = (somebody("ann", Permission::Admin), somebody("bob", Permission::Write));
@@ -244,7 +223,7 @@ impl Forge {
 
     /// Bitbucket tells that address of what happens, signed.
     pub fn hook(&self, url: &str) {
-        let made = self.bitbucket.add_hook(&self.repository, url, EVENTS, Some(HOOK_SECRET));
+        let made = self.bitbucket.add_hook(&self.repository, url, SERVER_EVENTS, Some(HOOK_SECRET));
         made.expect("the repository exists");
     }
 

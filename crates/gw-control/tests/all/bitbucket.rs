@@ -13,7 +13,7 @@ use gw_control::host::{
     GitHost, HostError,
     bitbucket::{Bitbucket, Credential, Declared, Place, Settings},
 };
-use gw_emulators::bitbucket::Reach;
+use gw_emulators::bitbucket::{Reach, SERVER_SCOPES};
 use gw_model::{
     id::SecretName,
     secret::{Redacted, SecretRefusal, SecretStore},
@@ -21,7 +21,7 @@ use gw_model::{
 use gw_net::client::{Client, ClientSettings};
 use gw_testkit::{
     clock::FixedClock,
-    forge::{Forge, HOOK_SECRET, PERSON_SCOPES, Somebody, Vault},
+    forge::{Forge, HOOK_SECRET, Somebody, Vault},
 };
 use serde_json::{Value, json};
 use time::macros::datetime;

@@ -25,6 +25,27 @@ use super::{
 const MAIN: &str = "main";
 /// The project that every workspace has.
 const OLDEST_PROJECT: &str = "MAIN";
+/// What the API token of a server may do: docs/server.md tells people so.
+pub const SERVER_SCOPES: &[&str] = &[
+    "read:repository:bitbucket",
+    "write:repository:bitbucket",
+    "admin:repository:bitbucket",
+    "read:pullrequest:bitbucket",
+    "write:pullrequest:bitbucket",
+    "read:workspace:bitbucket",
+    "read:user:bitbucket",
+];
+/// Of what the webhook of a server tells: docs/server.md says so too.
+pub const SERVER_EVENTS: &[&str] = &[
+    "repo:push",
+    "pullrequest:created",
+    "pullrequest:updated",
+    "pullrequest:approved",
+    "pullrequest:unapproved",
+    "pullrequest:fulfilled",
+    "pullrequest:rejected",
+    "pullrequest:comment_created",
+];
 /// An API token ends a year after it was made, at the latest.
 const LONGEST_LIFE: Duration = Duration::days(365);
 

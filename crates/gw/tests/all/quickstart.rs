@@ -7,6 +7,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use gw_emulators::bitbucket::{SERVER_EVENTS, SERVER_SCOPES};
 use gw_testkit::wire::free_port;
 use tempfile::TempDir;
 
@@ -147,6 +148,18 @@ fn the_commands_of_the_readme_work() {
 }
 
 /// A folder in which `./bin/gatewright` is what this run built.
+/// What a server is given in tests and by `dev` is what an administrator is told to give it.
+#[test]
+fn scopes_and_events_of_bitbucket_are_documented() {
+    let written = document("docs/server.md");
+    let told: Vec<&str> = written.split('`').skip(1).step_by(2).collect();
+    let scopes = told.iter().filter(|word| word.ends_with(":bitbucket")).copied();
+    let is_event = |word: &&str| word.starts_with("repo:") || word.starts_with("pullrequest:");
+    let events = told.iter().copied().filter(is_event);
+    assert_eq!(scopes.collect::<Vec<_>>(), SERVER_SCOPES);
+    assert_eq!(events.collect::<Vec<_>>(), SERVER_EVENTS);
+}
+
 fn folder_with_binary() -> TempDir {
     let folder = TempDir::new().expect("a temporary folder can be made");
     for name in ["bin", "home"] {

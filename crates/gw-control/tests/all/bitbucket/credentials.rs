@@ -93,12 +93,12 @@ async fn a_token_that_was_replaced_is_read_again() {
     stage.bitbucket.revoke(stage.ann.token.reveal());
     let refused = fault(host.repository().await.unwrap_err());
     assert!(matches!(refused, CredentialFault::Refused { .. }), "{refused:?}");
-    let fresh = stage.bitbucket.add_api_token(&stage.ann.uuid, PERSON_SCOPES).unwrap();
+    let fresh = stage.bitbucket.add_api_token(&stage.ann.uuid, SERVER_SCOPES).unwrap();
     stage.vault.put("bitbucket", &fresh);
     assert!(host.repository().await.is_ok());
     // And also where the former one was good until now.
     stage.bitbucket.revoke(&fresh);
-    let fresh = stage.bitbucket.add_api_token(&stage.ann.uuid, PERSON_SCOPES).unwrap();
+    let fresh = stage.bitbucket.add_api_token(&stage.ann.uuid, SERVER_SCOPES).unwrap();
     stage.vault.put("bitbucket", &fresh);
     assert!(host.repository().await.is_ok());
 }

@@ -13,7 +13,9 @@ use std::{
 
 use gw_emulators::{
     StartError,
-    bitbucket::{Bitbucket, Permission, Person, Rule, SetupError, Uuid},
+    bitbucket::{
+        Bitbucket, Permission, Person, Rule, SERVER_EVENTS, SERVER_SCOPES, SetupError, Uuid,
+    },
 };
 use gw_model::{clock::Clock, desired::Desired, workspace::Identity};
 use gw_net::client::is_loopback;
@@ -53,26 +55,6 @@ const USUAL_ISSUER: &str = "http://localhost:7071";
 
 /// What people do.
 const PERSONAL: &[&str] = &["read:repository:bitbucket", "write:repository:bitbucket"];
-/// What a server needs that counts approvals.
-const SERVING: &[&str] = &[
-    "read:repository:bitbucket",
-    "write:repository:bitbucket",
-    "admin:repository:bitbucket",
-    "read:pullrequest:bitbucket",
-    "write:pullrequest:bitbucket",
-    "read:workspace:bitbucket",
-    "read:user:bitbucket",
-];
-const EVENTS: &[&str] = &[
-    "repo:push",
-    "pullrequest:created",
-    "pullrequest:updated",
-    "pullrequest:approved",
-    "pullrequest:unapproved",
-    "pullrequest:fulfilled",
-    "pullrequest:rejected",
-    "pullrequest:comment_created",
-];
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -252,8 +234,8 @@ fn people(bitbucket: &Bitbucket, slug: &str, hook: &str, secret: &str) -> Result
         bitbucket.permit(&repository, who, Some(right))?;
     }
     bitbucket.accept_api_token(&you, PERSONAL, PASSWORD)?;
-    let token = bitbucket.add_api_token(&servant.uuid, SERVING)?;
-    bitbucket.add_hook(&repository, hook, EVENTS, Some(secret))?;
+    let token = bitbucket.add_api_token(&servant.uuid, SERVER_SCOPES)?;
+    bitbucket.add_hook(&repository, hook, SERVER_EVENTS, Some(secret))?;
     Ok(Made { workspace, repository, you, reviewer, servant, token })
 }
 
