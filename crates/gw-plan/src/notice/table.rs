@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use gw_model::openapi::Operation;
+use gw_model::{api::Claims, openapi::Operation};
 use gw_policy::access::{Access, AccessChange, Address, CallerClass, Direction};
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +45,10 @@ impl AccessTable {
             let changed = changed.map(|change| change.class.clone());
             for class in old.callers(address).into_iter().chain(new.callers(address)).chain(changed)
             {
-                if !classes.contains(&class) {
-                    classes.push(class);
+                for class in single(&class)? {
+                    if !classes.contains(&class) {
+                        classes.push(class);
+                    }
                 }
             }
         }
@@ -59,9 +61,15 @@ impl AccessTable {
         };
         // What policies or ways of proving an identity change is not seen in the rules alone.
         let is_told = |change: &AccessChange| {
-            let Cell { before, after } = cell(&change.address, &change.class);
-            (before, after)
-                == (change.direction == Direction::Narrows, change.direction == Direction::Widens)
+            let cells = single(&change.class).unwrap_or_default();
+            let mut cells = cells.iter().map(|class| cell(&change.address, class));
+            let changed = match change.direction {
+                Direction::Widens => Cell { before: false, after: true },
+                Direction::Narrows => Cell { before: true, after: false },
+            };
+            // Some of those whom a rule names may have had it before, or keep it by another rule.
+            cells.clone().any(|cell| cell == changed)
+                && cells.all(|cell| cell == changed || cell.before == cell.after)
         };
         if !changes.iter().all(is_told) {
             return None;
@@ -79,6 +87,37 @@ fn operation(changes: &[AccessChange], address: &Address) -> Operation {
     let named = changes.iter().find(|change| change.address == *address);
     let id = named.map(|change| change.operation.clone()).unwrap_or_default();
     Operation { id, method: address.method, path: address.path.clone() }
+}
+
+/// The classes of a class that each have one value of a claim: of `group a or b`, those of `a` alone
+/// may have had access before. None: they are more than a table has columns.
+fn single(class: &CallerClass) -> Option<Vec<CallerClass>> {
+    let CallerClass::Proven { identity, claims, when, until, proved } = class else {
+        return Some(vec![class.clone()]);
+    };
+    let mut singles = vec![Claims::new()];
+    for (claim, values) in claims {
+        if singles.len() * values.len() > CLASSES_MAX {
+            return None;
+        }
+        let with = |single: &Claims, value: &String| {
+            let mut single = single.clone();
+            single.insert(claim.clone(), vec![value.clone()]);
+            single
+        };
+        singles = singles
+            .iter()
+            .flat_map(|single| values.iter().map(|value| with(single, value)))
+            .collect();
+    }
+    let proven = |claims| CallerClass::Proven {
+        identity: identity.clone(),
+        claims,
+        when: when.clone(),
+        until: *until,
+        proved: proved.clone(),
+    };
+    Some(singles.into_iter().map(proven).collect())
 }
 
 /// Whether everybody in a class satisfies one of these.

@@ -234,6 +234,25 @@ fn a_rule_that_is_narrowed_is_not_told_as_lost() {
 }
 
 #[test]
+fn who_had_access_before_has_a_column_of_their_own() {
+    let more = |groups: &[&str]| {
+        let who = staff(groups);
+        edited(|api| api.spec.access[1].who = who)
+    };
+    let table = |after: &Desired| Noticed::compare(Some(&shop()), after, NOW.date()).access;
+    let same = Cell { before: true, after: true };
+    let gains = Cell { before: false, after: true };
+    let AccessTable { classes, rows } = table(&more(&["orders-team", "sales", "support"])).unwrap();
+    assert_eq!(
+        classes,
+        ["orders-team", "sales", "support"].map(|it| format!("group {it} (staff)"))
+    );
+    assert_eq!(rows[0].cells, [same, gains, gains]);
+    // More columns than can be read are no table.
+    assert_eq!(table(&more(&["orders-team", "a", "b", "c", "d", "e", "f"])), None);
+}
+
+#[test]
 fn an_operation_that_nobody_may_call_is_told_with_its_api() {
     let shut = edited(|api| {
         let (id, path) = ("purgeOrders".to_owned(), "/orders".to_owned());
