@@ -117,6 +117,7 @@ fn end(stop: &Stop) -> End {
         | Stop::Unfit(_)
         | Stop::Foreign { .. }
         | Stop::NoEnvironment { .. }
+        | Stop::NoApi { .. }
         | Stop::NoReference { .. }
         | Stop::NoPlan { .. } => End::Wrong,
         Stop::Rewritten { .. } | Stop::Fought { .. } => End::Denied,

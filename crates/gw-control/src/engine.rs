@@ -13,6 +13,7 @@ use std::{
 use gw_audit::entry::Event;
 use gw_model::{
     clock::Clock,
+    code::Code,
     desired::Desired,
     environment::{ChangeAction, Target},
     id::{ApiName, EnvironmentName, TargetName, WorkspaceId},
@@ -20,7 +21,7 @@ use gw_model::{
 use gw_plan::{
     digest::Digest,
     driver::{Class, Driver, Object},
-    plan::{InForce, Inputs, Plan, Planned, Script, TargetInput, plan},
+    plan::{InForce, Inputs, Note, Plan, Planned, Script, TargetInput, Weight, plan},
 };
 use gw_policy::change::{Asked, CommitFacts, Owner};
 use serde_json::json;
@@ -143,7 +144,7 @@ impl<'a> Engine<'a> {
             targets.push(TargetInput { target, driver, written, observed });
         }
         let asked = self.asked(wish.action, wish.facts);
-        Ok(plan(Inputs {
+        let mut planned = plan(Inputs {
             workspace_id: self.workspace_id,
             source: wish.source,
             declared: wish.declared,
@@ -153,7 +154,13 @@ impl<'a> Engine<'a> {
             asked: &asked,
             owners: self.owners,
             subject: wish.facts.subject.clone(),
-        }))
+        });
+        if matches!(wish.action, ChangeAction::Apply | ChangeAction::BreakGlass)
+            && let Some(number) = self.held(&planned.plan).await?
+        {
+            planned.plan.notes.push(held_back(number));
+        }
+        Ok(planned)
     }
 
     /// What the rules are asked, before anybody's approval is counted.
@@ -178,6 +185,9 @@ impl<'a> Engine<'a> {
         listener: &dyn Listener,
     ) -> Result<ApplyResult, EngineError> {
         let Planned { plan, .. } = planned;
+        if let Some(number) = self.held(plan).await? {
+            return Err(EngineError::Held { number });
+        }
         self.admit(planned).await?;
         let in_force = self.store.in_force(self.environment).await?;
         // What somebody did in need is taken over by an ordinary change, also where that writes nothing.
@@ -189,9 +199,6 @@ impl<'a> Engine<'a> {
                 Outcome::Applied => self.prove(&change, listener).await.map(ApplyResult::Proved),
                 _ => Ok(ApplyResult::Nothing),
             };
-        }
-        if let Some(number) = self.held(plan).await? {
-            return Err(EngineError::Held { number });
         }
         let new = self.new_change(planned, Action::Apply);
         let applied = self.begin(&new, planned, None, listener).await?;
@@ -205,12 +212,12 @@ impl<'a> Engine<'a> {
         glass: &Glass,
         listener: &dyn Listener,
     ) -> Result<ApplyResult, EngineError> {
+        if let Some(number) = self.held(&planned.plan).await? {
+            return Err(EngineError::Held { number });
+        }
         self.admit(planned).await?;
         if planned.plan.is_empty() {
             return Ok(ApplyResult::Nothing);
-        }
-        if let Some(number) = self.held(&planned.plan).await? {
-            return Err(EngineError::Held { number });
         }
         let mut new = self.new_change(planned, Action::BreakGlass);
         (new.reason, new.until) = (Some(glass.reason.clone()), Some(glass.until));
@@ -556,4 +563,15 @@ fn to_text<T: serde::Serialize>(value: &T) -> Result<String, EngineError> {
 
 fn from_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, EngineError> {
     serde_json::from_str(text).map_err(|error| EngineError::broken(&error))
+}
+
+/// What a plan says first of all where its state was rolled back.
+fn held_back(number: u64) -> Note {
+    Note {
+        code: Code::StateHeld.to_string(),
+        severity: Weight::Error,
+        text: format!("change {number} did this and was rolled back: it is held"),
+        at: None,
+        help: vec!["change the declarations, or apply another state first".to_owned()],
+    }
 }

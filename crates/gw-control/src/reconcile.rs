@@ -494,6 +494,10 @@ async fn decide(
         Aim::Commit { only, .. } | Aim::BreakGlass { only, .. } => only,
         Aim::Head { .. } | Aim::InForce | Aim::State { .. } | Aim::Expired { .. } => &none,
     };
+    if let Some(name) = only.iter().find(|name| !ground.desired.apis.contains_key(*name)) {
+        let declared = ground.desired.apis.keys().cloned().collect();
+        return Err(Stop::NoApi { name: name.clone(), declared });
+    }
     let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
     let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
     let mut asked = engine.asked(action, facts);

@@ -5,7 +5,7 @@ use std::fmt;
 use gw_model::{
     code::Code,
     diagnostic::{Diagnostic, Severity},
-    id::EnvironmentName,
+    id::{ApiName, EnvironmentName},
     source::Sources,
 };
 use gw_plan::{
@@ -47,6 +47,11 @@ pub enum Stop {
     NoEnvironment {
         commit: String,
         environment: EnvironmentName,
+    },
+    /// Nothing that is meant has this name.
+    NoApi {
+        name: ApiName,
+        declared: Vec<ApiName>,
     },
     NoReference {
         name: String,
@@ -102,6 +107,7 @@ impl Stop {
             | Self::Unfit(_)
             | Self::Untold(_)
             | Self::NoEnvironment { .. }
+            | Self::NoApi { .. }
             | Self::NoReference { .. }
             | Self::NoPlan { .. }
             | Self::Rewritten { .. }
@@ -137,6 +143,7 @@ impl Stop {
             Self::Untold(_) => None,
             Self::Foreign { .. } => Some(Code::SourceForeign),
             Self::NoEnvironment { .. } => Some(Code::NoEnvironment),
+            Self::NoApi { .. } => Some(Code::UnknownName),
             Self::NoReference { .. } => Some(Code::NoReference),
             Self::NoPlan { .. } => Some(Code::NoSuchPlan),
             Self::Rewritten { .. } => Some(Code::HistoryRewritten),
@@ -164,6 +171,10 @@ impl Stop {
                 "push a commit that has the one in force behind it; to go back on purpose: \
                  `gatewright rollback`"
                     .to_owned()
+            }
+            Self::NoApi { declared, .. } => {
+                let names: Vec<&str> = declared.iter().map(ApiName::as_str).collect();
+                format!("declared are: {}", names.join(", "))
             }
             Self::Moved(_) => "look at a new plan: `gatewright plan`".to_owned(),
             Self::Fought { .. } => {
@@ -214,6 +225,7 @@ impl fmt::Display for Stop {
             Self::NoEnvironment { commit, environment } => {
                 write!(f, "commit {} declares no environment `{environment}`", short(commit))
             }
+            Self::NoApi { name, .. } => write!(f, "no API is called `{name}`"),
             Self::NoReference { name } => write!(f, "the repository has no `{name}`"),
             Self::NoPlan { id } => write!(f, "there is no plan `{id}`"),
             Self::Rewritten { commit, in_force } => write!(

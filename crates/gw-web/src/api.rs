@@ -72,9 +72,9 @@ async fn nowhere() -> Refusal {
     Refusal::Unseen
 }
 
-/// A moment as it is written in bodies.
+/// A moment as it is written in bodies, to the second.
 fn written(at: OffsetDateTime) -> String {
-    at.format(&Rfc3339).unwrap_or_default()
+    at.truncate_to_second().format(&Rfc3339).unwrap_or_default()
 }
 
 /// The name of an environment out of a path. One that cannot be is one that is not seen.

@@ -163,7 +163,7 @@ body! {
     Glass {
         /// the change that went round the ordinary rules
         change: u64,
-        /// the identity that asked
+        /// who asked: the identity, and whom it proved
         by: String,
         /// why
         reason: String,
@@ -299,7 +299,7 @@ body! {
         outcome: String,
         /// what more there is to say of that
         detail: Option<String>,
-        /// the identity that asked
+        /// who asked: the identity, and whom it proved
         by: String,
         /// whose files they are
         commit: Option<String>,

@@ -32,7 +32,7 @@ const CONFIG: &str = "GATEWRIGHT_CONFIG";
 /// The server that does the work.
 const SERVER: &str = "GATEWRIGHT_SERVER";
 /// A file with a token that shows who asks a server.
-const TOKEN_FILE: &str = "GATEWRIGHT_TOKEN_FILE";
+pub(crate) const TOKEN_FILE: &str = "GATEWRIGHT_TOKEN_FILE";
 /// What Bitbucket gives a step with `oidc: true`, and which commit it builds.
 const STEP_TOKEN: &str = "BITBUCKET_STEP_OIDC_TOKEN";
 const STEP_COMMIT: &str = "BITBUCKET_COMMIT";

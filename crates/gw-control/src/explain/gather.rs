@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gw_audit::entry::{Act, Actor, Entry, Subject};
+use gw_audit::entry::{Act, Entry};
 use gw_model::id::EnvironmentName;
 use gw_plan::plan::{Plan, from_file};
 
@@ -30,7 +30,7 @@ pub async fn explain(
     let plan = plan(server, environment, &entry, change.as_ref()).await?;
     let host = host(server, entry.event.commit.as_deref()).await;
     Ok(Some(Explained::of(&Known {
-        who: who(server, &entry.event.by).await?,
+        who: server.store.who(&entry.event.by).await?,
         entry: &entry,
         environment,
         plan: plan.as_ref(),
@@ -115,17 +115,4 @@ async fn reviews(server: &Server, commit: &str) -> Result<Vec<Review>, Stop> {
         reviews.push(Review { number, approvals });
     }
     Ok(reviews)
-}
-
-/// Identity and subject; a person by name, unless that was erased.
-async fn who(server: &Server, by: &Actor) -> Result<String, Stop> {
-    let subject = match &by.subject {
-        Some(Subject::Machine(subject)) => Some(subject.clone()),
-        Some(Subject::Person(hash)) => server.store.opened(hash).await?,
-        None => None,
-    };
-    Ok(match subject {
-        Some(subject) => format!("{} {subject}", by.identity),
-        None => by.identity.clone(),
-    })
 }

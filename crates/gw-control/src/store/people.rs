@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand;
 use gw_audit::{
-    entry::{Act, Actor, Event, Outcome},
+    entry::{Act, Actor, Event, Outcome, Subject},
     private::{Opened, Private, SALT_LEN},
 };
 use sqlx::{Row, sqlite::SqliteRow};
@@ -50,6 +50,19 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.map(|row| row.try_get("text")).transpose()?)
+    }
+
+    /// Who that was: identity and subject; a person by name, unless that was erased.
+    pub async fn who(&self, actor: &Actor) -> Result<String, StoreError> {
+        let subject = match &actor.subject {
+            Some(Subject::Machine(subject)) => Some(subject.clone()),
+            Some(Subject::Person(hash)) => self.opened(hash).await?,
+            None => None,
+        };
+        Ok(match subject {
+            Some(subject) => format!("{} ({subject})", actor.identity),
+            None => actor.identity.clone(),
+        })
     }
 
     /// Everything about people that was not erased.

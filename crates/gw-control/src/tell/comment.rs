@@ -212,7 +212,11 @@ fn refused(told: &Told<'_>, plan: &Plan) -> Parts {
     Parts {
         head: format!(" · apply of commit {commit} to {environment} · ✘ refused"),
         body,
-        foot: vec![format!("[Why]({page}) · explain it yourself: `gatewright explain {id}`")],
+        foot: vec![format!(
+            "[Why]({page}) · explain it yourself: \
+             `gatewright --server {} explain --env {environment} {id}`",
+            told.links.server()
+        )],
     }
 }
 

@@ -1,13 +1,16 @@
 //! What is in force, how it came to be, and whether it still holds.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use axum::{
     Json,
     extract::{Path, State},
     http::HeaderMap,
 };
-use gw_control::{store, waits};
+use gw_control::{
+    store::{self, Store},
+    waits,
+};
 use gw_model::id::EnvironmentName;
 
 use super::{environment, written};
@@ -29,12 +32,27 @@ pub(super) async fn list(
 ) -> Result<Json<Environments>, Refusal> {
     let granted = door::viewer(&web, &headers, "environments").await?;
     let (store, name) = (&web.server.store, granted.scope.environment);
-    let in_force = store.in_force(&name).await?;
+    let (mut in_force, mut glass, mut under_way) = (None, None, None);
+    if let Some(change) = store.in_force(&name).await? {
+        let until = change.begun.until;
+        let change = named(store, change).await?;
+        // Only what goes round the ordinary rules has an end.
+        glass = until.map(|until| Glass {
+            change: change.number,
+            by: change.by.clone(),
+            reason: change.reason.clone().unwrap_or_default(),
+            until: written(until),
+        });
+        in_force = Some(change);
+    }
+    if let Some(change) = store.under_way(&name).await? {
+        under_way = Some(named(store, change).await?);
+    }
     let environment = Environment {
         name: name.to_string(),
-        glass: in_force.as_ref().and_then(glass),
-        in_force: in_force.map(Change::from),
-        under_way: store.under_way(&name).await?.map(Change::from),
+        glass,
+        in_force,
+        under_way,
         waits: store.waits(&name).await?.into_iter().map(Wait::from).collect(),
         gates: store.gates(&name).await?.iter().map(Gate::from).collect(),
     };
@@ -47,9 +65,13 @@ pub(super) async fn changes(
     headers: HeaderMap,
 ) -> Result<Json<Changes>, Refusal> {
     let environment = seen(&web, &headers, &name).await?;
-    let mut changes = web.server.store.changes(&environment).await?;
-    changes.sort_by_key(|change| std::cmp::Reverse(change.number));
-    let changes = changes.into_iter().take(MOST).map(Change::from).collect();
+    let store = &web.server.store;
+    let mut known = store.changes(&environment).await?;
+    known.sort_by_key(|change| Reverse(change.number));
+    let mut changes = vec![];
+    for change in known.into_iter().take(MOST) {
+        changes.push(named(store, change).await?);
+    }
     Ok(Json(Changes { changes }))
 }
 
@@ -64,7 +86,7 @@ pub(super) async fn change(
     let store = &web.server.store;
     let change = store.change(&environment, number).await?.ok_or(Refusal::Unseen)?;
     let steps = store.steps(&environment, number).await?.into_iter().map(Step::from).collect();
-    Ok(Json(ChangeWithSteps { change: change.into(), steps }))
+    Ok(Json(ChangeWithSteps { change: named(store, change).await?, steps }))
 }
 
 /// The environment of the token, where that is the one that is asked for.
@@ -80,34 +102,23 @@ pub(super) async fn seen(
     if is_known && name == granted.scope.environment { Ok(name) } else { Err(Refusal::Unseen) }
 }
 
-/// Whether what is in force went round the ordinary rules.
-fn glass(change: &store::Change) -> Option<Glass> {
-    Some(Glass {
-        change: change.number,
-        by: change.begun.actor.identity.clone(),
-        reason: change.begun.reason.clone().unwrap_or_default(),
-        until: written(change.begun.until?),
+/// A change, and who asked for it by name.
+async fn named(store: &Store, change: store::Change) -> Result<Change, Refusal> {
+    let store::Change { number, begun, ended_at, outcome, detail } = change;
+    Ok(Change {
+        number,
+        action: begun.action.as_str().to_owned(),
+        outcome: outcome.as_str().to_owned(),
+        detail,
+        by: store.who(&begun.actor).await?,
+        commit: begun.commit,
+        plan: begun.plan_id,
+        effect: begun.effect_digest,
+        restores: begun.restores,
+        reason: begun.reason,
+        began_at: written(begun.began_at),
+        ended_at: ended_at.map(written),
     })
-}
-
-impl From<store::Change> for Change {
-    fn from(change: store::Change) -> Self {
-        let store::Change { number, begun, ended_at, outcome, detail } = change;
-        Self {
-            number,
-            action: begun.action.as_str().to_owned(),
-            outcome: outcome.as_str().to_owned(),
-            detail,
-            by: begun.actor.identity,
-            commit: begun.commit,
-            plan: begun.plan_id,
-            effect: begun.effect_digest,
-            restores: begun.restores,
-            reason: begun.reason,
-            began_at: written(begun.began_at),
-            ended_at: ended_at.map(written),
-        }
-    }
 }
 
 impl From<waits::Wait> for Wait {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use gw_control::event::{local_user, planned};
-use gw_model::{clock::Clock, environment::ChangeAction, id::ApiName};
+use gw_model::{clock::Clock, code::Code, environment::ChangeAction, id::ApiName};
 use gw_plan::{
     plan::{Plan as Made, to_file},
     render,
@@ -100,13 +100,6 @@ impl Plan {
                 if let Some(words) = &half_way {
                     context.ui.line(words);
                 }
-                if let Some(number) = held {
-                    let mark = Ui::mark(Mark::Bad);
-                    context.ui.line(&format!(
-                        "{mark} held: change {number} did this and was rolled back; it is not \
-                         applied again until another state was"
-                    ));
-                }
             }
             Format::Json => context.ui.json(&render::json(&plan)),
             Format::Markdown => context.ui.result(&render::markdown(&plan)),
@@ -118,10 +111,11 @@ impl Plan {
             context.ui.say(&undeclared(environment.as_str()));
         }
         Ok(match (plan.has_errors(), plan.is_empty()) {
-            (true, _) => Exit::Wrong,
-            (false, false) if self.exit_code && plan.allowed() && held.is_none() => Exit::Differs,
-            (false, false) if self.exit_code => Exit::Denied,
-            (false, _) => Exit::Done,
+            // Nothing is wrong with what is declared.
+            (true, _) if held.is_none() => Exit::Wrong,
+            (false, false) if self.exit_code && plan.allowed() => Exit::Differs,
+            (_, false) if self.exit_code => Exit::Denied,
+            _ => Exit::Done,
         })
     }
 }
@@ -143,6 +137,7 @@ pub(crate) fn known_apis(scene: &Scene, only: &BTreeSet<ApiName>) -> Result<(), 
         Some(name) => {
             let names: Vec<_> = scene.desired.apis.keys().map(ApiName::as_str).collect();
             Err(Failure::wrong(format!("no API of {} is called `{name}`", scene.environment))
+                .coded(Code::UnknownName)
                 .help(format!("declared are: {}", names.join(", "))))
         }
     }

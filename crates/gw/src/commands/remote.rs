@@ -9,9 +9,10 @@ mod rights;
 mod work;
 
 use gw_control::waits;
-use gw_model::environment::ChangeAction;
+use gw_model::{code::Code, environment::ChangeAction};
 use gw_web::contract::{Approved, Changes, Environments, Glass, Planned, Wait, Whoami};
-use serde_json::json;
+use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::work::carry_out;
 pub(super) use self::{
@@ -24,6 +25,7 @@ use crate::{
     diagnostics::visible,
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
+    words::clock_text,
 };
 
 pub(super) async fn run(
@@ -34,7 +36,10 @@ pub(super) async fn run(
     if !is_for_a_server(command) {
         return Err(Failure::wrong("this command does its work on this machine")
             .help("leave out `--server`")
-            .help("a server plans, applies, rolls back, approves, explains, and tells status, history, drift"));
+            .help(
+                "a server plans, applies, rolls back, approves, tests and explains, tells status, \
+                 history and drift, and knows who is signed in: login, logout, whoami",
+            ));
     }
     match command {
         Command::Explain(command) if command.is_code() => return command.run(context).await,
@@ -98,12 +103,22 @@ async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<E
             context.ui.say(&format!("its page: {}", planned.url));
         }
     }
-    let is = |pointer: &str| planned.plan.pointer(pointer).and_then(serde_json::Value::as_bool);
+    let is = |pointer: &str| planned.plan.pointer(pointer).and_then(Value::as_bool);
+    let errors = errors(&planned.plan);
     Ok(match (command.exit_code, planned.is_empty, is("/decision/allowed")) {
-        (true, false, Some(true)) => Exit::Differs,
+        // Nothing is wrong with a state that is only held.
+        _ if errors.iter().any(|code| code.parse() != Ok(Code::StateHeld)) => Exit::Wrong,
+        (true, false, Some(true)) if errors.is_empty() => Exit::Differs,
         (true, false, _) => Exit::Denied,
         _ => Exit::Done,
     })
+}
+
+/// The codes of what stands in the way of a plan.
+fn errors(plan: &Value) -> Vec<&str> {
+    let notes = plan.get("notes").and_then(Value::as_array).into_iter().flatten();
+    let errors = notes.filter(|note| note.get("severity") == Some(&json!("error")));
+    errors.filter_map(|note| note.get("code")?.as_str()).collect()
 }
 
 async fn apply(context: Context<'_>, remote: &Remote, command: &Apply) -> Result<Exit, Failure> {
@@ -166,18 +181,20 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
     }
     for environment in &environments.environments {
         let line = match &environment.in_force {
-            None => "nothing is in force".to_owned(),
+            None => "nothing is in force here: `apply` brings the first state".to_owned(),
             Some(change) => {
-                let commit = change.commit.as_deref().unwrap_or("no commit");
-                format!("change {} · {} · {commit}", change.number, change.outcome)
+                let commit = change.commit.as_deref().map_or("no commit", short);
+                let (number, outcome) = (change.number, &change.outcome);
+                format!("change {number} · {outcome} · {commit} · {}", clock(&change.began_at))
             }
         };
         context.ui.line(&format!("{}  {line}", environment.name));
         if let Some(Glass { change, by, reason, until }) = &environment.glass {
             let mark = Ui::mark(Mark::Warning);
             context.ui.line(&format!(
-                "  {mark} {by} broke glass: change {change}, until {until}: {reason}; it stays open \
-                 until an ordinary change takes its place"
+                "  {mark} {by} broke glass: change {change}, until {}: {reason}; it stays open \
+                 until an ordinary change takes its place",
+                clock(until)
             ));
         }
         if let Some(change) = &environment.under_way {
@@ -185,6 +202,7 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
         }
         for Wait { pull_request, gate, since } in &environment.waits {
             let whom = waits::whom(gate);
+            let since = clock(since);
             let text = format!("  pull request {pull_request} waits for {whom} since {since}");
             context.ui.line(&text);
         }
@@ -205,17 +223,25 @@ async fn history(context: Context<'_>, remote: &Remote, limit: usize) -> Result<
         context.ui.json(&changes);
         return Ok(Exit::Done);
     }
+    if changes.changes.is_empty() {
+        context.ui.line(&format!("{environment}: nothing was applied yet"));
+    }
     for change in &changes.changes {
-        let commit = change.commit.as_deref().map(|it| it.get(..7).unwrap_or(it));
-        context.ui.line(&format!(
-            "{:>4}  {}  {:<8}  {:<10}  {}  by {}",
+        let action = match change.restores {
+            Some(to) => format!("{} (= {to})", change.action),
+            None => change.action.clone(),
+        };
+        let reason = change.reason.as_ref().map(|reason| format!("   \"{reason}\""));
+        let line = format!(
+            "{:>4}  {action:<16} {:<10} {}  {:<7}  {}{}",
             change.number,
-            change.began_at,
-            change.action,
             change.outcome,
-            commit.unwrap_or("-"),
-            change.by
-        ));
+            clock(&change.began_at),
+            change.commit.as_deref().map_or("-", short),
+            change.by,
+            reason.unwrap_or_default()
+        );
+        context.ui.line(&visible(&line));
     }
     Ok(Exit::Done)
 }
@@ -234,16 +260,38 @@ async fn whoami(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
     }
     match signed_in {
         Some(signed_in) => context.ui.line(&format!("signed in {}", until(&signed_in))),
-        None => context.ui.line(&format!("until {}, by the proof that was named", whoami.ends)),
+        None => {
+            let ends = clock(&whoami.ends);
+            context.ui.line(&format!("until {ends}, by the proof that was named"));
+        }
     }
     Ok(Exit::Done)
 }
 
 /// The commit that is meant: the one that was named, else the one that the pipeline builds.
 fn commit(named: Option<&str>) -> Result<String, Failure> {
+    const TELL: &str = "`git rev-parse HEAD` tells the whole hash of the one you look at";
     let commit = named.map(str::to_owned).or_else(config::pipeline_commit);
-    commit.ok_or_else(|| {
-        Failure::wrong("no commit is named")
-            .help("name one with `--commit HASH`: `git rev-parse HEAD` tells the one you look at")
-    })
+    let commit = commit.ok_or_else(|| {
+        Failure::wrong("no commit is named").help(format!("name one with `--commit HASH`: {TELL}"))
+    })?;
+    let is_whole =
+        matches!(commit.len(), 40 | 64) && commit.bytes().all(|it| it.is_ascii_hexdigit());
+    match is_whole {
+        true => Ok(commit.to_ascii_lowercase()),
+        // What a name stands for can be another commit by the time that it is looked for.
+        false => {
+            Err(Failure::wrong(format!("`{commit}` is not the whole hash of a commit")).help(TELL))
+        }
+    }
+}
+
+/// As much of a hash as people compare.
+fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
+
+/// A moment of an answer, as it is written everywhere else.
+pub(super) fn clock(at: &str) -> String {
+    OffsetDateTime::parse(at, &Rfc3339).map_or_else(|_| at.to_owned(), clock_text)
 }

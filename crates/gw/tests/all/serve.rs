@@ -11,3 +11,4 @@ mod refusals;
 mod rights;
 mod stage;
 mod story;
+mod words;

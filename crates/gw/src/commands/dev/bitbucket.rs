@@ -168,6 +168,7 @@ fn next(told: Told<'_>, world: &World) {
         format!("next: {}", world.clone_command()),
         format!("you are {YOU}; what gives anyone new access waits for mira of the team {TEAM}"),
         "push a branch, open a pull request on the page, approve as mira, merge".to_owned(),
+        format!("who you are to the server: gatewright dev token {YOU} --identity {OPERATORS}"),
     ];
     for line in lines {
         told.tell(What::Next, None, &line);

@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 use super::proof::Proof;
 use crate::{
     commands::Context,
-    compose::SignedIn,
+    compose::{SignedIn, Workspace},
     exit::{Exit, Failure},
 };
 
@@ -91,9 +91,16 @@ impl Server {
         let base = self.name();
         let url = Url::parse(&format!("{base}{path}"));
         let url = url.map_err(|error| Failure::wrong(format!("`{base}{path}`: {error}")))?;
-        let unreached = |error: FetchError| {
-            Failure::new(Exit::Unreachable, format!("the server does not answer: {error}"))
-                .note(base.clone())
+        let unreached = |error: FetchError| match error {
+            FetchError::NotAUrl | FetchError::Insecure => {
+                Failure::wrong(format!("`{base}` cannot be asked: {error}"))
+                    .help("name the server as `--server https://HOST`")
+            }
+            error => {
+                Failure::new(Exit::Unreachable, format!("the server does not answer: {error}"))
+                    .note(base.clone())
+                    .help("is that its address, and does `gatewright serve` run there?")
+            }
         };
         let answer = self.client.ask(&url, ask).await.map_err(unreached)?;
         let status = answer.status();
@@ -105,7 +112,8 @@ impl Remote {
     pub(super) fn new(context: Context<'_>, server: &str) -> Result<Self, Failure> {
         let server = Server::parse(server)?;
         let proof = Proof::find(context, &server.name())?;
-        Ok(Self { server, environment: context.globals.env.clone(), proof })
+        let named = context.globals.env.clone();
+        Ok(Self { server, environment: named.or_else(|| only_environment(context)), proof })
     }
 
     /// The same for whoever has the proof in hand.
@@ -122,7 +130,7 @@ impl Remote {
         self.proof.signed_in()
     }
 
-    /// The environment that was named; a server has no favourite.
+    /// The environment that was named, or the only one of the folder; a server has no favourite.
     pub(super) fn environment(&self) -> Result<&EnvironmentName, Failure> {
         self.environment.as_ref().ok_or_else(|| {
             Failure::wrong("no environment is named").help("name one with `--env NAME`")
@@ -206,6 +214,13 @@ impl Remote {
     }
 }
 
+/// What the folder declares, where a command is run in one with a single environment.
+fn only_environment(context: Context<'_>) -> Option<EnvironmentName> {
+    let workspace = Workspace::read(&context.globals.workspace).ok()?;
+    let mut names = workspace.faultless()?.environments().map(|(name, _)| name);
+    names.next().filter(|_| names.next().is_none()).cloned()
+}
+
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         Failure::new(Exit::Failed, format!("the server answers what is not understood: {error}"))
@@ -216,7 +231,11 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 /// Why the server did not do it, in its own words.
 fn problem(status: u16, body: &[u8]) -> Failure {
     let Ok(Problem { title, reason, code, help, .. }) = serde_json::from_slice(body) else {
-        return Failure::new(Exit::Failed, format!("the server answers {status}"));
+        return Failure::new(
+            Exit::Failed,
+            format!("the server answers {status}, in nobody's words"),
+        )
+        .help("is that a Gatewright server, and its address without a path?");
     };
     let exit = match status {
         401 | 403 | 404 => Exit::Denied,

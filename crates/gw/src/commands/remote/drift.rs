@@ -4,7 +4,7 @@ use gw_model::environment::ChangeAction;
 use gw_web::contract::{Acceptance, Drift as Known};
 use serde_json::json;
 
-use super::client::Remote;
+use super::{client::Remote, clock};
 use crate::{
     commands::{
         Context,
@@ -42,7 +42,7 @@ async fn look(context: Context<'_>, remote: &Remote, command: &Drift) -> Result<
                 context.ui.line(&format!("  {line}"));
             }
             match &known.accepted_until {
-                Some(until) => context.ui.line(&format!("  accepted until {until}")),
+                Some(until) => context.ui.line(&format!("  accepted until {}", clock(until))),
                 None => context.ui.line(&format!("  put back {} times", known.put_back)),
             }
         }
@@ -59,7 +59,7 @@ async fn leave(context: Context<'_>, remote: &Remote, command: &Accept) -> Resul
     match context.ui.form {
         Form::Json => context.ui.json(&accepted),
         Form::Text => {
-            let text = format!("{} is left as it is until {}", accepted.id, accepted.until);
+            let text = format!("{} is left as it is until {}", accepted.id, clock(&accepted.until));
             context.ui.line(&text);
         }
     }

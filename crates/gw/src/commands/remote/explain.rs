@@ -3,7 +3,7 @@
 use gw_model::environment::ChangeAction;
 use gw_web::contract::{ChangeWithSteps, Decided, Planned};
 
-use super::client::Remote;
+use super::{client::Remote, clock};
 use crate::{
     commands::{Context, explain::Explain},
     diagnostics::visible,
@@ -69,7 +69,11 @@ async fn change(context: Context<'_>, remote: &Remote, path: &str) -> Result<Exi
     let detail = change.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
     let line = format!(
         "change {} · {} by {} · {} · {}{detail}",
-        change.number, change.action, change.by, change.began_at, change.outcome
+        change.number,
+        change.action,
+        change.by,
+        clock(&change.began_at),
+        change.outcome
     );
     context.ui.line(&visible(&line));
     context.ui.line(&format!("  plan    {}", change.plan));

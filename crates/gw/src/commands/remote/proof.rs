@@ -56,10 +56,17 @@ impl Proof {
     pub(super) async fn show(&self) -> Result<Redacted<String>, Failure> {
         match self {
             Self::File(path) => {
+                let named = format!("{} names this file", config::TOKEN_FILE);
                 let text = fs::read_to_string(path).map_err(|error| {
                     Failure::wrong(format!("cannot read `{}`: {error}", path.display()))
+                        .note(named.clone())
                 })?;
-                Ok(Redacted::new(text.trim().to_owned()))
+                let token = text.trim();
+                if token.is_empty() {
+                    let empty = format!("`{}` is empty", path.display());
+                    return Err(Failure::wrong(empty).note(named));
+                }
+                Ok(Redacted::new(token.to_owned()))
             }
             Self::Given(token) => Ok(token.clone()),
             Self::SignedIn { sign_ins, server } => {

@@ -171,7 +171,7 @@ fn what_was_rolled_back_is_held_and_every_command_says_so() {
       ⚠ LOOSER LIMIT orders 60/1m → 100/1m per caller gatewright.yaml:37
         nobody loses access · 3 of 3 operations keep their rules
     ");
-    assert!(machine.says(&["plan"]).contains("held: change 2 did this"));
+    assert!(machine.says(&["plan"]).contains("change 2 did this and was rolled back: it is held"));
     insta::assert_snapshot!(machine.tells(&["status"]).0, @r#"
     shop · dev
       in force change 3, verified, since DATE TIME

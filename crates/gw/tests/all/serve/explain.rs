@@ -14,13 +14,13 @@ async fn a_refused_change_is_told_link_by_link() {
     assert_eq!(code, 3, "{told}");
     let (told, code) = stage.asks("ann", &["explain", "--last"]);
     assert_eq!(code, 0, "{told}");
-    assert!(told.contains("DENIED  apply to prod · operators bob"), "{told}");
+    assert!(told.contains("DENIED  apply to prod · operators (bob)"), "{told}");
     assert!(told.contains("needs   ann of operators"), "{told}");
     let (told, code) = stage.asks("ann", &["apply", "--commit", &first]);
     assert_eq!(code, 0, "{told}{}", stage.said());
     let (told, code) = stage.asks("bob", &["explain", "--last"]);
     assert_eq!(code, 0, "{told}");
-    assert!(told.starts_with("ALLOWED  apply to prod · operators ann"), "{told}");
+    assert!(told.starts_with("ALLOWED  apply to prod · operators (ann)"), "{told}");
     assert!(told.contains("✔ target      change 1 is what it serves"), "{told}");
 
     let head = stage.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
@@ -37,7 +37,7 @@ async fn a_refused_change_is_told_link_by_link() {
     assert_eq!(code, 0, "{told}");
     let lines: Vec<&str> = told.lines().map(str::trim_end).collect();
     let has = |text: &str| assert!(lines.iter().any(|line| line.contains(text)), "{text}\n{told}");
-    has("DENIED  apply to prod · operators bob · commit");
+    has("DENIED  apply to prod · operators (bob) · commit");
     has("✔ Git host    the credential is taken, repository acme/apis");
     has("is on main");
     has("pull request #1: bob does not count: made part of this change");

@@ -62,7 +62,7 @@ async fn from_a_branch_to_what_callers_meet() {
 
     let (told, code) = stage.asks("bob", &["history"]);
     assert_eq!(code, 0, "{told}");
-    assert!(told.contains("by server") && told.contains("by operators"), "{told}");
+    assert!(told.contains("  server\n") && told.contains("operators (ann)\n"), "{told}");
     let (told, code) = stage.asks("bob", &["rollback", "--to", "1", "--reason", "sales is wrong"]);
     assert_eq!(code, 0, "{told}");
     assert_eq!(stage.call("POST", &["sales"]).unwrap().status, 403);

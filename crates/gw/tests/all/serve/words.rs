@@ -1,0 +1,111 @@
+//! What is said to people who make a slip, or ask at the wrong place.
+
+use std::fs;
+
+use gw_testkit::{
+    backend::{Answer, Backend},
+    forge::api,
+};
+
+use super::stage::{Stage, said};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slip_is_told_with_what_helps() {
+    let stage = Stage::new().await;
+    let first = stage.head("main").await;
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
+    let commit = first.as_str();
+    let whole = "`git rev-parse HEAD` tells the whole hash";
+    let unseen = "there is no such thing, or you may not see it";
+    let slips: &[(&[&str], i32, &[&str])] = &[
+        (&["plan"], 2, &["no commit is named", whole]),
+        (&["plan", "--commit", "HEAD"], 2, &["`HEAD` is not the whole hash of a commit", whole]),
+        (&["apply", "--commit", "0cdd9d5"], 2, &["`0cdd9d5` is not the whole hash", whole]),
+        (
+            &["apply", "--commit", commit, "--only", "nosuch"],
+            2,
+            &["error[GW1110]: no API is called `nosuch`", "declared are: orders"],
+        ),
+        (&["plan", "--commit", commit, "--only", "nosuch"], 2, &["no API is called `nosuch`"]),
+        (&["check"], 2, &["its work on this machine", "who is signed in: login, logout, whoami"]),
+    ];
+    for (arguments, exit, words) in slips {
+        let (told, code) = stage.asks("ann", arguments);
+        assert_eq!(code, *exit, "{arguments:?}: {told}");
+        for words in *words {
+            assert!(told.contains(words), "{arguments:?}: {told}");
+        }
+    }
+    let at = |server: &str, arguments: &[&str]| {
+        let named = ["--server", server, "--env", "nosuch"];
+        let mut program = stage.program(&[arguments, &named].concat());
+        program.env("GATEWRIGHT_TOKEN_FILE", stage.folder.path().join("proof.jwt"));
+        said(program.output().unwrap())
+    };
+    for arguments in [&["drift", "--exit-code"][..], &["history"]] {
+        let (told, code) = at(&stage.server, arguments);
+        assert!(code == 3 && told.contains(unseen), "{arguments:?}: {told}");
+    }
+    let (told, code) = at(&stage.server, &["status"]);
+    assert!(code == 0 && told.contains("nosuch  nothing is in force here"), "{told}");
+    let (told, code) = at("http://10.0.0.1", &["status"]);
+    assert!(code == 2 && told.contains("name the server as `--server https://HOST`"), "{told}");
+    let stranger = Backend::start();
+    stranger.set_answer(Answer {
+        status: 404,
+        body: b"nothing here".to_vec(),
+        ..Answer::default()
+    });
+    let (told, code) = at(&stranger.url(), &["status"]);
+    assert!(code == 1 && told.contains("is that a Gatewright server"), "{told}");
+
+    fs::write(stage.folder.path().join("proof.jwt"), "\n").unwrap();
+    let (told, code) = at(&stage.server, &["status"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("is empty") && told.contains("GATEWRIGHT_TOKEN_FILE"), "{told}");
+}
+
+/// The environment need not be named where the folder declares one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_environment_of_a_folder_is_meant() {
+    let stage = Stage::new().await;
+    let token = stage.folder.path().join("proof.jwt");
+    fs::write(&token, stage.token("ann", "https://gatewright.test", &[])).unwrap();
+    let whoami = |folder: &str| {
+        let folder = stage.folder.path().join(folder);
+        let arguments = ["whoami", "--server", &stage.server, "-w", folder.to_str().unwrap()];
+        said(stage.program(&arguments).env("GATEWRIGHT_TOKEN_FILE", &token).output().unwrap())
+    };
+    let (told, code) = whoami(stage.desk().to_str().unwrap());
+    assert!(code == 0 && told.contains("operators  ann of"), "{told}");
+    let (told, code) = whoami("");
+    assert!(code == 2 && told.contains("no environment is named"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_was_left_is_told_as_held() {
+    let stage = Stage::new().await;
+    let first = stage.head("main").await;
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
+    let proposed = stage.propose(&stage.bob, "more", &api("orders-team", "200/1m")).await;
+    stage.status(&proposed, "gatewright-plan", "waits for").await;
+    stage.approve(&stage.carol, 1).await;
+    stage.comment(1, "✔ yes").await;
+    stage.merge(1, "squash").await;
+    let merged = stage.head("main").await;
+    stage.status(&merged, "gatewright-apply-prod", "applied and verified").await;
+
+    let (told, code) = stage.asks("bob", &["rollback", "--to", "1", "--reason", "too many calls"]);
+    assert_eq!(code, 0, "{told}");
+    let (told, code) = stage.asks("bob", &["plan", "--commit", &merged, "--exit-code"]);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("change 2 did this and was rolled back: it is held"), "{told}");
+    assert_eq!(stage.asks("bob", &["plan", "--commit", &merged]).1, 0);
+    let (told, code) = stage.asks("bob", &["apply", "--commit", &merged]);
+    assert!(code == 3 && told.contains("error[GW3103]"), "{told}");
+    let (told, code) = stage.asks("bob", &["history"]);
+    assert_eq!(code, 0, "{told}");
+    let newest: Vec<&str> = told.lines().next().unwrap().split("  ").collect();
+    assert!(newest.contains(&"rollback (= 1)"), "{told}");
+    assert!(told.contains("operators (bob)   \"too many calls\""), "{told}");
+}
