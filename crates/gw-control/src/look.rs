@@ -1,14 +1,19 @@
 //! Sees what is new in the repository. An event may have been lost, late or out of order: only what
 //! the branches and tags hold now counts, compared with what was dealt with before.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use gw_model::environment::{Release, ReleaseAction, ReleaseEvent};
+use gw_model::{
+    desired::Desired,
+    environment::{Release, ReleaseAction, ReleaseEvent},
+    id::EnvironmentName,
+};
 use gw_policy::change::is_like;
 
 use crate::{
     answer::Answer,
     server::Server,
+    source::git::View,
     stop::Stop,
     store::NewTask,
     task::{Cause, Task},
@@ -16,12 +21,18 @@ use crate::{
 
 const BRANCHES: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
+/// So many names are told.
+const MOST_NAMES: usize = 20;
 
 /// Fetches, and queues what follows from what moved.
 pub async fn look(server: &Server) -> Result<Answer, Stop> {
     let view = server.fetch().await?.view;
+    // What is left out moved as well: whoever waits for it is to hear why.
+    let left_out = view.all_passed_over().iter();
+    let left_out = left_out.filter_map(|(name, it)| Some((name.clone(), it.at?)));
+    let now = view.references().chain(left_out);
     let now: BTreeMap<String, String> =
-        view.references().map(|(name, commit)| (name, commit.to_string())).collect();
+        now.map(|(name, commit)| (name, commit.to_string())).collect();
     let known: BTreeMap<String, String> = server.store.heads().await?.into_iter().collect();
     let moved = now.iter().filter(|(name, commit)| known.get(*name) != Some(*commit));
     let mut moves: Vec<(String, Option<String>)> =
@@ -29,13 +40,13 @@ pub async fn look(server: &Server) -> Result<Answer, Stop> {
     let gone = known.keys().filter(|name| !now.contains_key(*name));
     moves.extend(gone.map(|name| (name.clone(), None)));
     if moves.is_empty() {
-        return Ok(Answer::done("nothing moved"));
+        return ended(&view, &[]);
     }
-    let mut tasks = vec![];
+    let (mut tasks, rules) = (vec![], rules(server).await?);
     for (name, commit) in &moves {
         // What was there before the first look is nobody's event.
         if commit.is_some() && !known.is_empty() {
-            tasks.extend(follow(server, name).await?);
+            tasks.extend(follow(&rules, name));
         }
     }
     if moves.iter().any(|(name, _)| name.starts_with(BRANCHES)) {
@@ -46,17 +57,55 @@ pub async fn look(server: &Server) -> Result<Answer, Stop> {
     let tasks: Vec<NewTask> = tasks.into_iter().map(|task| NewTask::now(task, at)).collect();
     server.store.move_heads(&moves, &tasks, at).await?;
     server.shared.queued.notify_waiters();
-    let names: Vec<&str> = moves.iter().map(|(name, _)| name.as_str()).collect();
-    Ok(Answer::done(format!("moved: {}", names.join(", "))))
+    ended(&view, &moves)
+}
+
+/// What was seen. What a host could not send now is asked for again.
+fn ended(view: &View, moves: &[(String, Option<String>)]) -> Result<Answer, Stop> {
+    let left_out = view.all_passed_over();
+    if let Some(again) = left_out.values().find(|it| it.at.is_none()) {
+        return Err(Stop::Source(again.why.clone()));
+    }
+    let mut text = match moves {
+        [] => "nothing moved".to_owned(),
+        _ => format!("moved: {}", first_of(moves.iter().map(|(name, _)| name.as_str()))),
+    };
+    if !left_out.is_empty() {
+        let names = first_of(left_out.keys().map(String::as_str));
+        text.push_str(&format!("; left out for what they hold: {names}"));
+    }
+    if view.crowd() > 0 {
+        text.push_str("; there are too many branches and tags, so not all are looked at");
+    }
+    Ok(Answer::done(text))
+}
+
+/// As many names as a person reads.
+fn first_of<'a>(mut names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let count = names.len();
+    let first: Vec<&str> = names.by_ref().take(MOST_NAMES).collect();
+    let more = count.saturating_sub(MOST_NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", first.join(", "))
+}
+
+/// What is in force everywhere.
+async fn rules(server: &Server) -> Result<BTreeMap<EnvironmentName, Arc<Desired>>, Stop> {
+    let mut rules = BTreeMap::new();
+    for environment in server.environments().await? {
+        if let Some(desired) = server.in_force(&environment).await? {
+            rules.insert(environment, desired);
+        }
+    }
+    Ok(rules)
 }
 
 /// What the environments in force want to be done when a branch or tag moves.
-async fn follow(server: &Server, name: &str) -> Result<Vec<Task>, Stop> {
+fn follow(rules: &BTreeMap<EnvironmentName, Arc<Desired>>, name: &str) -> Vec<Task> {
     let mut tasks = vec![];
     let causes: &[Cause] =
         if name.starts_with(TAGS) { &[Cause::Tag] } else { &[Cause::Push, Cause::Merge] };
-    for environment in server.environments().await? {
-        let Some(rules) = server.in_force(&environment).await? else { continue };
+    for (environment, rules) in rules {
         for cause in causes {
             if wanted(rules.spec.on.as_deref(), *cause, name) != ReleaseAction::None {
                 let (environment, reference) = (environment.clone(), name.to_owned());
@@ -64,7 +113,7 @@ async fn follow(server: &Server, name: &str) -> Result<Vec<Task>, Stop> {
             }
         }
     }
-    Ok(tasks)
+    tasks
 }
 
 /// What is done because of an event. Of several rules that fit, the one that does most.

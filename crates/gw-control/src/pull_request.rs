@@ -1,7 +1,7 @@
 //! A pull request, as a server deals with it: what it would do is told below it, and what somebody
 //! asks for there in so many words is done.
 
-use gw_model::id::EnvironmentName;
+use gw_model::{id::EnvironmentName, source::Sources};
 use gw_plan::plan::{Plan, Rules};
 use gw_policy::decision::DecisionId;
 use time::Duration;
@@ -59,6 +59,13 @@ pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
             write_below(server, number, told).await?;
             write_beside(server, &wrong.pull_request, told).await?;
             Ok(Answer::from(&wrong.stop))
+        }
+        Reading::Unread(unread) => {
+            let notes = findings(&unread.why.diagnostics(), &Sources::default());
+            let told = told(&unread.head, News::Broken(&notes));
+            write_below(server, number, told).await?;
+            write_beside(server, &unread.pull_request, told).await?;
+            Ok(Answer::from(&Stop::Source(unread.why.clone())))
         }
     }
 }

@@ -321,7 +321,10 @@ pub async fn ground(server: &Server, order: &Order) -> Result<Ground, Stop> {
         Aim::Head { reference } => {
             let view = server.fetch().await?.view;
             let commit = view.reference(reference);
-            let gone = || Stop::NoReference { name: reference.clone() };
+            let gone = || match view.passed_over(reference) {
+                Some(passed_over) => Stop::Source(passed_over.why.clone()),
+                None => Stop::NoReference { name: reference.clone() },
+            };
             (Arc::clone(&view), commit.ok_or_else(gone)?)
         }
         Aim::Commit { sha, .. } | Aim::BreakGlass { sha, .. } => server.view_with(sha).await?,
@@ -417,12 +420,7 @@ pub(crate) async fn facts(
     let view = Arc::clone(view);
     aside(move || {
         let written = view.commit(&commit)?;
-        let mut branches = BTreeSet::new();
-        for branch in view.branches().keys() {
-            if view.is_on_branch(&commit, branch)? {
-                branches.insert(branch.clone());
-            }
-        }
+        let branches = view.branches_with(&commit)?;
         let tags = view.tags_of(&commit).into_iter().map(str::to_owned).collect();
         let signed = matches!(Standing::of(&written, &people), Standing::By(_));
         let facts = CommitFacts { sha: commit.to_string(), branches, tags, signed };

@@ -20,7 +20,7 @@ use crate::{
     host::{PullRequest, PullRequestState},
     reconcile::{self, Aim, Ground, Order, aside},
     server::Server,
-    source::git::{ObjectId, Tree, View},
+    source::git::{GitError, ObjectId, Tree, View},
     stop::Stop,
 };
 
@@ -51,6 +51,16 @@ pub enum Reading {
     Open(Box<Review>),
     /// Its declarations are wrong.
     Wrong(Box<Wrong>),
+    /// It holds what is never read.
+    Unread(Box<Unread>),
+}
+
+/// A pull request whose files are not read, because of what is in them or in their history.
+#[derive(Debug)]
+pub struct Unread {
+    pub pull_request: PullRequest,
+    pub head: String,
+    pub why: GitError,
 }
 
 /// A pull request whose declarations are wrong.
@@ -69,9 +79,20 @@ pub async fn review(server: &Server, number: u64) -> Result<Reading, Stop> {
         return Ok(Reading::Closed(pull_request.state));
     }
     let Some(head) = pull_request.source.commit.clone() else { return Ok(Reading::Elsewhere) };
-    let (view, commit) = server.view_with(&head).await?;
-    let into = view.branches().get(&pull_request.destination.branch).copied();
-    let (files, both, declared) = merged(&view, commit, into).await?;
+    let (view, into) = match sides(server, &pull_request, &head).await? {
+        Ok(sides) => sides,
+        Err(why) => return Ok(Reading::Unread(Box::new(Unread { pull_request, head, why }))),
+    };
+    let Some(commit) = view.find(&head) else {
+        return Err(Stop::Source(view.missing(&head)));
+    };
+    let (files, both, declared) = match merged(&view, commit, into).await {
+        Ok(merged) => merged,
+        Err(Stop::Source(why @ GitError::Files { .. })) => {
+            return Ok(Reading::Unread(Box::new(Unread { pull_request, head, why })));
+        }
+        Err(stop) => return Err(stop),
+    };
     if declared.faultless().is_none() {
         let found = declared.found.clone();
         let stop = Stop::Wrong { commit: head.clone(), found, sources: declared.sources.clone() };
@@ -93,6 +114,29 @@ pub async fn review(server: &Server, number: u64) -> Result<Reading, Stop> {
     }
     let review = Review { pull_request, head, both, declared, environments };
     Ok(Reading::Open(Box::new(review)))
+}
+
+/// A view with the head of a pull request, and the commit that it would be merged into; or why one of
+/// both is left out as long as it holds what it does.
+async fn sides(
+    server: &Server,
+    pull_request: &PullRequest,
+    head: &str,
+) -> Result<Result<(Arc<View>, Option<ObjectId>), GitError>, Stop> {
+    let whole = |branch: &str| format!("refs/heads/{branch}");
+    let branch = whole(&pull_request.source.branch);
+    let known = server.repository.view().filter(|view| view.find(head).is_some());
+    let view = match known {
+        Some(view) => view,
+        None => server.fetch_with(Some(branch.clone())).await?.view,
+    };
+    let into = whole(&pull_request.destination.branch);
+    let left_out = |name: &str| view.passed_over(name).filter(|it| it.at.is_some());
+    if let Some(left_out) = left_out(&into).or_else(|| left_out(&branch)) {
+        return Ok(Err(left_out.why.clone()));
+    }
+    let into = view.reference(&into);
+    Ok(Ok((view, into)))
 }
 
 /// Plans one environment, and judges as if somebody asked whom a rule lets apply.

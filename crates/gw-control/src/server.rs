@@ -31,7 +31,7 @@ use crate::{
     host::GitHost,
     ledger::{Ledger, Lost},
     notify::{Notification, Notifier},
-    source::git::{Fetched, ObjectId, Repository, Tree, View},
+    source::git::{Fetched, ObjectId, Repository, Tree, View, Wanted},
     stop::Stop,
     store::{Delivered, Delivery, NewTask, Store, StoreError},
     task::Task,
@@ -40,6 +40,9 @@ use crate::{
 
 /// Whoever works on an environment is heard of at least this often.
 const LEASE: Duration = Duration::from_secs(30);
+
+const BRANCHES: &str = "refs/heads/";
+const TAGS: &str = "refs/tags/";
 
 /// Makes drivers; which ones there are is not known here.
 pub trait Targets: fmt::Debug + Send + Sync {
@@ -184,8 +187,30 @@ impl Server {
 
     /// What the repository has now.
     pub async fn fetch(&self) -> Result<Fetched, Stop> {
+        self.fetch_with(None).await
+    }
+
+    /// The same, with a branch that nobody's rules name, by its whole name.
+    pub(crate) async fn fetch_with(&self, branch: Option<String>) -> Result<Fetched, Stop> {
+        let mut wanted = self.wanted().await?;
+        wanted.preferred.extend(branch);
         let credential = self.host.for_git().await?;
-        Ok(self.repository.fetch(&credential).await?)
+        Ok(Box::pin(self.repository.fetch(&credential, &wanted)).await?)
+    }
+
+    /// The branches and tags that the rules in force name.
+    async fn wanted(&self) -> Result<Wanted, Stop> {
+        let mut wanted = Wanted::default();
+        for environment in self.environments().await? {
+            let Some(rules) = self.in_force(&environment).await? else { continue };
+            let releases = rules.spec.on.iter().flatten().map(|it| (&it.branch, &it.tag));
+            let commits = rules.spec.changes.iter().filter_map(|rule| rule.commit.as_ref());
+            for (branch, tag) in releases.chain(commits.map(|it| (&it.branch, &it.tag))) {
+                wanted.named.extend(branch.iter().map(|branch| format!("{BRANCHES}{branch}")));
+                wanted.preferred.extend(tag.iter().map(|tag| format!("{TAGS}{tag}")));
+            }
+        }
+        Ok(wanted)
     }
 
     /// What was fetched last, or now where nothing ever was.
@@ -206,10 +231,7 @@ impl Server {
         let view = self.fetch().await?.view;
         match view.find(hash) {
             Some(id) => Ok((view, id)),
-            None => {
-                let name = hash.to_owned();
-                Err(Stop::Source(crate::source::git::GitError::NoCommit { name }))
-            }
+            None => Err(Stop::Source(view.missing(hash))),
         }
     }
 

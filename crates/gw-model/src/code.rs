@@ -518,7 +518,8 @@ codes! {
         "Repositories are read as untrusted input, so what one fetch brings, the size of an object once \
          it is unpacked, the number of commits, branches and files and the depth of folders are limited. \
          A repository of declarations is far from every limit; one that also holds programs may not be. \
-         The limits are settings of the server.";
+         What rules in force name is fetched first and on its own; any other branch that is too much is \
+         left out until it holds something else, and its pull request says why.";
     NoSuchCommit = 6005 Error "no such commit",
         "The repository has no commit of this name on any branch or under any tag, as far as it was \
          fetched. Commits are named whole: a shortened name may come to mean another one.";

@@ -2,8 +2,8 @@
 //! objects; nothing is checked out, and no hook, filter, submodule or setting of a repository means
 //! anything here.
 //!
-//! A fetch is whole or did not happen: until everything has arrived and every commit is there, the last
-//! good view stays.
+//! A branch is whole or did not come: until everything of it has arrived and every commit is there, it is
+//! no part of a view. What is named comes first, and what is wrong with one branch leaves out that alone.
 
 pub mod address;
 pub mod caps;
@@ -16,14 +16,16 @@ mod objects;
 mod pack;
 mod push;
 mod record;
+mod round;
 pub mod signature;
 mod talk;
 mod tree;
 mod view;
+mod wanted;
 mod wire;
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs::{self, File, TryLockError},
     io,
     ops::RangeInclusive,
@@ -42,7 +44,10 @@ use gw_net::{
     client::{Client, ClientSettings},
 };
 use parking_lot::RwLock;
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, timeout_at},
+};
 
 use self::{
     address::{Address, Credential},
@@ -50,7 +55,9 @@ use self::{
     link::{Link, Service, Ways},
     objects::Objects,
     record::{OBJECTS, Record},
-    talk::{ANNOUNCEMENT_BYTES, Announced},
+    round::Round,
+    talk::{Announced, BRANCHES, TAGS},
+    wanted::Chosen,
     wire::Wire,
 };
 pub use self::{
@@ -60,7 +67,8 @@ pub use self::{
     objects::{Commit, Signature},
     push::Deposit,
     tree::{Merged, Tree},
-    view::{Move, Moved, View},
+    view::{Move, Moved, PassedOver, View},
+    wanted::Wanted,
 };
 
 /// Where a repository is fetched from and kept.
@@ -158,111 +166,122 @@ impl Repository {
         aside(move || ask(&view)).await
     }
 
-    /// Fetches every branch and tag. One at a time; whoever comes second waits.
-    pub async fn fetch(&self, credential: &Credential) -> Result<Fetched, GitError> {
-        let _alone = self.fetching.lock().await;
-        let stop = StopOnDrop(Arc::default());
-        let limit = self.settings.caps.time;
-        let fetched = timeout(limit, self.fetch_in_time(credential, &stop.0)).await;
-        fetched.unwrap_or(Err(GitError::TooSlow { limit }))
-    }
-
-    async fn fetch_in_time(
+    /// Fetches branches and tags: first and on their own what is named. One at a time; whoever comes
+    /// second waits.
+    pub async fn fetch(
         &self,
         credential: &Credential,
-        stop: &Arc<AtomicBool>,
+        wanted: &Wanted,
     ) -> Result<Fetched, GitError> {
+        let _alone = self.fetching.lock().await;
+        let limit = self.settings.caps.time;
+        let (slow, until) = (GitError::TooSlow { limit }, Instant::now() + limit);
+        // A fetch is large, and most of what awaits it does little else.
+        let begun = timeout_at(until, Box::pin(self.begin(credential, wanted))).await;
+        let (mut round, chosen) = begun.unwrap_or(Err(slow))?;
+        let crowd = chosen.crowd;
+        Box::pin(round.bring(chosen, until)).await?;
+        self.settle(round, crowd).await
+    }
+
+    /// Hears what there is, and sees what of it is here.
+    async fn begin<'a>(
+        &'a self,
+        credential: &'a Credential,
+        wanted: &Wanted,
+    ) -> Result<(Round<'a>, Chosen), GitError> {
+        let everything = [BRANCHES, TAGS];
+        let (announced, wire, is_all) = match self.listen(credential, &everything).await {
+            Ok((announced, wire)) => (announced, wire, true),
+            Err(GitError::TooLarge(Excess::Announcement { .. })) => {
+                let (announced, wire) = self.listen(credential, &wanted.prefixes()).await?;
+                (announced, wire, false)
+            }
+            Err(error) => return Err(error),
+        };
+        let ground = self.ground(announced.format).await?;
+        let former = ground.former.as_ref().map(|former| former.record.refs.clone());
+        let former = former.unwrap_or_default();
+        let last = self.view();
+        let is_known = |name: &str| {
+            former.contains_key(name)
+                || last.as_ref().is_some_and(|last| last.passed_over(name).is_some())
+        };
+        let mut chosen = wanted.choose(&announced, is_known, self.settings.caps.branches_and_tags);
+        let mut refs = BTreeMap::new();
+        if !is_all {
+            // Of the others nobody knows more than what they were.
+            chosen.crowd = chosen.crowd.max(1);
+            refs = former;
+            refs.retain(|name, _| !wanted.names(name));
+        }
+        let whole = ground.former.as_ref().map(|view| view.tips()).unwrap_or_default();
+        let (wire, passed_over) = (Some(wire), BTreeMap::new());
+        let repository = self;
+        let round = Round {
+            repository,
+            credential,
+            announced,
+            wire,
+            ground,
+            refs,
+            passed_over,
+            whole,
+            tries: 0,
+        };
+        Ok((round, chosen))
+    }
+
+    /// What the host says that it has, and the wire on which it can be asked.
+    async fn listen<'a>(
+        &'a self,
+        credential: &'a Credential,
+        prefixes: &[&str],
+    ) -> Result<(Announced, Wire<'a>), GitError> {
         let RepositorySettings { address, caps, ssh, .. } = &self.settings;
         let ways = Ways { client: &self.client, reach: &self.reach, ssh };
         let link = Link::open(&ways, address, credential, Service::Fetch).await?;
-        let excess = Excess::Announcement { limit: ANNOUNCEMENT_BYTES };
-        let mut wire = Wire::new(link, ANNOUNCEMENT_BYTES, excess);
-        let announced = talk::announced(&mut wire, caps).await?;
-        let (ground, wants) = self.ground(&announced).await?;
-        if !wants.is_empty() {
-            let number = self.arrivals.fetch_add(1, Relaxed);
-            let file = Incoming(self.settings.folder.join(format!("{INCOMING}{number}.pack")));
-            let tips = ground.former.as_ref().map(|view| view.tips()).unwrap_or_default();
-            let (wants, haves): (Vec<_>, Vec<_>) = (wants.iter().collect(), tips.iter().collect());
-            announced.fetch(&mut wire, &wants, &haves, caps, &file.0).await?;
-            self.take_in(&ground, file, stop).await?;
-        }
-        drop(wire);
-        self.settle(ground, announced, stop).await
+        let limit = caps.announcement_bytes;
+        let mut wire = Wire::new(link, limit, Excess::Announcement { limit });
+        let announced = talk::announced(&mut wire, prefixes).await?;
+        Ok((announced, wire))
     }
 
-    /// What is there already, or a new folder where that is of no use; and what is missing there.
-    async fn ground(
-        &self,
-        announced: &Announced,
-    ) -> Result<(Ground, BTreeSet<ObjectId>), GitError> {
+    /// What is there already, or a new folder where that is of no use.
+    async fn ground(&self, format: Format) -> Result<Ground, GitError> {
         let (former, spoilt) = (self.view(), self.spoilt.swap(false, SeqCst));
         let RepositorySettings { folder, caps, .. } = self.settings.clone();
-        let (format, refs) = (announced.format, announced.refs.clone());
         aside(move || {
             let fits = |view: &View| !spoilt && view.objects.format() == format && !view.is_worn();
-            let ground = match former {
-                Some(view) if fits(&view) => Ground {
+            match former {
+                Some(view) if fits(&view) => Ok(Ground {
                     generation: view.record.generation,
                     objects: Arc::clone(&view.objects),
                     former: Some(view),
-                },
+                }),
                 former => {
                     let generation = former.map_or(0, |view| view.record.generation) + 1;
-                    Ground::anew(&folder, generation, format, &caps)?
+                    Ground::anew(&folder, generation, format, &caps)
                 }
-            };
-            let missing = refs.into_values().filter(|id| !ground.objects.has(id)).collect();
-            Ok((ground, missing))
+            }
         })
         .await
     }
 
-    async fn take_in(
-        &self,
-        ground: &Ground,
-        file: Incoming,
-        stop: &Arc<AtomicBool>,
-    ) -> Result<(), GitError> {
-        let (objects, stop) = (Arc::clone(&ground.objects), Arc::clone(stop));
-        let caps = self.settings.caps.clone();
-        let taken = aside(move || {
-            let arrived = fs::metadata(&file.0).map_err(GitError::copy)?.len();
-            let (_, bytes) = objects.weight();
-            if bytes.saturating_add(arrived) > caps.repository_bytes {
-                return Err(Excess::Repository { limit: caps.repository_bytes }.into());
-            }
-            objects.take_in(&file.0, &caps, &stop)
-        });
-        let taken = taken.await;
-        if matches!(taken, Err(GitError::TooLarge(Excess::Repository { .. }))) {
-            // What was fetched bit by bit may be larger than the whole.
-            self.spoilt.store(true, SeqCst);
-        }
-        taken
-    }
-
-    /// Everything has arrived: sees that it is whole, and puts it in the place of the last view.
-    async fn settle(
-        &self,
-        ground: Ground,
-        announced: Announced,
-        stop: &Arc<AtomicBool>,
-    ) -> Result<Fetched, GitError> {
+    /// Puts what arrived in the place of the last view.
+    async fn settle(&self, round: Round<'_>, crowd: usize) -> Result<Fetched, GitError> {
+        let Round { announced, ground, refs, passed_over, .. } = round;
         let record = Record {
             address: self.settings.address.to_string(),
             format: announced.format,
             generation: ground.generation,
-            refs: announced.refs,
+            refs,
             left_out: announced.left_out,
         };
         let (last, caps) = (self.view(), self.settings.caps.clone());
-        let (folder, stop) = (self.settings.folder.clone(), Arc::clone(stop));
+        let folder = self.settings.folder.clone();
         let settled = aside(move || {
-            let view = View::new(ground.objects, record, &caps)?;
-            let whole = ground.former.map(|former| former.tips()).unwrap_or_default();
-            let is_stopped = || stop.load(Relaxed);
-            history::check_whole(&view.objects, view.tips(), &whole, &caps, &is_stopped)?;
+            let view = View::new(ground.objects, record, &caps)?.without(passed_over, crowd);
             let moves = view.moves_since(last.as_deref())?;
             view.record.save(&folder)?;
             // Who still reads the former view finds its objects.

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::{Pending, Unreached, Witness};
 use crate::source::git::{
-    Deposit, GitError, Repository, RepositorySettings, View, address::Credential,
+    Deposit, GitError, Repository, RepositorySettings, View, Wanted, address::Credential,
 };
 
 /// A branch elsewhere, with a credential that is for nothing else.
@@ -54,7 +54,7 @@ impl WitnessRepository {
     async fn read(&self) -> Result<Option<Vec<u8>>, Unreached> {
         let credential = self.credential().await?;
         let mut opened = self.opened.lock().await;
-        let fetched = self.open(&mut opened)?.fetch(&credential).await;
+        let fetched = self.open(&mut opened)?.fetch(&credential, &self.wanted()).await;
         let view = fetched.map_err(|error| self.unreached(&error))?.view;
         let branch = self.branch.clone();
         let left = Repository::look(&view, move |view| left(view, &branch)).await;
@@ -68,7 +68,7 @@ impl WitnessRepository {
         let view = match repository.view() {
             Some(view) => view,
             None => {
-                let fetched = repository.fetch(&credential).await;
+                let fetched = repository.fetch(&credential, &self.wanted()).await;
                 fetched.map_err(|error| self.unreached(&error))?.view
             }
         };
@@ -82,6 +82,10 @@ impl WitnessRepository {
         };
         let pushed = repository.push(&credential, &deposit).await;
         pushed.map_err(|error| self.unreached(&error))
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::only(format!("refs/heads/{}", self.branch))
     }
 
     fn open<'a>(&self, opened: &'a mut Option<Repository>) -> Result<&'a Repository, Unreached> {

@@ -77,6 +77,31 @@ pub fn ignore(bench: &Bench<'_>, lure: &Lure<'_>) -> Said {
     said
 }
 
+/// Makes a branch hostile that nobody follows, and asserts the four for everybody else: (a) what is new on
+/// `main` is taken in spite of it, (b) exactly one thing is told, (c) and (d) as ever.
+pub fn pass_over(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
+    let Attack { name, put, code, secrets } = attack;
+    (bench.mend)();
+    let before = (bench.read)();
+    assert!(before.accepted, "{name}: a good state fails: {}", before.words);
+    put(bench.repository);
+    let new = bench.repository.push("main", &[("gatewright.yaml", "beside it")]);
+    let said = (bench.read)();
+    assert!(said.accepted, "{name}: (a) it stops what is on main: {}", said.words);
+    assert_eq!(said.holds, new, "{name}: (a) what is new on main does not hold");
+    assert_eq!(said.codes, [*code], "{name}: (b) not exactly that: {}", said.words);
+
+    (bench.mend)();
+    let then = (bench.read)();
+    assert!(then.accepted, "{name}: (d) a good state fails: {}", then.words);
+    assert_ne!(then.holds, said.holds, "{name}: (d) the good state does not hold");
+    assert!(then.codes.is_empty(), "{name}: (d) it is still told: {}", then.words);
+
+    let roots = bench.written.iter().map(PathBuf::as_path);
+    assert_unseen(name, secrets, said.words.clone().into_bytes(), roots);
+    said
+}
+
 /// Makes the repository hostile and asserts the four.
 pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
     let Attack { name, put, code, secrets } = attack;

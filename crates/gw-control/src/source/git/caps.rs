@@ -5,6 +5,8 @@ use std::time::Duration;
 /// Limits that a repository of declarations never meets. Tests lower them.
 #[derive(Clone, Debug)]
 pub struct Caps {
+    /// What a host may say before it sends anything.
+    pub announcement_bytes: u64,
     /// What one fetch may bring.
     pub pack_bytes: u64,
     /// What is kept of the repository, on disk.
@@ -19,6 +21,7 @@ pub struct Caps {
     pub objects: u64,
     /// Commits of the whole history.
     pub commits: usize,
+    /// Those that nobody names are looked at up to here.
     pub branches_and_tags: usize,
     /// Files and folders of one commit.
     pub files: usize,
@@ -31,6 +34,7 @@ pub struct Caps {
 impl Default for Caps {
     fn default() -> Self {
         Self {
+            announcement_bytes: 16 << 20,
             pack_bytes: 500 << 20,
             repository_bytes: 500 << 20,
             blob_bytes: 10 << 20,

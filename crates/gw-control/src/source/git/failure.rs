@@ -8,7 +8,7 @@ use gw_plan::driver::Class;
 
 use super::{address::AddressError, name::NameFlaw};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum GitError {
     Address(AddressError),
     /// It lies where connections must not go, or cannot be gone to safely.
@@ -80,7 +80,6 @@ pub enum Excess {
     Chain { limit: u64 },
     Objects { limit: u64 },
     Commits { limit: usize },
-    BranchesAndTags { limit: usize },
     Announcement { limit: u64 },
 }
 
@@ -208,9 +207,11 @@ impl GitError {
                  known hosts"
             }
             Self::Shallow => "fetch from a repository that holds the whole history",
-            Self::TooLarge(_) => {
-                "keep declarations in a repository of their own, or raise the limit in the settings"
+            Self::TooLarge(Excess::Object { .. } | Excess::Chain { .. }) => {
+                "take the large file out of every commit of the branch and push it by force, or delete \
+                 the branch; large files belong elsewhere"
             }
+            Self::TooLarge(_) => "keep declarations in a repository of their own",
             Self::NoCommit { .. } => "it has to be on a branch or under a tag of this repository",
             Self::Copy { .. } => {
                 "make room and see that the folder is ours; the copy can be deleted"
@@ -225,6 +226,18 @@ impl GitError {
             | Self::Broken { .. }
             | Self::Files { .. } => return None,
         })
+    }
+
+    /// Whether a branch or tag alone can bring this about, whatever the host is like.
+    pub(super) const fn is_of_branch(&self) -> bool {
+        matches!(
+            self,
+            Self::TooSlow { .. }
+                | Self::Said { .. }
+                | Self::Broken { .. }
+                | Self::Shallow
+                | Self::TooLarge(_)
+        )
     }
 
     pub(super) fn broken(why: impl fmt::Display) -> Self {
@@ -328,9 +341,6 @@ impl fmt::Display for Excess {
             ),
             Self::Objects { limit } => write!(f, "one fetch brings more than {limit} objects"),
             Self::Commits { limit } => write!(f, "the history has more than {limit} commits"),
-            Self::BranchesAndTags { limit } => {
-                write!(f, "the repository has more than {limit} branches and tags")
-            }
             Self::Announcement { limit } => {
                 write!(f, "the Git host says more than {} before it sends anything", Size(limit))
             }

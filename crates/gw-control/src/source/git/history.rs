@@ -1,6 +1,6 @@
 //! What came before what.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     caps::Caps,
@@ -58,6 +58,33 @@ pub(super) fn is_ancestor(
         }
     }
     Ok(false)
+}
+
+/// Which of these are a commit or come after it. Each commit is read once, however many they are.
+pub(super) fn holding(
+    objects: &Objects,
+    commit: &ObjectId,
+    heads: HashSet<ObjectId>,
+    caps: &Caps,
+) -> Result<HashSet<ObjectId>, GitError> {
+    let mut holds = HashMap::from([(*commit, true)]);
+    for head in &heads {
+        // A commit is judged once all of its parents are.
+        let mut stack = vec![(*head, None::<Vec<ObjectId>>)];
+        while let Some((id, parents)) = stack.pop() {
+            if let Some(parents) = parents {
+                holds.insert(id, parents.iter().any(|parent| holds.get(parent) == Some(&true)));
+            } else if !holds.contains_key(&id) {
+                let parents = objects.parents(&id)?.unwrap_or_default();
+                stack.push((id, Some(parents.clone())));
+                stack.extend(parents.into_iter().map(|parent| (parent, None)));
+            }
+            if holds.len() > caps.commits {
+                return Err(Excess::Commits { limit: caps.commits }.into());
+            }
+        }
+    }
+    Ok(heads.into_iter().filter(|head| holds.get(head) == Some(&true)).collect())
 }
 
 /// A commit that comes before both, as near to them as the walk finds one. None: they share nothing.

@@ -64,6 +64,11 @@ impl<'a> Link<'a> {
         })
     }
 
+    /// Whether each question stands for itself; a program ends after a pack.
+    pub(super) const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Http(_))
+    }
+
     /// Sends a request; what is read afterwards is its answer.
     pub(super) async fn ask(&mut self, request: Vec<u8>) -> Result<(), GitError> {
         match self {

@@ -15,7 +15,7 @@ use super::{
     id::{Format, ObjectId},
     link::{Link, Service, Ways},
     objects::{kind_of, outer_id},
-    talk::{self, ANNOUNCEMENT_BYTES, BRANCHES},
+    talk::{self, BRANCHES},
     wire::{FLUSH, Line, Wire, put, text},
 };
 
@@ -56,9 +56,9 @@ impl Repository {
         let RepositorySettings { address, caps, ssh, .. } = &self.settings;
         let ways = Ways { client: &self.client, reach: &self.reach, ssh };
         let link = Link::open(&ways, address, credential, Service::Push).await?;
-        let excess = Excess::Announcement { limit: ANNOUNCEMENT_BYTES };
-        let mut wire = Wire::new(link, ANNOUNCEMENT_BYTES, excess);
-        let announced = talk::announced(&mut wire, caps).await?;
+        let limit = caps.announcement_bytes;
+        let mut wire = Wire::new(link, limit, Excess::Announcement { limit });
+        let announced = talk::announced(&mut wire, &[]).await?;
         let branch = format!("{BRANCHES}{}", deposit.branch);
         if announced.refs.get(&branch).copied() != deposit.onto {
             let what = format!("`{}` holds something else by now", deposit.branch);

@@ -18,15 +18,17 @@ use super::{
     wire::{DELIMITER, FLUSH, Line, Wire, put, text},
 };
 
-/// What a host may say before it sends a pack.
-pub(super) const ANNOUNCEMENT_BYTES: u64 = 16 << 20;
 /// We name as many commits that we have; a host that knows none of them sends everything.
 const MAX_HAVES: usize = 256;
 /// A host may tell of its work between the bytes of a pack.
 const CHATTER_BYTES: u64 = 4 << 20;
 
+/// So many strange names are remembered.
+const MAX_LEFT_OUT: usize = 1_000;
+
+const HEAD: &str = "HEAD";
 pub(super) const BRANCHES: &str = "refs/heads/";
-const TAGS: &str = "refs/tags/";
+pub(super) const TAGS: &str = "refs/tags/";
 
 /// What a host has.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub(super) struct Announced {
     pub(super) refs: BTreeMap<String, ObjectId>,
     /// Names that nobody should have, written out.
     pub(super) left_out: Vec<String>,
+    /// The branch that the host takes for the main one, by its whole name.
+    pub(super) main: Option<String>,
     version: Version,
     /// It can be told what objects are named by.
     names_format: bool,
@@ -49,8 +53,12 @@ enum Version {
     Two,
 }
 
-/// Listens to what a host says first, and asks for its branches and tags.
-pub(super) async fn announced(wire: &mut Wire<'_>, caps: &Caps) -> Result<Announced, GitError> {
+/// Listens to what a host says first, and asks for its branches and tags: those whose whole names begin
+/// so. The older protocol lists all of them.
+pub(super) async fn announced(
+    wire: &mut Wire<'_>,
+    prefixes: &[&str],
+) -> Result<Announced, GitError> {
     let mut first = wire.line().await?;
     if let Line::Data(data) = &first
         && data.starts_with(b"# service=")
@@ -64,13 +72,13 @@ pub(super) async fn announced(wire: &mut Wire<'_>, caps: &Caps) -> Result<Announ
         return Err(GitError::NotGit { why: "it announces nothing" });
     };
     if first.trim_ascii() == b"version 2" {
-        return announced_newly(wire, caps).await;
+        return announced_newly(wire, prefixes).await;
     }
     let first = if first.trim_ascii() == b"version 1" { wire.data().await? } else { first };
-    announced_of_old(wire, first, caps).await
+    announced_of_old(wire, first).await
 }
 
-async fn announced_newly(wire: &mut Wire<'_>, caps: &Caps) -> Result<Announced, GitError> {
+async fn announced_newly(wire: &mut Wire<'_>, prefixes: &[&str]) -> Result<Announced, GitError> {
     let mut announced = Announced::new(Version::Two);
     let (mut lists, mut fetches) = (false, false);
     while let Line::Data(data) = wire.line().await? {
@@ -93,24 +101,22 @@ async fn announced_newly(wire: &mut Wire<'_>, caps: &Caps) -> Result<Announced, 
         return Err(GitError::NotGit { why: "it neither lists nor sends anything" });
     }
     let mut request = announced.command("ls-refs");
-    put(&mut request, &format!("ref-prefix {BRANCHES}\n"));
-    put(&mut request, &format!("ref-prefix {TAGS}\n"));
+    put(&mut request, "symrefs\n");
+    for prefix in [&HEAD].into_iter().chain(prefixes) {
+        put(&mut request, &format!("ref-prefix {prefix}\n"));
+    }
     request.extend(FLUSH);
     wire.ask(request).await?;
     loop {
         match wire.line().await? {
-            Line::Data(data) => announced.add(&data, caps)?,
+            Line::Data(data) => announced.add(&data)?,
             Line::Flush | Line::End => return Ok(announced),
             Line::Delimiter => return Err(GitError::broken("its list of branches is cut")),
         }
     }
 }
 
-async fn announced_of_old(
-    wire: &mut Wire<'_>,
-    first: Bytes,
-    caps: &Caps,
-) -> Result<Announced, GitError> {
+async fn announced_of_old(wire: &mut Wire<'_>, first: Bytes) -> Result<Announced, GitError> {
     let mut announced = Announced::new(Version::Old);
     let mut parts = first.splitn(2, |byte| *byte == 0);
     let (first, capabilities) = (parts.next().unwrap_or_default(), parts.next());
@@ -125,11 +131,13 @@ async fn announced_of_old(
     announced.filters = has("filter");
     let named = capabilities.split(' ').find_map(|it| it.strip_prefix("object-format="));
     announced.format = named.map_or(Ok(Format::Sha1), format)?;
-    announced.add(first, caps)?;
+    let main = capabilities.split(' ').find_map(|it| it.strip_prefix("symref=HEAD:"));
+    announced.main = main.and_then(branch);
+    announced.add(first)?;
     loop {
         match wire.line().await? {
             Line::Data(data) if data.starts_with(b"shallow ") => return Err(GitError::Shallow),
-            Line::Data(data) => announced.add(&data, caps)?,
+            Line::Data(data) => announced.add(&data)?,
             Line::Flush => return Ok(announced),
             Line::Delimiter | Line::End => {
                 return Err(GitError::broken("its list of branches is cut"));
@@ -144,28 +152,47 @@ fn format(name: &str) -> Result<Format, GitError> {
 
 impl Announced {
     fn new(version: Version) -> Self {
-        let (refs, left_out) = (BTreeMap::new(), vec![]);
-        Self { format: Format::Sha1, refs, left_out, version, names_format: false, filters: false }
+        Self {
+            format: Format::Sha1,
+            refs: BTreeMap::new(),
+            left_out: vec![],
+            main: None,
+            version,
+            names_format: false,
+            filters: false,
+        }
     }
 
     /// One line of a list: an object, a name, and what we did not ask for.
-    fn add(&mut self, line: &[u8], caps: &Caps) -> Result<(), GitError> {
+    fn add(&mut self, line: &[u8]) -> Result<(), GitError> {
         let mut words = line.trim_ascii_end().splitn(3, |byte| *byte == b' ');
         let (id, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let id = || {
+            let id = std::str::from_utf8(id).ok().and_then(|id| id.parse::<ObjectId>().ok());
+            let id = id.filter(|id| id.format() == self.format);
+            id.ok_or_else(|| GitError::broken("a branch or tag that names nothing"))
+        };
+        if name == HEAD.as_bytes() {
+            let said = words.next().and_then(|said| std::str::from_utf8(said).ok());
+            let main = said.and_then(|said| said.strip_prefix("symref-target:"));
+            if let Some(main) = main.and_then(branch) {
+                let id = id()?;
+                // Where little is asked for, nothing else says what it holds.
+                self.refs.insert(main.clone(), id);
+                self.main = Some(main);
+            }
+            return Ok(());
+        }
         let whole = |prefix: &str| name.starts_with(prefix.as_bytes());
         // `^{}` is what a tag means in the end; we look for ourselves.
         if !(whole(BRANCHES) || whole(TAGS)) || name.ends_with(b"^{}") {
             return Ok(());
         }
-        if self.refs.len() + self.left_out.len() >= caps.branches_and_tags {
-            return Err(Excess::BranchesAndTags { limit: caps.branches_and_tags }.into());
-        }
-        let id = std::str::from_utf8(id).ok().and_then(|id| id.parse::<ObjectId>().ok());
-        let id = id.filter(|id| id.format() == self.format);
-        let id = id.ok_or_else(|| GitError::broken("a branch or tag that names nothing"))?;
+        let id = id()?;
         match std::str::from_utf8(name).ok().filter(|name| is_plain(name)) {
             Some(name) => drop(self.refs.insert(name.to_owned(), id)),
-            None => self.left_out.push(text(name)),
+            None if self.left_out.len() < MAX_LEFT_OUT => self.left_out.push(text(name)),
+            None => {}
         }
         Ok(())
     }
@@ -279,6 +306,11 @@ async fn receive(wire: &mut Wire<'_>, caps: &Caps, path: &Path) -> Result<(), Gi
         }
     }
     file.flush().await.map_err(GitError::copy)
+}
+
+/// The whole name of a branch, if it is one.
+fn branch(name: &str) -> Option<String> {
+    (name.starts_with(BRANCHES) && is_plain(name)).then(|| name.to_owned())
 }
 
 /// A name that Git itself would give, and that reads the same to everybody.

@@ -65,7 +65,7 @@ fn id(text: &str) -> ObjectId {
 }
 
 async fn fetch(repository: &Repository) -> Result<Fetched, GitError> {
-    repository.fetch(&Credential::None).await
+    repository.fetch(&Credential::None, &Wanted::default()).await
 }
 
 const FILES: &[(&str, &str)] = &[
@@ -118,17 +118,18 @@ async fn over_tls_the_authority_counts_and_the_token() {
     let url = host.url(REPOSITORY);
 
     let unknown = open(&url, copy.path(), Caps::default(), vec![]).unwrap();
-    let refused = unknown.fetch(&token("x-token-auth", "right")).await.unwrap_err();
+    let refused =
+        unknown.fetch(&token("x-token-auth", "right"), &Wanted::default()).await.unwrap_err();
     assert!(matches!(refused, GitError::Unreachable { .. }), "{refused}");
     drop(unknown);
 
     let known = open(&url, copy.path(), Caps::default(), vec![authority.der()]).unwrap();
     for wrong in [Credential::None, token("x-token-auth", "wrong"), token("other", "right")] {
-        let refused = known.fetch(&wrong).await.unwrap_err();
+        let refused = known.fetch(&wrong, &Wanted::default()).await.unwrap_err();
         assert_eq!(refused.to_string(), "the Git host refuses our credential: it answers 401");
     }
     assert!(known.view().is_none());
-    assert!(known.fetch(&token("x-token-auth", "right")).await.is_ok());
+    assert!(known.fetch(&token("x-token-auth", "right"), &Wanted::default()).await.is_ok());
     drop(known);
 
     let expired = GitHost::secured(repository.root(), &authority, CertificateFlaw::Expired);
@@ -212,9 +213,11 @@ async fn what_came_before_what_and_what_a_tag_means() {
     ] {
         assert_eq!(is(older, newer), expected, "{older} {newer}");
     }
-    assert!(view.is_on_branch(&id(&right), "main").unwrap());
-    assert!(!view.is_on_branch(&id(&right), "alone").unwrap());
-    assert!(!view.is_on_branch(&id(&right), "nowhere").unwrap());
+    for (commit, branches) in [(&right, &["main"][..]), (&alone, &["alone"]), (&root, &["main"])] {
+        let held = view.branches_with(&id(commit)).unwrap();
+        assert_eq!(held.iter().map(String::as_str).collect::<Vec<_>>(), branches, "{commit}");
+    }
+    assert!(view.branches_with(&id(&"1".repeat(40))).unwrap().is_empty());
     assert_eq!(view.tags_of(&id(&merge)), ["light", "v1", "v1-again"]);
     assert!(!view.tags().contains_key("of-files"));
     let unknown = id(&"1".repeat(40));

@@ -2,7 +2,7 @@
 //! still; the next fetch makes another view.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::Path,
     sync::Arc,
 };
@@ -29,7 +29,17 @@ pub struct View {
     pub(super) record: Record,
     branches: BTreeMap<String, ObjectId>,
     tags: BTreeMap<String, ObjectId>,
+    passed_over: BTreeMap<String, PassedOver>,
+    crowd: usize,
     caps: Caps,
+}
+
+/// A branch or tag that is left out because of what it holds.
+#[derive(Clone, Debug)]
+pub struct PassedOver {
+    /// What it named; as long as it does, it is not asked for again. None: it is.
+    pub at: Option<ObjectId>,
+    pub why: GitError,
 }
 
 /// What a fetch found of one branch or tag, `refs/heads/main`.
@@ -89,7 +99,14 @@ impl View {
                 tags.insert(tag.to_owned(), commit);
             }
         }
-        Ok(Self { objects, record, branches, tags, caps: caps.clone() })
+        let (passed_over, crowd) = (BTreeMap::new(), 0);
+        Ok(Self { objects, record, branches, tags, passed_over, crowd, caps: caps.clone() })
+    }
+
+    /// With what was left out. It is not kept on disk: whoever starts anew tries everything again.
+    #[must_use]
+    pub(super) fn without(self, passed_over: BTreeMap<String, PassedOver>, crowd: usize) -> Self {
+        Self { passed_over, crowd, ..self }
     }
 
     /// Every branch with the commit at its head.
@@ -113,6 +130,29 @@ impl View {
         &self.record.left_out
     }
 
+    /// Why a branch or tag is left out, by its whole name.
+    pub fn passed_over(&self, name: &str) -> Option<&PassedOver> {
+        self.passed_over.get(name)
+    }
+
+    /// Why a commit is not here: it is the head of what is left out, or of nothing that is known.
+    pub fn missing(&self, hash: &str) -> GitError {
+        let is_it = |id: ObjectId| id.to_string() == hash;
+        let left_out = self.passed_over.values().find(|it| it.at.is_some_and(is_it));
+        let name = || hash.to_owned();
+        left_out.map_or_else(|| GitError::NoCommit { name: name() }, |it| it.why.clone())
+    }
+
+    /// Every branch and tag that is left out because of what it holds, by its whole name.
+    pub const fn all_passed_over(&self) -> &BTreeMap<String, PassedOver> {
+        &self.passed_over
+    }
+
+    /// So many branches and tags are not looked at, because nobody names them and there are too many.
+    pub const fn crowd(&self) -> usize {
+        self.crowd
+    }
+
     pub fn commit(&self, id: &ObjectId) -> Result<Commit, GitError> {
         self.objects.commit(id)?.ok_or_else(|| GitError::NoCommit { name: id.to_string() })
     }
@@ -123,11 +163,12 @@ impl View {
         history::is_ancestor(&self.objects, older, newer, &self.caps)
     }
 
-    pub fn is_on_branch(&self, commit: &ObjectId, branch: &str) -> Result<bool, GitError> {
-        match self.branches.get(branch) {
-            Some(head) => self.is_ancestor(commit, head),
-            None => Ok(false),
-        }
+    /// The branches that hold a commit.
+    pub fn branches_with(&self, commit: &ObjectId) -> Result<BTreeSet<String>, GitError> {
+        let heads: HashSet<ObjectId> = self.branches.values().copied().collect();
+        let holding = history::holding(&self.objects, commit, heads, &self.caps)?;
+        let held = self.branches.iter().filter(|(_, head)| holding.contains(*head));
+        Ok(held.map(|(name, _)| name.clone()).collect())
     }
 
     /// The files of a commit, if there is nothing among them that has no place in a workspace.

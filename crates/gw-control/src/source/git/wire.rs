@@ -35,6 +35,11 @@ impl<'a> Wire<'a> {
         Self { link, buffer: BytesMut::new(), left: allowed, excess }
     }
 
+    /// Whether more can be asked after a pack.
+    pub(super) const fn is_lasting(&self) -> bool {
+        self.link.is_lasting()
+    }
+
     /// From now on so many bytes are allowed.
     pub(super) fn allow(&mut self, allowed: u64, excess: Excess) {
         (self.left, self.excess) = (allowed, excess);

@@ -377,6 +377,57 @@ async fn what_is_too_large_or_cut_is_refused_by_what_it_is() {
     house.end().await;
 }
 
+/// Shows R6: part (full sizes are not tried)
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_is_too_much_is_told_below_its_pull_request_and_stops_nobody() {
+    let caps = Caps { object_bytes: 1 << 20, branches_and_tags: 8, ..Caps::default() };
+    let house = House::bare_with(Stage::host, caps).await.begun().await;
+    let stage = &house.stage;
+    let bomb = wait(async {
+        stage.git(&house.desk, &["checkout", "--quiet", "-b", "bomb", "main"]).await;
+        std::fs::write(house.desk.join("big.bin"), "0".repeat(2 << 20)).unwrap();
+        stage.commit(&house.desk, "A film").await;
+        std::fs::remove_file(house.desk.join("big.bin")).unwrap();
+        let bomb = stage.commit(&house.desk, "No film").await;
+        stage.push(&stage.ann, &house.desk, &["HEAD:refs/heads/bomb"]).await;
+        stage.open(&stage.ann, "bomb", "A film").await;
+        stage.git(&house.desk, &["checkout", "--quiet", "main"]).await;
+        bomb
+    });
+    house.refuses("a bomb in the history of another branch", "GW6004", &|| house.asks(&bomb));
+    house.look().await;
+    let told = house.answer("pull-request/1").await;
+    assert_eq!(told.code.as_deref(), Some("GW6004"), "{told:?}");
+    let comments = stage.comments(1).await;
+    for words in ["GW6004", "an object of more than 1 MiB", "take the large file out"] {
+        assert!(comments[0].contains(words), "{words}: {comments:?}");
+    }
+    let statuses = stage.get(&format!("/commit/{bomb}/statuses")).await;
+    assert_eq!(statuses["values"][0]["state"], "FAILED", "{statuses}");
+
+    // More branches than are looked at, and a pull request whose branch would come after them.
+    let crowd: Vec<String> = (0..20).map(|at| format!("main:refs/heads/a{at}")).collect();
+    let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
+    stage.push(&stage.ann, &house.desk, &crowd).await;
+    house.propose(&stage.bob, "work", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    let told = house.answer("pull-request/2").await;
+    assert!(told.text.starts_with("pull request 2"), "{told:?}");
+    assert_eq!(stage.comments(2).await.len(), 1);
+    let looked = house.answer("look").await;
+    for words in ["left out for what they hold: refs/heads/bomb", "too many branches and tags"] {
+        assert!(looked.text.contains(words), "{words}: {looked:?}");
+    }
+    stage.advance();
+    stage.approve(&stage.carol, 2).await;
+    stage.advance();
+    stage.merge(2, "squash").await;
+    house.look().await;
+    let applied = house.answer("release/prod/merge/refs/heads/main").await;
+    assert!(applied.end == End::Done && house.live.has("sales"), "{applied:?}");
+    house.end().await;
+}
+
 /// Shows G4: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_fork_is_read_shown_or_put_in_force() {

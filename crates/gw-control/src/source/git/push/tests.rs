@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use time::macros::datetime;
 
 use super::*;
-use crate::source::git::{address::Address, caps::Caps};
+use crate::source::git::{Wanted, address::Address, caps::Caps};
 
 const NOON: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 
@@ -40,7 +40,7 @@ async fn goes_on(repository: &Repository, credential: &Credential, git: &GitRepo
     let mut onto = None;
     for bytes in [b"7\n".as_slice(), &large, b""] {
         repository.push(credential, &deposit(onto, bytes)).await.unwrap();
-        let view = repository.fetch(credential).await.unwrap().view;
+        let view = repository.fetch(credential, &Wanted::default()).await.unwrap().view;
         let head = view.branches()["gatewright/w"];
         assert_eq!(view.tree(&head).unwrap().read("checkpoint").unwrap(), bytes);
         assert_eq!(view.commit(&head).unwrap().parents, onto.into_iter().collect::<Vec<_>>());

@@ -5,7 +5,7 @@ const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 fn added(name: &[u8]) -> Result<Announced, GitError> {
     let mut announced = Announced::new(Version::Two);
     let line = [ID.as_bytes(), b" ", name, b"\n"].concat();
-    announced.add(&line, &Caps::default()).map(|()| announced)
+    announced.add(&line).map(|()| announced)
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_branch_that_names_nothing_is_broken() {
         "unborn refs/heads/main",
         &format!("{ID}{} refs/heads/main", ID.split_at(24).0),
     ] {
-        let refused = announced.add(line.as_bytes(), &Caps::default()).unwrap_err();
+        let refused = announced.add(line.as_bytes()).unwrap_err();
         assert!(matches!(refused, GitError::Broken { .. }), "{line}");
     }
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use gw_testkit::{
     absent::not_run,
-    attack::source::{Attack, Bench as Attacked, Lure, Said, attack, ignore},
+    attack::source::{Attack, Bench as Attacked, Lure, Said, attack, ignore, pass_over},
     git::{FOLDER, LINK, SUBMODULE, host::Fault},
     watch::{Program, SystemCall, Watcher},
 };
@@ -128,9 +128,31 @@ fn sizes() -> Vec<Row<'static>> {
             }
             put(git, &folder);
         }),
-        row("many branches", code, |git| {
-            let commit = git.push("main", FILES);
-            for name in 0..9 {
+    ]
+}
+
+/// What nobody follows is left out for, and stops nobody.
+fn beside() -> Vec<Row<'static>> {
+    let code = "GW6004";
+    vec![
+        row("a bomb in another branch", code, |git| {
+            git.push("other", &[("a.yaml", &"0".repeat(2 << 20))]);
+        }),
+        row("a pack without end for another branch", code, |git| {
+            git.push("other", &[("a.yaml", &noise(5, 200_000))]);
+        }),
+        row("a bomb under a tag", code, |git| {
+            let bomb = git.files(&[("a.yaml", &"0".repeat(2 << 20))]);
+            git.set("refs/tags/v1", &git.commit(&bomb, &[], "hostile"));
+        }),
+        row("a bomb in the history of another branch", code, |git| {
+            git.push("other", &[("a.yaml", &"0".repeat(2 << 20))]);
+            git.push("other", FILES);
+        }),
+        row("a bomb among more branches than are looked at", code, |git| {
+            let commit = git.git(&["rev-parse", "main"]);
+            git.push("0", &[("a.yaml", &"0".repeat(2 << 20))]);
+            for name in 1..12 {
                 git.set(&format!("refs/heads/{name}"), &commit);
             }
         }),
@@ -217,7 +239,8 @@ impl Reader {
     fn read(&self) -> Said {
         let repository = Arc::clone(&self.repository);
         let read = self.runtime.spawn(async move {
-            let view = repository.fetch(&token("x-token-auth", TOKEN)).await?.view;
+            let view =
+                repository.fetch(&token("x-token-auth", TOKEN), &Wanted::default()).await?.view;
             let read = |view: &View| {
                 let head = view.branches().get("main");
                 let tree =
@@ -234,7 +257,14 @@ impl Reader {
         if let Ok((commit, _)) = &read {
             self.holds.replace(commit.to_string());
         }
-        let told = read.as_ref().err().map(GitError::diagnostics).unwrap_or_default();
+        let left_out = self.repository.view().map(|view| view.all_passed_over().clone());
+        let told: Vec<_> = match &read {
+            Err(error) => error.diagnostics(),
+            Ok(_) => {
+                let left_out = left_out.into_iter().flatten();
+                left_out.flat_map(|(_, it)| it.why.diagnostics()).collect()
+            }
+        };
         Said {
             holds: self.holds.borrow().clone(),
             accepted: read.is_ok(),
@@ -344,6 +374,9 @@ fn attack_by(
     for (name, code, put) in rows(&host) {
         let secrets = &[TOKEN, "canary"];
         attack(&bench, &Attack { name: &name, put: &*put, code, secrets });
+    }
+    for (name, code, put) in beside() {
+        pass_over(&bench, &Attack { name: &name, put: &*put, code, secrets: &[TOKEN] });
     }
     for (name, put) in lures {
         let text = "$Id$ as committed";

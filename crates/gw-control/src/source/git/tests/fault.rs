@@ -141,7 +141,10 @@ async fn a_redirect_is_not_followed_and_nobody_there_learns_the_token() {
         let to = format!("{}/info/refs?service=git-upload-pack", elsewhere.host.url(REPOSITORY));
         bench.host.break_by(Some(Fault::Status(status, vec![("location", to)])));
         let repository = bench.open(Caps::default());
-        let refused = repository.fetch(&token("x-token-auth", "secret")).await.unwrap_err();
+        let refused = repository
+            .fetch(&token("x-token-auth", "secret"), &Wanted::default())
+            .await
+            .unwrap_err();
         assert!(matches!(refused, GitError::Moved { to: Some(_) }), "{status}: {refused}");
         assert!(!format!("{refused:?} {refused}").contains("secret"));
     }

@@ -175,6 +175,130 @@ async fn a_branch_of_a_strange_name_is_as_if_it_did_not_exist() {
     assert!(view.left_out().iter().all(|name| name.len() <= 500));
 }
 
+/// A small pack that unpacks to 2 MiB, on a branch of its own.
+fn bomb(git: &GitRepository, branch: &str) -> String {
+    git.push(branch, &[("bomb.yaml", &branch.repeat((2 << 20) / branch.len()))])
+}
+
+fn small() -> Caps {
+    Caps { object_bytes: 1 << 20, ..Caps::default() }
+}
+
+#[tokio::test]
+async fn a_branch_that_is_too_much_is_left_out_and_stops_no_other() {
+    for old in [false, true] {
+        let bench = Bench::new();
+        let git = &bench.repository;
+        git.git(&["config", "uploadpack.allowFilter", "false"]);
+        if old {
+            bench.host.speak_of_old();
+        }
+        let main = git.push("main", FILES);
+        let bombs = ["bomb", "later"].map(|name| bomb(git, name));
+        for (index, name) in ["alpha", "early", "omega"].into_iter().enumerate() {
+            git.push(name, &FILES[index..]);
+        }
+        let repository = bench.open(small());
+        let view = fetch(&repository).await.unwrap().view;
+        assert_eq!(view.branches().keys().collect::<Vec<_>>(), ["alpha", "early", "main", "omega"]);
+        for (name, commit) in ["bomb", "later"].into_iter().zip(&bombs) {
+            let left_out = view.passed_over(&format!("refs/heads/{name}")).unwrap();
+            assert_eq!(left_out.at, Some(id(commit)));
+            assert_eq!(left_out.why.code(), Code::SourceTooLarge);
+            assert!(view.find(commit).is_none(), "{old}");
+            assert_eq!(view.missing(commit).code(), Code::SourceTooLarge);
+        }
+        assert_eq!(view.branches()["main"], id(&main));
+
+        // As long as it holds that, it is not asked for again, and what else moves comes.
+        let before = bench.host.asked().len();
+        let second = git.push("main", &FILES[1..]);
+        let view = fetch(&repository).await.unwrap().view;
+        assert_eq!(view.branches()["main"], id(&second));
+        assert_eq!(bench.host.asked().len() - before, if old { 2 } else { 3 }, "{old}");
+        assert_eq!(view.all_passed_over().len(), 2);
+
+        // What takes its place is read.
+        git.git(&["update-ref", "-d", "refs/heads/bomb"]);
+        let mended = git.push("bomb", FILES);
+        let view = fetch(&repository).await.unwrap().view;
+        assert_eq!(view.branches()["bomb"], id(&mended));
+        assert_eq!(view.all_passed_over().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_named_comes_without_what_is_wrong_beside_it() {
+    let bench = Bench::new();
+    let git = &bench.repository;
+    git.git(&["config", "uploadpack.allowFilter", "false"]);
+    let release = git.push("release", FILES);
+    bomb(git, "main");
+    let repository = bench.open(small());
+    let wanted = |names: &[&str]| {
+        let named = names.iter().map(|name| format!("refs/heads/{name}")).collect();
+        Wanted { named, ..Wanted::default() }
+    };
+    let fetch = async |wanted: Wanted| repository.fetch(&Credential::None, &wanted).await;
+    // Nobody names the main branch, or somebody names another beside it.
+    for names in [&["release"][..], &["main", "release"]] {
+        let view = fetch(wanted(names)).await.unwrap().view;
+        assert_eq!(view.branches().keys().collect::<Vec<_>>(), ["release"], "{names:?}");
+        assert_eq!(view.branches()["release"], id(&release));
+        assert!(view.passed_over("refs/heads/main").is_some());
+    }
+    // Where nothing that is named comes, the last good view stays.
+    for names in [&["main"][..], &[]] {
+        let refused = fetch(wanted(names)).await.unwrap_err();
+        assert!(matches!(refused, GitError::TooLarge(Excess::Object { .. })), "{refused}");
+        assert_eq!(repository.view().unwrap().branches()["release"], id(&release));
+    }
+}
+
+#[tokio::test]
+async fn where_there_are_too_many_branches_those_that_matter_come() {
+    let bench = Bench::new();
+    let git = &bench.repository;
+    let main = git.push("main", FILES);
+    let repository = bench.open(Caps { branches_and_tags: 4, ..Caps::default() });
+    fetch(&repository).await.unwrap();
+    let crowd = |git: &GitRepository, count: usize| {
+        let lines: String = (0..count)
+            .map(|at| format!("{main} refs/heads/a/{at:04}-{}\n", "x".repeat(80)))
+            .collect();
+        let rest = format!("{main} refs/heads/work/1\n{main} refs/tags/v1\n{main} refs/tags/x1\n");
+        fs::write(git.path().join("packed-refs"), lines + &rest).unwrap();
+    };
+    crowd(git, 10);
+    let preferred = ["refs/heads/work/1", "refs/tags/v*"].map(str::to_owned).into();
+    let wanted = Wanted { preferred, ..Wanted::default() };
+    let fetched = repository.fetch(&Credential::None, &wanted).await.unwrap();
+    let names = |view: &View| view.references().map(|(name, _)| name).collect::<Vec<_>>();
+    let first = format!("refs/heads/a/0000-{}", "x".repeat(80));
+    let expected = [first.as_str(), "refs/heads/main", "refs/heads/work/1", "refs/tags/v1"];
+    assert_eq!(names(&fetched.view), expected);
+    assert_eq!(fetched.view.crowd(), 10);
+    drop(repository);
+
+    // More than is listened to: only what matters is asked for, and the others are as they were.
+    let limit = 4_000;
+    let caps = Caps { announcement_bytes: limit, branches_and_tags: 4, ..Caps::default() };
+    let repository = bench.open(caps);
+    crowd(git, 100);
+    let second = git.push("main", &FILES[1..]);
+    let fetched = repository.fetch(&Credential::None, &wanted).await.unwrap();
+    assert_eq!(names(&fetched.view), expected);
+    assert_eq!(fetched.view.branches()["main"], id(&second));
+    assert_eq!(fetched.moves.len(), 1, "{:?}", fetched.moves);
+    assert!(fetched.view.crowd() > 0);
+
+    // The older protocol lists everything or nothing.
+    bench.host.speak_of_old();
+    let refused = repository.fetch(&Credential::None, &wanted).await.unwrap_err();
+    let GitError::TooLarge(excess) = refused else { panic!("{refused}") };
+    assert_eq!(excess, Excess::Announcement { limit });
+}
+
 /// The caps of one test, and what is too much for them.
 async fn excess(bench: &Bench, caps: Caps) -> Excess {
     match open_main(bench, caps).await {
@@ -209,9 +333,6 @@ async fn more_than_the_caps_allow_is_refused_by_what_it_is() {
     assert_eq!(excess(&bench, Caps { objects: limit, ..caps() }).await, Excess::Objects { limit });
     let limit = 2;
     assert_eq!(excess(&bench, Caps { commits: limit, ..caps() }).await, Excess::Commits { limit });
-    let limit = 1;
-    let names = Excess::BranchesAndTags { limit };
-    assert_eq!(excess(&bench, Caps { branches_and_tags: limit, ..caps() }).await, names);
     assert!(open_main(&bench, caps()).await.is_ok());
 }
 

@@ -20,33 +20,35 @@ async fn a_repository_is_fetched_with_a_key_from_a_host_that_is_known() {
         };
         let git = GitRepository::new();
         let (first, copy) = (git.push("main", FILES), TempDir::new().unwrap());
+        let other = git.push("other", &FILES[2..]);
         let url = host.url(&git.path());
         let repository = open(&url, copy.path(), Caps::default(), vec![]).unwrap();
-        let view = repository.fetch(&key(&host)).await.unwrap().view;
+        let view = repository.fetch(&key(&host), &Wanted::default()).await.unwrap().view;
         let tree = view.tree(&id(&first)).unwrap();
         assert_eq!(tree.read("gatewright.yaml").unwrap(), b"kind: Workspace");
+        assert_eq!(view.branches()["other"], id(&other));
         let second = git.push("main", &FILES[1..]);
-        let view = repository.fetch(&key(&host)).await.unwrap().view;
+        let view = repository.fetch(&key(&host), &Wanted::default()).await.unwrap().view;
         assert_eq!(view.branches()["main"], id(&second));
 
         let stranger =
             Credential::Key { private_key: host.other_key(), known_hosts: host.known_hosts() };
-        let refused = repository.fetch(&stranger).await.unwrap_err();
+        let refused = repository.fetch(&stranger, &Wanted::default()).await.unwrap_err();
         assert!(matches!(refused, GitError::Denied { .. }), "{refused}");
         let impostor =
             Credential::Key { private_key: host.key(), known_hosts: host.other_known_hosts() };
-        let refused = repository.fetch(&impostor).await.unwrap_err();
+        let refused = repository.fetch(&impostor, &Wanted::default()).await.unwrap_err();
         assert!(matches!(refused, GitError::UnknownHost), "{refused}");
         let nobody = Credential::Key { private_key: host.key(), known_hosts: "/dev/null".into() };
-        let refused = repository.fetch(&nobody).await.unwrap_err();
+        let refused = repository.fetch(&nobody, &Wanted::default()).await.unwrap_err();
         assert!(matches!(refused, GitError::UnknownHost), "{refused}");
-        let refused = repository.fetch(&token("git", "x")).await.unwrap_err();
+        let refused = repository.fetch(&token("git", "x"), &Wanted::default()).await.unwrap_err();
         assert!(matches!(refused, GitError::Address(_)), "{refused}");
         drop(repository);
 
         let missing = host.url(&git.root().join("nothing.git"));
         let missing = open(&missing, copy.path(), Caps::default(), vec![]).unwrap();
-        let refused = missing.fetch(&key(&host)).await.unwrap_err();
+        let refused = missing.fetch(&key(&host), &Wanted::default()).await.unwrap_err();
         assert!(matches!(refused, GitError::Missing), "{refused}");
     }
 }
@@ -62,7 +64,7 @@ async fn nothing_but_judged_addresses_is_gone_to() {
         "ssh://git@[fd00:ec2::254]/x.git",
     ] {
         let repository = open(url, copy.path(), Caps::default(), vec![]).unwrap();
-        let refused = repository.fetch(&credential).await.unwrap_err();
+        let refused = repository.fetch(&credential, &Wanted::default()).await.unwrap_err();
         assert!(matches!(refused, GitError::NotAllowed { .. }), "{url}: {refused}");
         assert!(refused.to_string().ends_with("not allowed here"), "{url}: {refused}");
     }
