@@ -69,8 +69,12 @@ fn with_changed(event: Event, changed: &Changed) -> Event {
         all if all > names.len() => event.fact("entriesInAll", all),
         _ => event,
     };
-    let digest = Digest::of_json(&json!(changed));
-    event.fact("entries", names).fact("changed", digest.as_str())
+    event.fact("entries", names).fact("changed", digest_of(changed).as_str())
+}
+
+/// By which entries tell what is changed.
+pub(crate) fn digest_of(changed: &Changed) -> Digest {
+    Digest::of_json(&json!(changed))
 }
 
 /// Whether a plan may be executed, and which rules said so.

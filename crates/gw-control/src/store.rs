@@ -14,6 +14,7 @@ mod people;
 mod queue;
 mod shown;
 mod tokens;
+mod told;
 mod waits;
 mod witnessed;
 
@@ -41,9 +42,10 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 pub use tokens::{Carried, Fresh, Granted, Unique};
+use tokio::sync::Mutex;
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -55,6 +57,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0009.sql"),
     include_str!("../migrations/0010.sql"),
     include_str!("../migrations/0011.sql"),
+    include_str!("../migrations/0012.sql"),
 ];
 
 /// The file in the folder of the state.
@@ -71,6 +74,8 @@ pub struct Store {
     /// What every write through this copy is subject to.
     lease: Option<Arc<Lease>>,
     terms: lease::Terms,
+    /// What the ledger says of what decides.
+    told: Arc<Mutex<told::Told>>,
 }
 
 /// Why the state cannot be used.
@@ -92,6 +97,8 @@ pub enum StoreError {
     Unwitnessed { since: OffsetDateTime },
     /// Another ledger than this one is remembered elsewhere.
     Distrusted { why: String },
+    /// What decides is not what the ledger says.
+    Unbound { what: String },
     /// The ledger cannot hold what it should say.
     Unwritable { reason: String },
     /// Somebody else has taken over, because this one was not heard of for too long.
@@ -149,7 +156,14 @@ impl Store {
 
     async fn over(pool: SqlitePool, ledger: Verifier) -> Result<Self, StoreError> {
         let (ledger, terms) = (Arc::new(RwLock::new(ledger)), lease::Terms::default());
-        let store = Self { pool, ledger, recorded: Arc::default(), lease: None, terms };
+        let store = Self {
+            pool,
+            ledger,
+            recorded: Arc::default(),
+            lease: None,
+            terms,
+            told: Arc::default(),
+        };
         store.migrate().await?;
         Ok(store)
     }
@@ -197,6 +211,7 @@ impl StoreError {
             Self::OtherKey | Self::PlantedKey { .. } => Code::LedgerKey,
             Self::Unwitnessed { .. } => Code::LedgerUnwitnessed,
             Self::Distrusted { .. } => Code::LedgerDisputed,
+            Self::Unbound { .. } => Code::StateUnbound,
             Self::Unwritable { .. } => Code::LedgerUnwritable,
         }
     }
@@ -228,6 +243,9 @@ impl fmt::Display for StoreError {
                 "the witness was not reached, and does not know what was recorded since {since}"
             ),
             Self::Distrusted { why } => f.write_str(why),
+            Self::Unbound { what } => {
+                write!(f, "{what} is not what the ledger says: somebody changed the state")
+            }
             Self::Unwritable { reason } => {
                 write!(f, "the ledger cannot record it, so it is not done: {reason}")
             }

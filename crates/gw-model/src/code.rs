@@ -500,6 +500,15 @@ codes! {
          somebody has looked. Compare both with a copy that was kept (`audit verify --checkpoint`), and \
          bring back the newest state.";
 
+    StateUnbound = 5009 Error "the state is not what the ledger says",
+        "Which change is in force, which rules and declarations it brought, what it does, what was \
+         shown and who approved: the state holds all of it whole, and the ledger holds the digest of \
+         each. What the message names is another in the state than in the ledger, so somebody changed \
+         the state behind the back of this program. Nothing is judged by it and nothing is done. Keep \
+         this copy, it is evidence; `audit verify` tells whether the ledger itself is whole. Bring back \
+         the newest backup of the state folder that agrees with the ledger. Where there is none, begin \
+         a new state folder, apply the commit that is to be in force, and keep the old one beside it.";
+
     // GW6xxx: source and Git host.
 
     SourceUnreachable = 6001 Error "the source does not answer",

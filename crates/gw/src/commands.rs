@@ -220,8 +220,9 @@ impl Command {
         // Who names a server for all commands means those that can ask one.
         let named = named.or_else(|| config::server().filter(|_| remote::is_for_a_server(self)));
         match named.filter(|_| !self.stops_by_itself()) {
-            Some(server) => remote::run(self, context, &server).await,
-            None => self.run(context).await,
+            // The largest command makes the future of all as large as its own: it goes on the heap.
+            Some(server) => Box::pin(remote::run(self, context, &server)).await,
+            None => Box::pin(self.run(context)).await,
         }
     }
 

@@ -71,7 +71,9 @@ impl From<&StoreError> for Exit {
             StoreError::Busy { .. }
             | StoreError::Fenced { .. }
             | StoreError::Unwitnessed { .. } => Self::Unreachable,
-            StoreError::PlantedKey { .. } | StoreError::Distrusted { .. } => Self::Unproven,
+            StoreError::PlantedKey { .. }
+            | StoreError::Distrusted { .. }
+            | StoreError::Unbound { .. } => Self::Unproven,
             StoreError::Closed { .. }
             | StoreError::Newer { .. }
             | StoreError::Broken { .. }

@@ -56,9 +56,8 @@ fn entries(folder: &Path) -> Vec<Entry> {
     entries
 }
 
-/// A change with one step that fails, and the state of the one before it held.
-async fn a_change(store: &Store) {
-    let begun = Begun {
+fn a_beginning() -> Begun {
+    Begun {
         environment: dev(),
         action: Action::Rollback,
         actor: local_user(),
@@ -70,7 +69,12 @@ async fn a_change(store: &Store) {
         plan_id: "p-1".to_owned(),
         commit: None,
         began_at: NOON,
-    };
+    }
+}
+
+/// A change with one step that fails, and the state of the one before it held.
+async fn a_change(store: &Store) {
+    let begun = a_beginning();
     let document = || "{}".to_owned();
     let documents = Documents { plan: document(), script: document(), desired: document() };
     let left = Hold {
@@ -115,7 +119,7 @@ async fn a_change_is_told_from_its_decision_to_its_end() {
     insta::assert_snapshot!(told.join("\n"), @r#"
     {"act":"ledger.opened","at":"2026-03-01T12:00:00Z","by":{"identity":"server","proof":"itself"},"facts":{"key":"gatewright/test+5a07a0b5+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"},"index":0,"outcome":"done"}
     {"act":"change.decided","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"index":1,"outcome":"done"}
-    {"act":"change.began","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"change":1,"effect":"sha256:e","environment":"dev","facts":{"action":"rollback","reason":"orders answer 5xx","restores":1,"source":"sha256:s"},"index":2,"outcome":"done","plan":"p-1"}
+    {"act":"change.began","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"change":1,"effect":"sha256:e","environment":"dev","facts":{"action":"rollback","desired":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","reason":"orders answer 5xx","restores":1,"script":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","source":"sha256:s"},"index":2,"outcome":"done","plan":"p-1"}
     {"act":"change.held","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"change":1,"effect":"sha256:left","environment":"dev","index":3,"outcome":"done"}
     {"act":"step.intended","at":"2026-03-01T12:00:00Z","by":{"identity":"local","proof":"state"},"change":1,"environment":"dev","facts":{"position":0,"step":"switch"},"index":4,"outcome":"done","target":"default"}
     {"act":"step.ended","at":"2026-03-01T12:00:02Z","by":{"identity":"local","proof":"state"},"change":1,"environment":"dev","facts":{"detail":"the gateway\nsays no","position":0,"step":"switch"},"index":5,"outcome":"failed","target":"default"}
@@ -142,6 +146,8 @@ async fn a_decision_is_found_by_its_id_however_many_entries_came_after_it() {
     // A state from before it was written down which entries tell of a decision.
     for undone in [
         "DROP TABLE decided",
+        "DROP INDEX entry_of_change",
+        "ALTER TABLE approval DROP COLUMN salt",
         "DROP TABLE wait",
         "DROP TABLE wait_told",
         "DROP TABLE drift_accepted",

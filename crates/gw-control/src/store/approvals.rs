@@ -1,6 +1,8 @@
 //! What approvals are for: plans that stood below a pull request, and approvals given to us.
 
-use gw_audit::entry::Event;
+use aws_lc_rs::rand;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use gw_audit::{entry::Event, private::SALT_LEN};
 use gw_model::id::EnvironmentName;
 use gw_plan::plan::Changed;
 use sqlx::{Row, sqlite::SqliteRow};
@@ -8,6 +10,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 use super::{
     Store, StoreError,
     column::{from_column, from_json, read_time, to_column, to_json, written_time},
+    told::{GIVEN, Salt, digest_of_given},
 };
 use crate::approve::{Given, Shown};
 
@@ -90,6 +93,16 @@ impl Store {
         environment: &EnvironmentName,
         pull_request: u64,
     ) -> Result<Vec<Shown>, StoreError> {
+        let kept = self.kept_shown(environment, pull_request).await?;
+        self.only_shown(environment, pull_request, kept).await
+    }
+
+    /// What the rows say was shown on a pull request.
+    pub(super) async fn kept_shown(
+        &self,
+        environment: &EnvironmentName,
+        pull_request: u64,
+    ) -> Result<Vec<Shown>, StoreError> {
         let rows = sqlx::query(
             "SELECT head, shown_at, entries FROM shown
                  WHERE environment = ? AND pull_request = ? ORDER BY position",
@@ -115,16 +128,22 @@ impl Store {
         given: &Given,
         event: Event,
     ) -> Result<(), StoreError> {
+        let mut salt = [0; SALT_LEN];
+        let drawn = rand::fill(&mut salt);
+        drawn.map_err(|_| StoreError::Unwritable { reason: "no random numbers".to_owned() })?;
+        let salt = URL_SAFE_NO_PAD.encode(salt);
+        let event = event.fact(GIVEN, digest_of_given(given, &salt)?.as_str());
         let mut writing = self.write().await?;
         sqlx::query(
-            "INSERT INTO approval (environment, given_by, given_at, commit_sha, entries)
-                 VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO approval (environment, given_by, given_at, commit_sha, entries, salt)
+                 VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(environment.as_str())
         .bind(to_json(&given.by)?)
         .bind(written_time(given.at)?)
         .bind(&given.commit)
         .bind(to_json(&given.entries)?)
+        .bind(salt)
         .execute(&mut *writing.transaction)
         .await?;
         sqlx::query(
@@ -142,20 +161,30 @@ impl Store {
 
     /// The approvals that were given to us for an environment, the oldest first.
     pub async fn given(&self, environment: &EnvironmentName) -> Result<Vec<Given>, StoreError> {
+        let kept = self.kept_approvals(environment).await?;
+        self.only_given(environment, kept).await
+    }
+
+    /// What the rows say was given, each with its salt.
+    pub(super) async fn kept_approvals(
+        &self,
+        environment: &EnvironmentName,
+    ) -> Result<Vec<(Given, Salt)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT given_by, given_at, commit_sha, entries FROM approval
+            "SELECT given_by, given_at, commit_sha, entries, salt FROM approval
                  WHERE environment = ? ORDER BY position",
         )
         .bind(environment.as_str())
         .fetch_all(&self.pool)
         .await?;
         let given = |row: &SqliteRow| {
-            Ok(Given {
+            let given = Given {
                 by: from_json(&row.try_get::<String, _>("given_by")?)?,
                 at: read_time(&row.try_get::<String, _>("given_at")?)?,
                 commit: row.try_get("commit_sha")?,
                 entries: from_json(&row.try_get::<String, _>("entries")?)?,
-            })
+            };
+            Ok((given, row.try_get("salt")?))
         };
         rows.iter().map(given).collect()
     }

@@ -15,6 +15,7 @@ use super::{
     Hold, Store, StoreError,
     column::{column, from_column, from_json, named, read_time, to_column, to_json, written_time},
     entries::Writing,
+    told::{self, Document},
 };
 use crate::event;
 
@@ -176,10 +177,17 @@ impl fmt::Display for ActName {
     }
 }
 
+impl Outcome {
+    /// Whether the state that was wanted is what the environment is in, or was.
+    pub(super) const fn took_effect(self) -> bool {
+        matches!(self, Self::Verified | Self::Applied | Self::Unhealthy)
+    }
+}
+
 impl Change {
     /// Whether its state is what the environment is in, or was.
-    pub fn took_effect(&self) -> bool {
-        matches!(self.outcome, Outcome::Verified | Outcome::Applied | Outcome::Unhealthy)
+    pub const fn took_effect(&self) -> bool {
+        self.outcome.took_effect()
     }
 }
 
@@ -230,7 +238,7 @@ impl Store {
         .await?;
         let number = from_column(number)?;
         writing.record(decision, begun.began_at).await?;
-        writing.record(event::began(begun, number), begun.began_at).await?;
+        writing.record(told::began(begun, number, documents), begun.began_at).await?;
         if let Some(left) = left {
             writing.hold(left, begun.actor.clone(), begun.began_at).await?;
         }
@@ -243,14 +251,18 @@ impl Store {
         let found = self
             .find("SELECT * FROM change WHERE environment = ? AND outcome = 'underWay'", at, None)
             .await?;
-        found.as_ref().map(read_change).transpose()
+        let found = found.as_ref().map(read_change).transpose()?;
+        self.meet_under_way(at, found.as_ref().map(|change| change.number)).await?;
+        self.as_told(found).await
     }
 
     /// The newest change that took effect: the state that the environment is in.
     pub async fn in_force(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
         let newest = "SELECT * FROM change WHERE environment = ?
                           AND outcome IN ('verified', 'applied', 'unhealthy') ORDER BY number DESC LIMIT 1";
-        self.find(newest, at, None).await?.as_ref().map(read_change).transpose()
+        let found = self.find(newest, at, None).await?.as_ref().map(read_change).transpose()?;
+        self.meet_in_force(at, found.as_ref().map(|change| change.number)).await?;
+        self.as_told(found).await
     }
 
     /// The environments in which files of this digest were verified.
@@ -301,7 +313,7 @@ impl Store {
         let found = self
             .find("SELECT * FROM change WHERE environment = ? AND number = ?", at, Some(number))
             .await?;
-        found.as_ref().map(read_change).transpose()
+        self.as_told(found.as_ref().map(read_change).transpose()?).await
     }
 
     /// The plan that a change carried out.
@@ -312,22 +324,18 @@ impl Store {
 
     /// What a change does, act by act.
     pub async fn script(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
-        self.document(
-            "SELECT script FROM document WHERE environment = ? AND number = ?",
-            at,
-            number,
-        )
-        .await
+        let script = "SELECT script FROM document WHERE environment = ? AND number = ?";
+        let script = self.document(script, at, number).await?;
+        self.meet_document(at, number, Document::Script, &script).await?;
+        Ok(script)
     }
 
     /// What must hold after a change.
     pub async fn desired(&self, at: &EnvironmentName, number: u64) -> Result<String, StoreError> {
-        self.document(
-            "SELECT desired FROM document WHERE environment = ? AND number = ?",
-            at,
-            number,
-        )
-        .await
+        let desired = "SELECT desired FROM document WHERE environment = ? AND number = ?";
+        let desired = self.document(desired, at, number).await?;
+        self.meet_document(at, number, Document::Desired, &desired).await?;
+        Ok(desired)
     }
 
     /// The one document of a change that a statement asks for.

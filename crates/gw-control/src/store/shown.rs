@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     Store, StoreError,
-    column::{to_column, written_time},
+    column::{from_column, to_column, written_time},
     entries::Writing,
 };
 use crate::event;
@@ -93,7 +93,11 @@ impl Store {
                 .fetch_optional(&self.pool)
                 .await?;
         let number: Option<i64> = row.map(|row| row.try_get("number")).transpose()?;
-        Ok(number.and_then(|number| u64::try_from(number).ok()))
+        match number {
+            Some(number) => from_column(number).map(Some),
+            // What the ledger holds is held, whether or not a row still says so.
+            None => self.told_held(environment, effect_digest).await,
+        }
     }
 }
 

@@ -18,7 +18,9 @@ impl From<&StoreError> for Failure {
         let failure = Self::new(Exit::from(error), error.to_string()).coded(error.code());
         match error {
             StoreError::Unwritable { .. } => failure.help("give a shorter `--reason`"),
-            StoreError::Unwitnessed { .. } | StoreError::Distrusted { .. } => {
+            StoreError::Unwitnessed { .. }
+            | StoreError::Distrusted { .. }
+            | StoreError::Unbound { .. } => {
                 let way_out = format!("`gatewright explain {}` tells what to do", error.code());
                 failure.note("nothing was changed").help(way_out)
             }

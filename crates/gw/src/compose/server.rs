@@ -75,6 +75,7 @@ pub(crate) async fn serve(
     let lock = state.take_lock()?;
     let store = context.stores.open(&state).await?;
     state.agrees(&store).await?;
+    store.meet_ledger().await.map_err(|error| Failure::from(&error))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let secrets = secrets(&file.secrets);
     let client = ClientSettings {

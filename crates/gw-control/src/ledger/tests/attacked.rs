@@ -12,10 +12,18 @@ use gw_audit::{
     tile,
     verify::Broken,
 };
+use gw_model::id::IdentityName;
+use gw_plan::plan::Changed;
+use gw_policy::principal::{Caller, Principal};
 use gw_testkit::attack::record::{Attack, Bench, Expected, Kept, Said, attack};
 
 use super::*;
-use crate::{store::StateLock, witness::WitnessFolder};
+use crate::{
+    approve::{Given, Shown},
+    event::digest_of,
+    store::StateLock,
+    witness::WitnessFolder,
+};
 
 const EDITS: usize = 9_000;
 const STATE_EDITS: usize = 1_000;
@@ -78,6 +86,7 @@ impl Stage {
             let verified = verified.map_err(|broken| said(&broken, Code::LedgerBroken))?;
             files.compare(&verified.newest, &store).await.map_err(of_ledger)?;
         }
+        store.meet_whole_ledger().await.map_err(of_store)?;
         self.ledger().publish(&store).await.map_err(of_ledger)?;
         let mut events = self.told.take();
         events.push(told(Act::Began));
@@ -306,6 +315,97 @@ fn ten_thousand_edits(stage: &Stage) {
         }
         pool.close().await;
     });
+}
+
+/// Shows L1: holds
+#[test]
+fn what_decides_is_what_the_ledger_says_or_nothing_is_done() {
+    let stage = Stage::new();
+    let store = stage.store();
+    stage.runtime.block_on(a_story(&store));
+    stage.act();
+    for (name, statements) in [
+        ("other rules", "UPDATE document SET desired = replace(desired, 'rules', 'Rules') WHERE number = 2"),
+        ("other rules of a former change", "UPDATE document SET desired = '{}' WHERE number = 1"),
+        ("another script", "UPDATE document SET script = '{}' WHERE number = 3"),
+        ("a former change", "UPDATE change SET outcome = 'failed' WHERE number = 2"),
+        ("an end of long ago", "UPDATE change SET outcome = 'failed' WHERE number = 3;
+             UPDATE change SET outcome = 'underWay' WHERE number = 1"),
+        ("another actor", "UPDATE change SET actor = replace(actor, 'local', 'other')"),
+        ("another commit", "UPDATE change SET commit_id = 'c9' WHERE number = 2"),
+        ("nothing in force", "DELETE FROM document; DELETE FROM change"),
+        (
+            "a change of nobody",
+            "INSERT INTO change SELECT environment, 9, action, actor, reason, restores,
+                 source_digest, effect_digest, plan_id, began_at, ended_at, 'verified', detail, commit_id,
+                 until FROM change WHERE number = 2;
+             INSERT INTO document SELECT environment, 9, plan, script, '{}' FROM document WHERE number = 2",
+        ),
+        ("another plan shown", "UPDATE shown SET entries = '{}'"),
+        ("a plan shown earlier", "UPDATE shown SET shown_at = '2026-01-01T00:00:00Z'"),
+        ("an approval by somebody else", "UPDATE approval SET given_by = replace(given_by, 'dana', 'mira')"),
+        ("an approval by more than they are", "UPDATE approval SET given_by = replace(given_by, 'staff', 'security')"),
+        ("an approval of another commit", "UPDATE approval SET commit_sha = 'c9'"),
+        (
+            "an approval of nobody",
+            "INSERT INTO approval (environment, given_by, given_at, commit_sha, entries, salt)
+                 SELECT environment, given_by, given_at, 'c8', entries, NULL FROM approval",
+        ),
+    ] {
+        let said = stage.attack(name, Expected::Refused("GW5009"), &[], &|| stage.sql(statements));
+        assert!(said.words.contains("somebody changed the state"), "{name}: {}", said.words);
+    }
+    // What was left by going back stays held, whoever takes the row away.
+    stage.sql("DELETE FROM hold");
+    let held = stage.runtime.block_on(stage.store().held(&dev(), "sha256:left")).unwrap();
+    assert_eq!(held, Some(1));
+    assert!(stage.act().accepted);
+}
+
+/// One change that was left, one in force, one under way; a plan that was shown, and an approval.
+async fn a_story(store: &Store) {
+    let mut begun = a_beginning();
+    begun.commit = Some("c1".to_owned());
+    let documents = |number: u8| Documents {
+        plan: "{}".to_owned(),
+        script: format!("[{number}]"),
+        desired: format!(r#"{{"rules":{number}}}"#),
+    };
+    let left = Hold {
+        environment: dev(),
+        number: 1,
+        effect_digest: "sha256:left".to_owned(),
+        reason: None,
+    };
+    for (number, outcome) in [(1, Some(Outcome::Verified)), (2, Some(Outcome::Applied)), (3, None)]
+    {
+        let left = Some(&left).filter(|_| number == 2);
+        let decided = told(Act::Decided);
+        let number = store.begin(&begun, &documents(number), decided, left).await.unwrap();
+        if let Some(outcome) = outcome {
+            let ending = Ending { outcome, detail: None, at: NOON, written: None };
+            store.end(&dev(), number, &ending).await.unwrap();
+        }
+    }
+    let entries: Changed = [("api/orders".to_owned(), None)].into();
+    let said = |act: Act, commit: &str| {
+        let mut event =
+            told(act).fact("pullRequest", 7).fact("changed", digest_of(&entries).as_str());
+        (event.environment, event.commit) = (Some("dev".to_owned()), Some(commit.to_owned()));
+        event
+    };
+    let shown = Shown { head: "c4".to_owned(), at: NOON, entries: entries.clone() };
+    store.show(&dev(), 7, &shown, said(Act::Shown, "c4")).await.unwrap();
+    let dana = Principal {
+        identity: IdentityName::parse("operators").unwrap(),
+        issuer: "https://id.example.com".to_owned(),
+        subject: "dana".to_owned(),
+        claims: [("groups".to_owned(), ["staff".to_owned()].into())].into(),
+        expires_at: None,
+    };
+    let by = Caller { principals: vec![dana] };
+    let given = Given { by, at: NOON, commit: "c4".to_owned(), entries: entries.clone() };
+    store.approve(&dev(), &given, said(Act::Approved, "c4")).await.unwrap();
 }
 
 /// Shows L2: holds

@@ -8,7 +8,7 @@ use gw_policy::principal::{Caller, Principal};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 use super::*;
-use crate::asker::Asker;
+use crate::{asker::Asker, event::digest_of};
 
 const NOON: OffsetDateTime = datetime!(2026-09-10 12:00 UTC);
 
@@ -30,12 +30,15 @@ fn shown(head: &str, minute: i64, text: &str) -> Shown {
     }
 }
 
-fn told(act: Act) -> Event {
-    Event::new(act, Outcome::Done, Asker::server().actor)
+fn told(act: Act, commit: &str, entries: &Changed) -> Event {
+    let mut event = Event::new(act, Outcome::Done, Asker::server().actor);
+    (event.environment, event.commit) = (Some("prod".to_owned()), Some(commit.to_owned()));
+    event.fact("changed", digest_of(entries).as_str())
 }
 
 async fn show(store: &Store, pull_request: u64, shown: &Shown) {
-    store.show(&prod(), pull_request, shown, told(Act::Shown)).await.unwrap();
+    let told = told(Act::Shown, &shown.head, &shown.entries).fact("pullRequest", pull_request);
+    store.show(&prod(), pull_request, shown, told).await.unwrap();
 }
 
 /// How often an act is on the record.
@@ -96,7 +99,8 @@ async fn a_given_approval_is_kept_as_it_was_proved() {
         commit: "9f2c1e7".to_owned(),
         entries: shown("", 0, "new").entries,
     };
-    store.approve(&prod(), &given, told(Act::Approved)).await.unwrap();
+    let told = told(Act::Approved, &given.commit, &given.entries);
+    store.approve(&prod(), &given, told).await.unwrap();
     assert_eq!(store.given(&prod()).await.unwrap(), [given]);
     assert_eq!(recorded(&store, Act::Approved).await, 1);
 }

@@ -192,6 +192,7 @@ async fn pending(opened: &Opened, verified: &Verified) -> Result<u64, Failure> {
     agreed.map_err(|error| Failure::from(&error))?;
     let compared = opened.files.compare(&verified.newest, store).await;
     compared.map_err(|error| Failure::from(&error))?;
+    Box::pin(store.meet_whole_ledger()).await.map_err(|error| Failure::from(&error))?;
     let size = store.entry_count().await.map_err(|error| Failure::from(&error))?;
     Ok(size.saturating_sub(verified.newest.size))
 }

@@ -60,7 +60,7 @@ fn what_was_done_is_told_entry_by_entry() {
     let (told, code) = machine.tells(&["audit", "list", "--change", "3"]);
     assert_eq!(code, 0, "{told}");
     insta::assert_snapshot!(told, @"
-    34 DATE TIME change.began done local action rollback · change 3 · dev · p-ID · reason calls were refused · restores 1
+    34 DATE TIME change.began done local action rollback · change 3 · dev · p-ID · desired sha256:HASH · reason calls were refused · restores 1 · script sha256:HASH
     36 DATE TIME step.intended done local step recheck · change 3 · dev · target default
     37 DATE TIME step.ended done local step recheck · change 3 · dev · target default · detail the gateway at 127.0.0.1:PORT still looks as in the plan
     38 DATE TIME step.intended done local step stage · change 3 · dev · target default

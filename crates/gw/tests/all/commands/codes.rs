@@ -23,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 56] = [
+const CASES: [Case; 57] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -67,6 +67,7 @@ const CASES: [Case; 56] = [
     Case { code: "GW5006", prepare: nothing, ask: &["audit", "list"] },
     Case { code: "GW5007", prepare: with_a_witness_away, ask: &["apply"] },
     Case { code: "GW5008", prepare: with_another_witness, ask: &["apply"] },
+    Case { code: "GW5009", prepare: with_edited_rules, ask: &["plan"] },
     Case { code: "GW6001", prepare: nothing, ask: &["explain", "GW6001"] },
     Case { code: "GW6002", prepare: nothing, ask: &["explain", "GW6002"] },
     Case { code: "GW6003", prepare: nothing, ask: &["explain", "GW6003"] },
@@ -202,6 +203,22 @@ fn with_an_edited_entry(machine: &Machine) -> Kept {
     let place = bytes.windows(5).position(|word| word == b"began").expect("it is told");
     bytes[place] ^= 1;
     fs::write(file.path(), bytes).expect("it can be written");
+    None
+}
+
+/// Behind our back, and of the same length, so that the file of the state stays whole.
+fn with_edited_rules(machine: &Machine) -> Kept {
+    applied(machine);
+    let file = machine.state().join("state.db");
+    let mut bytes = fs::read(&file).expect("it can be read");
+    let (former, other) = (b"100/1m", b"999/1m");
+    let places: Vec<usize> =
+        (0..bytes.len() - former.len()).filter(|at| bytes[*at..].starts_with(former)).collect();
+    assert!(!places.is_empty(), "the limit is in the state");
+    for place in places {
+        bytes[place..place + other.len()].copy_from_slice(other);
+    }
+    fs::write(&file, bytes).expect("it can be written");
     None
 }
 
