@@ -22,8 +22,7 @@ pub struct Row {
     /// What it waited for on the way, in the words of the rules, and how long.
     pub waits: Vec<(String, Duration)>,
     pub by: Actor,
-    /// Who approved, as the entries say it: actors of ours, and names that a Git host told.
-    pub approvals: Vec<Actor>,
+    /// Whose approvals counted, as the decision says it.
     pub approved_by: Vec<String>,
     pub commit: Option<String>,
     pub plan: Option<String>,
@@ -114,10 +113,8 @@ impl Report {
         for Heard { index, event: said, .. } in &heard {
             row.entries.push(*index);
             row.commit = row.commit.take().or_else(|| said.commit.clone());
-            match said.act {
-                Act::Approved => row.approvals.push(said.by.clone()),
-                Act::Decided if said.outcome == Outcome::Done => row.decide(said),
-                _ => {}
+            if said.act == Act::Decided && said.outcome == Outcome::Done {
+                row.decide(said);
             }
         }
         row.entries.sort_unstable();
@@ -164,7 +161,6 @@ impl Row {
             waited: None,
             waits: waits(event),
             by: event.by.clone(),
-            approvals: vec![],
             approved_by: names(event),
             commit: event.commit.clone(),
             plan: event.plan.clone(),
@@ -201,10 +197,14 @@ impl Row {
 /// Each thing that a plan is known by, in its environment.
 fn keys(event: &Event) -> Vec<(String, String)> {
     let Some(environment) = &event.environment else { return vec![] };
-    let named = [("plan", &event.plan), ("effect", &event.effect), ("commit", &event.commit)];
-    let key = |(name, value): (&str, &Option<String>)| {
-        let value = value.as_ref()?;
-        Some((environment.clone(), format!("{name} {value}")))
+    // A state that comes back was planned, shown and approved when it came first: nothing of that led
+    // to its coming back.
+    let is_back = event.act == Act::Began && text(event, "action") == Some("rollback");
+    let effect = event.effect.as_ref().filter(|_| !is_back);
+    let commit = event.commit.as_ref().filter(|_| !is_back);
+    let named = [("plan", event.plan.as_ref()), ("effect", effect), ("commit", commit)];
+    let key = |(name, value): (&str, Option<&String>)| {
+        Some((environment.clone(), format!("{name} {}", value?)))
     };
     named.into_iter().filter_map(key).collect()
 }

@@ -76,7 +76,6 @@ fn a_change_is_one_row_with_everything_that_led_to_it() {
     );
     assert_eq!(row.entries, [0, 1, 2, 4, 5, 6, 7, 8]);
     assert_eq!(row.waited, Some(Duration::minutes(5)));
-    assert_eq!(row.approvals[0].identity, "security");
     assert_eq!(row.approved_by, ["salted:x"]);
     assert_eq!(row.rules, ["owners", "calm"]);
     assert_eq!((row.decision.as_deref(), row.outcome.as_str()), (Some("d-p-1"), "verified"));
@@ -91,13 +90,43 @@ fn what_led_to_one_change_led_to_no_other() {
         of(Act::Planned, "p-2", "e-1"),
         began("p-2", "e-1", 2),
     ]);
-    assert_eq!(found.iter().map(|row| row.approvals.len()).collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(found[0].entries, [0, 1]);
     assert_eq!(found[1].entries, [2, 3]);
     assert_eq!(found[1].outcome, "underWay");
     // Nor to the same change of another environment.
     let mut elsewhere = of(Act::Approved, "p-1", "e-1");
     elsewhere.environment = Some("dev".to_owned());
-    assert!(rows(vec![elsewhere, began("p-1", "e-1", 1)])[0].approvals.is_empty());
+    assert_eq!(rows(vec![elsewhere, began("p-1", "e-1", 1)])[0].entries, [1]);
+}
+
+#[test]
+fn only_approvals_that_counted_are_told() {
+    let found = rows(vec![
+        by(of(Act::Approved, "p-1", "e-1"), "author"),
+        decided("p-1", "e-1", Outcome::Done),
+        began("p-1", "e-1", 1),
+    ]);
+    assert_eq!(found[0].approved_by, ["salted:x"]);
+    assert_eq!(found[0].entries, [0, 1, 2]);
+}
+
+#[test]
+fn what_led_to_a_state_did_not_lead_back_to_it() {
+    let mut shown = of(Act::Shown, "p-1", "e-1");
+    shown.commit = Some("c-1".to_owned());
+    let mut merged = began("p-2", "e-1", 1);
+    merged.commit = Some("c-2".to_owned());
+    // The next pull request does the same again, and is closed.
+    let mut later = by(of(Act::Approved, "p-3", "e-1"), "security");
+    later.commit = Some("c-2".to_owned());
+    let mut back = began("p-4", "e-1", 3).fact("action", "rollback");
+    back.commit = Some("c-2".to_owned());
+    let mut decided = decided("p-4", "e-1", Outcome::Done);
+    decided.facts.clear();
+    let found = rows(vec![shown, merged, later, decided, back]);
+    assert_eq!((found[1].what.as_str(), &found[1].entries[..]), ("rollback", &[3, 4][..]));
+    assert_eq!(found[1].waited, Some(Duration::minutes(1)));
+    assert!(found[1].approved_by.is_empty());
 }
 
 #[test]

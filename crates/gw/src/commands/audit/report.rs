@@ -145,10 +145,7 @@ impl Report {
 
 impl Told {
     fn of(row: &Row, people: &People) -> Self {
-        let approvals = row.approvals.iter().map(|actor| who(actor, people));
-        let hosts = row.approved_by.iter().map(|name| people.shown(name));
-        let mut approved_by: Vec<String> = approvals.chain(hosts).collect();
-        approved_by.dedup();
+        let approved_by = row.approved_by.iter().map(|name| people.shown(name)).collect();
         Self {
             at: utc(row.at),
             ended_at: row.ended_at.map(utc),
