@@ -245,6 +245,35 @@ impl Entry {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
+
+    /// Every hash in it that stands for a text about a person.
+    pub fn people(&self) -> Vec<Private> {
+        let mut hashes = vec![];
+        of_actor(&self.event.by, &mut hashes);
+        // A reason is whatever somebody typed.
+        for (_, value) in self.event.facts.iter().filter(|(name, _)| *name != "reason") {
+            of_value(value, &mut hashes);
+        }
+        hashes
+    }
+}
+
+fn of_actor(actor: &Actor, hashes: &mut Vec<Private>) {
+    if let Some(Subject::Person(hash)) = &actor.subject {
+        hashes.push(hash.clone());
+    }
+    for via in &actor.via {
+        of_actor(via, hashes);
+    }
+}
+
+fn of_value(value: &Value, hashes: &mut Vec<Private>) {
+    match value {
+        Value::String(text) => hashes.extend(Private::parse(text)),
+        Value::Array(items) => items.iter().for_each(|item| of_value(item, hashes)),
+        Value::Object(members) => members.values().for_each(|item| of_value(item, hashes)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Whether bytes are JSON in the one form that RFC 8785 leaves.

@@ -1,12 +1,13 @@
 //! Personal data outside of the ledger: an entry holds only a salted hash, and a file of its own
 //! beside the tiles holds salt and text. Deleting that file erases a person and no proof.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt, str};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    entry::{Act, Entry},
     folder::{self, Folder, ReadError},
     tree::Hash,
 };
@@ -20,6 +21,13 @@ pub const PERSONAL: &str = "personal";
 const SALTED: &str = "salted:";
 const SUFFIX: &str = ".json";
 
+/// Whom entries name by a hash, and who of them was erased.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    named: BTreeSet<Private>,
+    erased: BTreeSet<Private>,
+}
+
 /// Stands in an entry for a text about a person.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -32,6 +40,27 @@ pub struct Opened {
     pub hash: Private,
     pub salt: String,
     pub text: String,
+}
+
+impl Named {
+    pub(crate) fn learn(&mut self, bytes: &[u8]) {
+        // Most entries name nobody, and need not be read for that.
+        if !str::from_utf8(bytes).is_ok_and(|text| text.contains(SALTED)) {
+            return;
+        }
+        let Some(entry) = Entry::parse(bytes) else { return };
+        match entry.event.act {
+            Act::Erased => self.erased.extend(entry.people()),
+            _ => self.named.extend(entry.people()),
+        }
+    }
+
+    /// Those whose text is gone although no entry says that it was erased.
+    pub(crate) fn missing(self, folder: &dyn Folder) -> Result<Vec<Private>, ReadError> {
+        let there: BTreeSet<String> = folder::names(folder, PERSONAL)?.into_iter().collect();
+        let kept = self.named.into_iter().filter(|hash| !self.erased.contains(hash));
+        Ok(kept.filter(|hash| !there.contains(&hash.file())).collect())
+    }
 }
 
 impl Opened {

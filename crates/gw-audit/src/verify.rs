@@ -13,7 +13,7 @@ use crate::{
     key::Keys,
     note::{Note, Verifier},
     order::{Fault, Order},
-    private::Opened,
+    private::{Named, Opened, Private},
     tile::{self, Kind, TileId, WIDTH},
     tower::{Tile, Tower},
     tree::Hash,
@@ -31,6 +31,8 @@ pub struct Verified {
     pub remembered: usize,
     /// How many texts about people stand beside it, and are those that were hashed.
     pub personal: usize,
+    /// Whose texts are gone although no entry says that they were erased.
+    pub missing: Vec<Private>,
 }
 
 /// What is wrong, at the first place where something is.
@@ -81,7 +83,8 @@ pub fn verify(
 ) -> Result<Verified, Broken> {
     let mut marks = Marks::read(folder, remembered)?;
     let size = marks.newest.size;
-    let mut walk = Walk { folder, tower: Tower::default(), order: Order::default() };
+    let (tower, order, people) = (Tower::default(), Order::default(), Named::default());
+    let mut walk = Walk { folder, tower, order, people };
     marks.meet(&walk.tower)?;
     while walk.tower.size() < size {
         walk.bundle(size, &mut marks, visit)?;
@@ -93,6 +96,7 @@ pub fn verify(
     let personal = Opened::check_all(folder)?;
     Ok(Verified {
         personal,
+        missing: walk.people.missing(folder)?,
         checkpoints: marks.found.len(),
         keys: walk.order.keys().count(),
         remembered: remembered.len(),
@@ -186,6 +190,7 @@ struct Walk<'a> {
     folder: &'a dyn Folder,
     tower: Tower,
     order: Order,
+    people: Named,
 }
 
 impl Walk<'_> {
@@ -214,6 +219,7 @@ impl Walk<'_> {
             }
             let tower = &self.tower;
             self.order.meet(index, entry, || Some(tower.root())).map_err(fault)?;
+            self.people.learn(entry);
             visit(index, entry);
             let (folder, mut compared) = (self.folder, Ok(()));
             self.tower.push(hash, |tile| {

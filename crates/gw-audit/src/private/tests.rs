@@ -1,5 +1,8 @@
 use super::*;
-use crate::sample::Memory;
+use crate::{
+    entry::{Actor, Event, Subject},
+    sample::{Memory, event},
+};
 
 #[test]
 fn the_hash_tells_nothing_without_its_salt_and_everything_with_it() {
@@ -53,4 +56,26 @@ fn what_was_erased_is_gone_and_what_was_edited_is_not_believed() {
     folder.0.remove(&path);
     folder.0.insert("personal/x".to_owned(), vec![]);
     assert!(Opened::check_all(&folder).is_err());
+}
+
+#[test]
+fn whose_text_is_gone_is_told_unless_they_were_erased() {
+    let people = [1, 2, 3, 4].map(|salt| Opened::new("mira", [salt; SALT_LEN]));
+    let [there, erased, missing, typed] = people;
+    let mut named = Named::default();
+    let mut learn = |event: Event| {
+        let entry = Entry::place(event, 0, time::OffsetDateTime::UNIX_EPOCH, None);
+        named.learn(&entry.to_bytes().unwrap());
+    };
+    let approvers = [&there, &erased].map(|opened| opened.hash.as_str());
+    learn(event(Act::Decided).fact("approvedBy", approvers.to_vec()));
+    let mut asked = event(Act::Planned).fact("reason", typed.hash.as_str());
+    let via = asked.by.clone();
+    let subject = Some(Subject::Person(missing.hash.clone()));
+    asked.by.via = vec![Actor { subject, ..via }];
+    learn(asked);
+    learn(event(Act::Erased).fact("erased", erased.hash.as_str()));
+    let mut folder = Memory::default();
+    folder.0.insert(there.hash.path(), there.to_bytes());
+    assert_eq!(named.missing(&folder), Ok(vec![missing.hash]));
 }

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, btree_map};
 
 use gw_audit::{
-    entry::{Actor, Entry, Subject},
+    entry::Entry,
     folder::Folder,
     private::{Opened, Private},
 };
-use serde_json::Value;
 
 use crate::exit::Failure;
 
@@ -21,7 +20,7 @@ pub(super) struct People(BTreeMap<Private, Option<String>>);
 impl People {
     /// Reads what a ledger still knows of the people of an entry.
     pub(super) fn learn(&mut self, folder: &dyn Folder, entry: &Entry) -> Result<(), Failure> {
-        for hash in hashes(entry) {
+        for hash in entry.people() {
             if let btree_map::Entry::Vacant(place) = self.0.entry(hash) {
                 let opened = Opened::read(folder, place.key());
                 let opened = opened.map_err(|error| Failure::from(&error))?;
@@ -51,34 +50,6 @@ impl People {
             let text = self.0.get(&hash).and_then(Option::as_deref);
             (hash.as_str().to_owned(), text)
         };
-        hashes(entry).into_iter().map(text).collect()
-    }
-}
-
-/// Every hash of an entry that stands for a text about a person.
-fn hashes(entry: &Entry) -> Vec<Private> {
-    let mut hashes = vec![];
-    of_actor(&entry.event.by, &mut hashes);
-    for value in entry.event.facts.values() {
-        of_value(value, &mut hashes);
-    }
-    hashes
-}
-
-fn of_actor(actor: &Actor, hashes: &mut Vec<Private>) {
-    if let Some(Subject::Person(hash)) = &actor.subject {
-        hashes.push(hash.clone());
-    }
-    for via in &actor.via {
-        of_actor(via, hashes);
-    }
-}
-
-fn of_value(value: &Value, hashes: &mut Vec<Private>) {
-    match value {
-        Value::String(text) => hashes.extend(Private::parse(text)),
-        Value::Array(items) => items.iter().for_each(|item| of_value(item, hashes)),
-        Value::Object(members) => members.values().for_each(|item| of_value(item, hashes)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        entry.people().into_iter().map(text).collect()
     }
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use gw_audit::{
     entry::{Act, Entry, Outcome},
     note::{Note, Verifier},
+    private::Private,
     proof::Evidence,
     verify::Verified,
 };
@@ -56,6 +57,8 @@ struct Document<'a> {
     keys: usize,
     /// Texts about people that were not erased.
     people: usize,
+    /// Hashes that stand for texts which are gone although nobody erased them.
+    missing: Vec<&'a str>,
     changes: &'a Changes,
     /// Entries that the state has and the files do not have yet.
     pending: u64,
@@ -108,6 +111,7 @@ impl Verify {
                 remembered: given,
                 keys: verified.keys,
                 people: verified.personal,
+                missing: verified.missing.iter().map(Private::as_str).collect(),
                 changes: &changes,
                 pending,
             }),
@@ -198,7 +202,7 @@ async fn pending(opened: &Opened, verified: &Verified) -> Result<u64, Failure> {
 }
 
 fn text(verified: &Verified, given: usize, changes: &Changes, pending: u64) -> String {
-    let Verified { newest, checkpoints, keys, personal, remembered: _ } = verified;
+    let Verified { newest, checkpoints, keys, personal, missing, remembered: _ } = verified;
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let mut text = format!(
         "  {} · chain unbroken · {}, {}\n",
@@ -225,6 +229,12 @@ fn text(verified: &Verified, given: usize, changes: &Changes, pending: u64) -> S
     if *personal > 0 {
         let people = count(*personal, "text");
         text.push_str(&format!("  {people} about people beside it, as they were hashed\n"));
+    }
+    for hash in missing {
+        let (mark, path) = (Ui::mark(Mark::Warning), hash.path());
+        text.push_str(&format!(
+            "  {mark} `{path}` is missing, and no entry says that it was erased\n"
+        ));
     }
     if pending > 0 {
         let pending = count(size(pending), "entry");
