@@ -1,5 +1,7 @@
-//! Connections: how many, how long they may take to say something, and what becomes of a handler
-//! that panics.
+//! Connections: how many, how long they may take to say something and to read what they are told, and
+//! what becomes of a handler that panics.
+
+mod patience;
 
 use std::{
     convert::Infallible,
@@ -34,24 +36,41 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use self::patience::Patience;
 use crate::{Web, problem::Refusal, routes};
 
 /// What callers may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// More wait until one leaves.
+    /// More are told to come again.
     pub connections: usize,
     /// For the head of a request, and between two of them.
     pub head: Duration,
-    /// For those who are being answered when the server ends.
+    /// For reading anything of an answer.
+    pub write: Duration,
+    /// For all that is asked by one connection.
+    pub whole: Duration,
+    /// For those who are being answered when that is over, or the server ends.
     pub farewell: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 1024, head: Duration::from_secs(10), farewell: Duration::from_secs(10) }
+        let seconds = Duration::from_secs;
+        Self {
+            connections: 1024,
+            head: seconds(10),
+            write: seconds(10),
+            whole: seconds(120),
+            farewell: seconds(10),
+        }
     }
 }
+
+/// So many are told at once that there is no place.
+const DOORSTEP: usize = 64;
+/// For whoever is told that.
+const BRIEF: Duration = Duration::from_secs(2);
 
 /// All that a head may be.
 const HEAD_BYTES: usize = 32 * 1024;
@@ -78,23 +97,34 @@ pub async fn serve_routes(
 ) {
     let tls = tls.map(TlsAcceptor::from);
     let places = Arc::new(Semaphore::new(limits.connections));
+    let doorstep = Arc::new(Semaphore::new(DOORSTEP));
+    let brief = Limits { head: BRIEF, write: BRIEF, whole: BRIEF, farewell: BRIEF, ..limits };
+    let full = Router::new().fallback(full);
     let mut callers = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = listener.accept() => accepted,
             () = stopped(&mut stop) => break,
         };
         while callers.try_join_next().is_some() {}
-        match accepted {
-            Some((stream, place)) => {
-                let (tls, routes, stop) = (tls.clone(), routes.clone(), stop.clone());
-                callers.spawn(async move {
-                    attend(stream, tls, routes, limits, stop).await;
-                    drop(place);
-                });
+        let Ok((stream, _)) = accepted else {
+            sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let (place, routes, limits) = match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => (Ok(place), routes.clone(), limits),
+            Err(full_house) => {
+                let place = Arc::clone(&doorstep).try_acquire_owned();
+                (place.map_err(|_| full_house), full.clone(), brief)
             }
-            None => sleep(ACCEPT_AGAIN).await,
-        }
+        };
+        // Where not even that can be told, the connection ends.
+        let Ok(place) = place else { continue };
+        let (tls, stop) = (tls.clone(), stop.clone());
+        callers.spawn(async move {
+            attend(stream, tls, routes, limits, stop).await;
+            drop(place);
+        });
     }
     let left = async { while callers.join_next().await.is_some() {} };
     // Whoever takes longer is cut off with the set.
@@ -106,13 +136,11 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    let (stream, _) = listener.accept().await.ok()?;
-    Some((stream, place))
+/// What everybody is told while the house is full.
+async fn full() -> Response<Body> {
+    let mut response = Refusal::Busy.into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 async fn attend(
@@ -147,15 +175,16 @@ async fn converse(
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(HEAD_BYTES);
-    let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+    let stream = TokioIo::new(Patience::new(stream, limits.write));
+    let mut connection = std::pin::pin!(server.serve_connection(stream, service));
     // How it ended is the caller's affair.
-    let _ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
+    tokio::select! {
+        _ended = connection.as_mut() => return,
+        () = stopped(&mut stop) => {}
+        () = sleep(limits.whole) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _in_time = timeout(limits.farewell, connection).await;
 }
 
 async fn answer(
@@ -205,3 +234,6 @@ fn harden(response: &mut Response<Body>) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
+
+#[cfg(test)]
+mod tests;
