@@ -45,9 +45,10 @@ pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
                 prospects.push(Prospect { plan, refused, median_wait });
             }
             let told = told(&review.head, News::Plans(&prospects));
+            // Whoever reads it may approve at once. It counts only where it could be read.
+            let readable_at = server.clock.now();
             write_below(server, number, told).await?;
-            // Approvals count from here on: what they are for can be read.
-            review::show(server, review).await?;
+            review::show(server, review, readable_at).await?;
             wait(server, review).await?;
             write_beside(server, &review.pull_request, told).await?;
             let status = tell::of_plan(told, None);

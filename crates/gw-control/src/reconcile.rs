@@ -112,7 +112,13 @@ const fn is_on_record(stop: &Stop) -> bool {
 
 async fn carry_out(server: &Server, order: &Order) -> Result<Answer, Stop> {
     // Which commit it is, what it declares, and what source and host know of it.
-    let ground = ground(server, order).await?;
+    let ground = match ground(server, order).await {
+        Ok(ground) => ground,
+        Err(stop) => {
+            tell_unread(server, order, &stop).await?;
+            return Err(stop);
+        }
+    };
     // From here on nobody else writes to the environment.
     let held = server.hold(&order.environment).await?;
     let brought = attend(server, order, &ground, &held).await;
@@ -169,6 +175,21 @@ async fn tell(
     }
     let (environment, commit) = (order.environment.clone(), commit.to_string());
     server.ask(Task::Tell { environment, commit, answer: Box::new(answer) }).await?;
+    Ok(())
+}
+
+/// Tells beside the commit that a branch holds why nothing of it is read: it came by an event, so nobody
+/// else hears of it.
+async fn tell_unread(server: &Server, order: &Order, stop: &Stop) -> Result<(), Stop> {
+    let Aim::Head { reference } = &order.aim else { return Ok(()) };
+    let view = server.repository.view().filter(|_| stop.class() == Class::Human);
+    let head = view.and_then(|view| {
+        let left_out = || view.passed_over(reference).and_then(|it| it.at);
+        view.reference(reference).or_else(left_out)
+    });
+    let Some(commit) = head.map(|head| head.to_string()) else { return Ok(()) };
+    let (environment, answer) = (order.environment.clone(), Box::new(Answer::from(stop)));
+    server.ask(Task::Tell { environment, commit, answer }).await?;
     Ok(())
 }
 

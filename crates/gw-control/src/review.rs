@@ -9,6 +9,7 @@ use gw_model::{
 };
 use gw_plan::plan::{Planned, Rules};
 use gw_policy::principal::{Caller, Principal};
+use time::OffsetDateTime;
 
 use crate::{
     approvals,
@@ -218,9 +219,8 @@ fn whoever_may(in_force: Option<&Desired>) -> Asker {
     Asker { caller: Caller { principals }, ..Asker::server() }
 }
 
-/// Keeps that it can be read from now on what the pull request changes: approvals are for that.
-pub async fn show(server: &Server, review: &Review) -> Result<(), Stop> {
-    let at = server.clock.now();
+/// Keeps since when it can be read what the pull request changes: approvals are for that.
+pub async fn show(server: &Server, review: &Review, at: OffsetDateTime) -> Result<(), Stop> {
     for Reviewed { environment, planned, .. } in &review.environments {
         if matches!(planned.rules, Rules::Owners(..)) {
             continue;

@@ -1,4 +1,4 @@
-//! A clock that stands still until a test moves it.
+//! A clock that stands still until a test moves it, or moves on each time that somebody looks at it.
 
 use std::sync::Arc;
 
@@ -10,11 +10,17 @@ use time::{Duration, OffsetDateTime};
 #[derive(Clone, Debug)]
 pub struct FixedClock {
     now: Arc<Mutex<OffsetDateTime>>,
+    step: Arc<Mutex<Duration>>,
 }
 
 impl FixedClock {
     pub fn at(now: OffsetDateTime) -> Self {
-        Self { now: Arc::new(Mutex::new(now)) }
+        Self { now: Arc::new(Mutex::new(now)), step: Arc::new(Mutex::new(Duration::ZERO)) }
+    }
+
+    /// From now on whoever looks sees it so much later than whoever looked before.
+    pub fn step(&self, by: Duration) {
+        *self.step.lock() = by;
     }
 
     pub fn advance(&self, by: Duration) {
@@ -28,6 +34,8 @@ impl FixedClock {
 
 impl Clock for FixedClock {
     fn now(&self) -> OffsetDateTime {
-        *self.now.lock()
+        let mut now = self.now.lock();
+        *now += *self.step.lock();
+        *now
     }
 }

@@ -98,6 +98,8 @@ pub fn of_apply(
     };
     let url = match progress {
         Progress::Refused { decision, why: _ } => links.decision(decision),
+        // What cannot be read has no plan.
+        _ if plan.is_empty() => links.server().to_owned(),
         _ => links.plan(plan),
     };
     Status {

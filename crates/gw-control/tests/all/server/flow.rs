@@ -1,6 +1,7 @@
 //! From a pull request to what is served, and back.
 
 use gw_model::environment::Notice;
+use time::format_description::well_known::Rfc3339;
 
 use super::*;
 
@@ -205,5 +206,44 @@ async fn an_approval_does_not_outlive_what_it_approved() {
     let refused = house.answer("release/prod/merge/refs/heads/main").await;
     assert_eq!(refused.end, End::Denied, "{refused:?}");
     assert!(!house.live.has("sales"));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_does_not_compile_is_told_beside_its_commit() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    house.propose(&stage.bob, "wrong", "kind: Nothing\n").await;
+    stage.merge(1, "squash").await;
+    house.look().await;
+    let failed = house.answer("release/prod/merge/refs/heads/main").await;
+    assert_eq!(failed.end, End::Wrong, "{failed:?}");
+    let head = stage.head("main").await;
+    let statuses = stage.get(&format!("/commit/{head}/statuses")).await;
+    let statuses = statuses["values"].as_array().unwrap();
+    let [status] = &statuses[..] else { panic!("{statuses:?}") };
+    assert_eq!(status["key"], "gatewright-apply-prod");
+    assert_eq!(status["state"], "FAILED");
+    assert_eq!(status["url"], "https://gatewright.example.com");
+    let told = status["description"].as_str().unwrap();
+    assert!(told.starts_with("the declarations of commit"), "{told}");
+    assert_eq!(house.change().await, 1);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_counts_from_the_moment_on_at_which_the_comment_can_be_read() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    stage.clock.step(time::Duration::SECOND);
+    house.look().await;
+    stage.clock.step(time::Duration::ZERO);
+    let comments = stage.get("/pullrequests/1/comments").await;
+    let written = comments["values"][0]["created_on"].as_str().unwrap();
+    let written = time::OffsetDateTime::parse(written, &Rfc3339).unwrap();
+    let shown = house.server.store.shown(&prod(), 1).await.unwrap();
+    let [shown] = &shown[..] else { panic!("{shown:?}") };
+    assert!(shown.at <= written, "{} {written}", shown.at);
     house.end().await;
 }
