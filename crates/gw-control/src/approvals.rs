@@ -1,25 +1,34 @@
 //! Who approved what a plan changes: gathers what store, source and host know, and has it judged.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use gw_model::id::EnvironmentName;
+use gw_model::{desired::Desired, id::EnvironmentName};
 use gw_plan::{
     driver::Class,
-    plan::{Planned, Rules},
+    plan::{Changed, Effects, Planned, Rules},
 };
 use gw_policy::change::Asked;
 
 use crate::{
-    approve::{self, Approved, Candidate, Question},
-    host::{Account, Permission, PullRequest, PullRequestState},
-    reconcile::{Ground, aside},
+    approve::{self, Approved, Candidate, Question, TakenBack},
+    declared::Declared,
+    engine::Drivers,
+    host::{Account, Permission},
+    reconcile::{self, Ground, aside},
     server::Server,
-    source::git::ObjectId,
+    source::git::{GitError, ObjectId, View},
     stop::Stop,
 };
 
 /// So many pull requests are looked at, the newest first.
 const MOST: usize = 100;
+/// A longer history is not looked through: then nothing of it lasts.
+const MOST_LATER: usize = 500;
+/// So many states on the way to a commit are looked at.
+const MOST_STATES: usize = 100;
 
 /// Counts the approvals of what is changed, and puts them where the rules look.
 pub(crate) async fn fill(
@@ -36,17 +45,20 @@ pub(crate) async fn fill(
     let mut candidates = vec![];
     if !planned.changed.is_empty() {
         candidates = gather(server, environment, planned).await?;
-        candidates = lasting(ground, &history, candidates).await?;
     }
     let given = server.store.given(environment).await?;
+    let merged = candidates.iter().filter_map(|it| it.pull_request.merge_commit.as_ref());
+    let approved = merged.chain(given.iter().map(|it| &it.commit)).cloned().collect();
+    let taken_back = taken_back(server, ground, &history, planned, rules, approved).await?;
     let permissions = permissions(server, &candidates).await?;
-    let history: Vec<String> = history.commits.iter().map(ToString::to_string).collect();
+    let history: Vec<String> = history.iter().map(ToString::to_string).collect();
     let question = Question {
         changed: &planned.changed,
         rules,
         facts: &planned.plan.facts,
         commit: ground.facts.commit.as_ref(),
         history: &history,
+        taken_back: &taken_back,
     };
     let approved = approve::judge(question, &candidates, &given, |account| {
         permissions.get(&account.id).copied()
@@ -55,52 +67,100 @@ pub(crate) async fn fill(
     Ok(approved)
 }
 
-/// What came after the commit in force.
-#[derive(Clone, Default)]
-struct History {
-    former: Option<ObjectId>,
-    /// The oldest first.
-    commits: Vec<ObjectId>,
-}
-
+/// What came after the commit in force, the oldest first.
 async fn history(
     server: &Server,
     environment: &EnvironmentName,
     ground: &Ground,
-) -> Result<History, Stop> {
-    let Some(commit) = ground.commit else { return Ok(History::default()) };
+) -> Result<Vec<ObjectId>, Stop> {
+    let Some(commit) = ground.commit else { return Ok(vec![]) };
     let in_force = server.store.in_force(environment).await?;
     let in_force = in_force.and_then(|change| change.begun.commit);
     let view = ground.view.clone();
     aside(move || {
         let former = in_force.as_deref().and_then(|sha| view.find(sha));
-        let commits = view.since(former.as_ref(), &commit)?;
-        Ok(History { former, commits })
+        view.since(former.as_ref(), &commit)
     })
     .await
 }
 
-/// Without those whose files somebody changed after they were merged: what was taken back, or made
-/// otherwise, comes only by whoever brings it anew, with approvals of its own.
-async fn lasting(
+/// What became of each commit that somebody may have approved: the entries of the change that were
+/// something else in any commit after it. What was taken back, or made otherwise, comes only by whoever
+/// brings it anew, with approvals of its own.
+async fn taken_back(
+    server: &Server,
     ground: &Ground,
-    history: &History,
-    candidates: Vec<Candidate>,
-) -> Result<Vec<Candidate>, Stop> {
-    let (view, history) = (ground.view.clone(), history.clone());
+    history: &[ObjectId],
+    planned: &Planned,
+    rules: &Arc<Desired>,
+    approved: BTreeSet<String>,
+) -> Result<TakenBack, Stop> {
+    let (view, changed) = (ground.view.clone(), planned.changed.clone());
+    let found = approved.into_iter().filter_map(|sha| Some((view.find(&sha)?, sha)));
+    let found: Vec<(ObjectId, String)> = found.filter(|(id, _)| history.contains(id)).collect();
+    if found.is_empty() || changed.is_empty() {
+        return Ok(TakenBack::default());
+    }
+    let drivers = reconcile::drivers(server, &ground.desired).await?;
+    let (history, rules) = (history.to_vec(), Arc::clone(rules));
     aside(move || {
-        let lasts = |candidate: &Candidate| {
-            let PullRequest { state, merge_commit, source, .. } = &candidate.pull_request;
-            let merged = merge_commit.as_deref().and_then(|sha| view.find(sha));
-            let (PullRequestState::Merged, Some(merged)) = (state, merged) else { return true };
-            // A branch that was only moved on may be many commits.
-            let base = history.former.as_ref().filter(|_| source.commit == *merge_commit);
-            // What cannot be read is not known to last.
-            view.lasts(&merged, base, &history.commits).unwrap_or_default()
-        };
-        Ok(candidates.into_iter().filter(lasts).collect())
+        let is_long = history.len() > MOST_LATER;
+        let mut states = States { view: &view, drivers, rules, changed, known: BTreeMap::new() };
+        let mut taken_back = TakenBack::new();
+        for (id, sha) in found {
+            let mut entries = if is_long { states.all() } else { BTreeSet::new() };
+            for later in history.iter().filter(|later| **later != id && !is_long) {
+                if view.is_ancestor(&id, later)? {
+                    entries.extend(states.unlike(later)?);
+                }
+            }
+            taken_back.insert(sha, entries);
+        }
+        Ok(taken_back)
     })
     .await
+}
+
+/// What commits declare, each state looked at once.
+struct States<'a> {
+    view: &'a View,
+    drivers: Drivers,
+    /// In force.
+    rules: Arc<Desired>,
+    changed: Changed,
+    /// By the digest of the files.
+    known: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl States<'_> {
+    /// The entries of the change that are others in a commit. What cannot be read, or is one state too
+    /// many, is not known to be the same.
+    fn unlike(&mut self, commit: &ObjectId) -> Result<BTreeSet<String>, GitError> {
+        let declared = Declared::read(&self.view.tree(commit)?);
+        let digest = declared.digest.to_string();
+        if let Some(known) = self.known.get(&digest) {
+            return Ok(known.clone());
+        }
+        if self.known.len() == MOST_STATES {
+            return Ok(self.all());
+        }
+        let environment = &self.rules.environment;
+        let declarations = declared.faultless().filter(|_| declared.declares(environment));
+        let desired = declarations.and_then(|it| it.desired(environment).ok());
+        let unlike = desired.map_or_else(
+            || self.all(),
+            |desired| {
+                let targets = self.drivers.iter().map(|(name, driver)| (name, &**driver));
+                Effects::on(&desired, &self.rules, targets).unlike(&self.changed)
+            },
+        );
+        self.known.insert(digest, unlike.clone());
+        Ok(unlike)
+    }
+
+    fn all(&self) -> BTreeSet<String> {
+        self.changed.keys().cloned().collect()
+    }
 }
 
 /// The pull requests below which something of the change was shown.

@@ -8,7 +8,10 @@
 
 mod voice;
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use gw_model::{
     desired::Desired,
@@ -36,7 +39,13 @@ pub struct Question<'a> {
     /// The commits after the one that was last applied, up to the one that is planned, in the order
     /// in which the branch got them.
     pub history: &'a [String],
+    /// What of the change was something else in between.
+    pub taken_back: &'a TakenBack,
 }
+
+/// By commit, the entries of a change that some later commit had otherwise: what was approved by then is
+/// not what is there now, although it is equal to it.
+pub type TakenBack = BTreeMap<String, BTreeSet<String>>;
 
 /// A pull request that may have brought something of the change, and the plans that were shown on it
 /// for this environment.
@@ -137,7 +146,12 @@ pub fn judge(
     let runs: Vec<Vec<usize>> = question
         .changed
         .iter()
-        .map(|(name, digest)| run(&brought, |it| it.says(name, digest.as_ref())))
+        .map(|(name, digest)| {
+            run(&brought, |it| match question.was_taken_back(it.merged_as(), name) {
+                true => Says::Nothing,
+                false => it.says(name, digest.as_ref()),
+            })
+        })
         .collect();
     let firsts = runs.iter().filter_map(|run| run.first()).copied().collect::<BTreeSet<_>>();
     for first in firsts.into_iter().filter_map(|at| brought.get(at)) {
@@ -157,7 +171,9 @@ pub fn judge(
         }
         let mut entry = Entry::default();
         for (voice, reason) in voices.iter().zip(&mut reasons) {
-            if voice.entries.get(name) != Some(digest) {
+            let is_for_this = voice.entries.get(name) == Some(digest)
+                && !question.was_taken_back(voice.commit(), name);
+            if !is_for_this {
                 continue;
             }
             let why = match first {
@@ -233,7 +249,19 @@ enum Says {
     Nothing,
 }
 
+impl Question<'_> {
+    /// Whether an entry was something else in any commit after this one.
+    fn was_taken_back(&self, commit: Option<&str>, name: &str) -> bool {
+        let entries = commit.and_then(|commit| self.taken_back.get(commit));
+        entries.is_some_and(|entries| entries.contains(name))
+    }
+}
+
 impl Candidate {
+    fn merged_as(&self) -> Option<&str> {
+        self.pull_request.merge_commit.as_deref()
+    }
+
     fn says(&self, name: &str, digest: Option<&Digest>) -> Says {
         let mut said = self.on_head().filter_map(|shown| shown.entries.get(name)).peekable();
         if said.peek().is_none() {

@@ -1,8 +1,6 @@
 mod laws;
 mod matrix;
 
-use std::collections::BTreeMap;
-
 use gw_model::{
     environment::ChangeAction,
     id::{EnvironmentName, IdentityName},
@@ -97,6 +95,7 @@ pub(super) struct World {
     pub(super) history: Vec<String>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) given: Vec<Given>,
+    pub(super) taken_back: TakenBack,
     /// What accounts may do that may not write.
     pub(super) permissions: BTreeMap<String, Option<Permission>>,
 }
@@ -109,6 +108,7 @@ impl World {
             facts: &self.facts,
             commit: Some(&self.commit()),
             history: &self.history,
+            taken_back: &self.taken_back,
         };
         judge(question, &self.candidates, &self.given, |account| {
             self.permissions.get(&account.id).copied().unwrap_or(Some(Permission::Write))
@@ -225,6 +225,7 @@ pub(super) fn world(rules: Desired, approvers: &[&str]) -> World {
         rules,
         changed: effects(ORDERS),
         facts: PlanFacts::default(),
+        taken_back: TakenBack::default(),
         history: vec!["m7".to_owned()],
         candidates: vec![candidate],
         given: vec![],
@@ -249,4 +250,17 @@ fn what_no_pull_request_showed_is_named() {
     world.changed = effects(&[("api/orders", "new"), ("api/pushed", "new")]);
     let approved = world.judge();
     assert_eq!((approved.count, approved.unshown), (0, ["api/pushed".to_owned()].into()));
+}
+
+#[test]
+fn what_was_taken_back_after_its_approval_is_approved_anew_or_not_at_all() {
+    let mut world = world(matrix::HOST.read(), &["carol"]);
+    assert_eq!(world.judge().count, 1);
+    let entries: BTreeSet<String> = world.changed.keys().cloned().collect();
+    world.taken_back = [("m7".to_owned(), entries)].into();
+    let judged = world.judge();
+    assert_eq!((judged.count, judged.pull_requests.len()), (0, 0));
+    // What is not of this change says nothing.
+    world.taken_back = [("m7".to_owned(), ["api/others".to_owned()].into())].into();
+    assert_eq!(world.judge().count, 1);
 }

@@ -89,6 +89,14 @@ impl Voice<'_> {
         }
     }
 
+    /// The commit that it was given for, where it was given to us.
+    pub(super) fn commit(&self) -> Option<&str> {
+        match self.by {
+            By::Caller(given, _) => Some(&given.commit),
+            By::Host(..) => None,
+        }
+    }
+
     /// Whether a pull request is theirs.
     pub(super) fn made(&self, brought: &Brought<'_>) -> bool {
         let is_same = match self.by {

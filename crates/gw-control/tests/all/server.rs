@@ -6,6 +6,7 @@ mod flow;
 mod glass;
 mod health;
 mod renew;
+mod revived;
 mod settling;
 mod target;
 mod trial;

@@ -85,10 +85,25 @@ impl Effects {
         in_force: &Desired,
         targets: impl Iterator<Item = (&'a TargetName, &'a dyn Driver)>,
     ) -> Self {
+        Self::on(in_force, in_force, targets)
+    }
+
+    /// What a state would be on these targets, by the rules in force.
+    pub fn on<'a>(
+        desired: &Desired,
+        in_force: &Desired,
+        targets: impl Iterator<Item = (&'a TargetName, &'a dyn Driver)>,
+    ) -> Self {
         let lowered: Vec<_> =
-            targets.map(|(name, driver)| (name, driver.lower(in_force).objects, driver)).collect();
+            targets.map(|(name, driver)| (name, driver.lower(desired).objects, driver)).collect();
         let wanted = lowered.iter().map(|(name, objects, driver)| ((*name, &**objects), *driver));
-        Self::of(in_force, in_force, wanted)
+        Self::of(desired, in_force, wanted)
+    }
+
+    /// Those of a change that are others here than what it makes of them.
+    pub fn unlike(&self, changed: &Changed) -> BTreeSet<String> {
+        let unlike = changed.iter().filter(|(name, digest)| self.0.get(*name) != digest.as_ref());
+        unlike.map(|(name, _)| name.clone()).collect()
     }
 
     /// What becomes another than it was.

@@ -101,13 +101,6 @@ impl Tree {
         }
     }
 
-    /// The files that are not as another tree has them.
-    pub(super) fn differs_from(&self, other: &Self) -> BTreeSet<String> {
-        let names = self.files.keys().chain(other.files.keys());
-        let differs = names.filter(|name| self.files.get(*name) != other.files.get(*name));
-        differs.cloned().collect()
-    }
-
     /// The files as merging these into `ours` would leave them, file by file: what only one side
     /// changed is as that side has it. What both changed, each in its own way, is told, and is as it
     /// is here.

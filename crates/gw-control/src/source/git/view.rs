@@ -17,9 +17,6 @@ use super::{
     tree::{Merged, Tree},
 };
 
-/// A history with more later commits is not looked through: then nothing of it lasts.
-const MOST_LATER: usize = 500;
-
 const BRANCHES: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
 
@@ -184,35 +181,6 @@ impl View {
             Some(base) => Ok(theirs.merged(&self.tree(&base)?, &self.tree(into)?)),
             None => Ok(Merged { tree: theirs, both: vec![] }),
         }
-    }
-
-    /// Whether the files that a commit changed are in every later one of a history as it left them.
-    /// What it changed is told from `base`; none: from its first parent.
-    pub fn lasts(
-        &self,
-        commit: &ObjectId,
-        base: Option<&ObjectId>,
-        history: &[ObjectId],
-    ) -> Result<bool, GitError> {
-        let later: Vec<_> = history.iter().skip_while(|it| *it != commit).skip(1).collect();
-        if later.is_empty() {
-            return Ok(true);
-        }
-        if later.len() > MOST_LATER {
-            return Ok(false);
-        }
-        let files = self.tree(commit)?;
-        let parents = self.commit(commit)?.parents;
-        let Some(base) = base.or(parents.first()) else { return Ok(false) };
-        let changed = files.differs_from(&self.tree(base)?);
-        for later in later {
-            if self.is_ancestor(commit, later)?
-                && !files.differs_from(&self.tree(later)?).is_disjoint(&changed)
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// The commits that came after one, up to another, the oldest first.
