@@ -213,7 +213,7 @@ impl Repository {
             // Of the others nobody knows more than what they were.
             chosen.crowd = chosen.crowd.max(1);
             refs = former;
-            refs.retain(|name, _| !wanted.names(name));
+            refs.retain(|name, _| !wanted.names(name) && !announced.refs.contains_key(name));
         }
         let whole = ground.former.as_ref().map(|view| view.tips()).unwrap_or_default();
         let (wire, passed_over) = (Some(wire), BTreeMap::new());

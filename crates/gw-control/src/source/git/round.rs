@@ -32,6 +32,8 @@ use super::{
 const TRIES_MAX: usize = 24;
 /// What nobody names has to come within this part of the time, each pack of it.
 const SHARE: u32 = 4;
+/// What is too slow so often in a row is not waited for again.
+const SLOW_MAX: u32 = 3;
 
 /// A branch or tag by its whole name, and what it names.
 pub(super) type Named = (String, ObjectId);
@@ -128,7 +130,7 @@ impl Round<'_> {
                 Ok(()) => self.refs.extend(batch),
                 Err(Failure { why, .. }) if is_late || !why.is_of_branch() => {
                     let rest = waiting.into_iter().flatten().chain(batch);
-                    let left = PassedOver { at: None, why: why.clone() };
+                    let left = PassedOver { at: None, why: why.clone(), slow: None };
                     self.passed_over.extend(rest.map(|(name, _)| (name, left.clone())));
                     return if is_late { Ok(()) } else { Err(why) };
                 }
@@ -136,13 +138,27 @@ impl Round<'_> {
                     let half = batch.split_off(batch.len() / 2);
                     waiting.extend([half, batch]);
                 }
-                Err(Failure { why, lasts }) => {
-                    let left = |(name, id)| (name, PassedOver { at: lasts.then_some(id), why });
-                    self.passed_over.extend(batch.pop().map(left));
+                Err(failure) => {
+                    let left = batch.pop().map(|(name, id)| self.pass_over(name, id, failure));
+                    self.passed_over.extend(left);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Leaves one out. A host may be slow for a while: what is too slow counts as the branch's own doing
+    /// only after some times.
+    fn pass_over(&self, name: String, id: ObjectId, failure: Failure) -> (String, PassedOver) {
+        let Failure { why, lasts } = failure;
+        if !(lasts && matches!(why, GitError::TooSlow { .. })) {
+            return (name, PassedOver { at: lasts.then_some(id), why, slow: None });
+        }
+        let last = self.repository.view();
+        let slow = last.as_ref().and_then(|last| last.passed_over(&name)?.slow);
+        let times = slow.filter(|(known, _)| *known == id).map_or(1, |(_, times)| times + 1);
+        let at = (times >= SLOW_MAX).then_some(id);
+        (name, PassedOver { at, why, slow: Some((id, times)) })
     }
 
     /// Fetches what these need, and sees that it is whole.

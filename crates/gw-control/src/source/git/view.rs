@@ -37,6 +37,8 @@ pub struct PassedOver {
     /// What it named; as long as it does, it is not asked for again. None: it is.
     pub at: Option<ObjectId>,
     pub why: GitError,
+    /// What did not come in its time, and how often in a row.
+    pub(super) slow: Option<(ObjectId, u32)>,
 }
 
 /// What a fetch found of one branch or tag, `refs/heads/main`.

@@ -121,6 +121,41 @@ async fn no_part_of_a_pack_is_ever_a_part_of_a_view() {
 }
 
 #[tokio::test]
+async fn what_a_host_could_not_send_of_a_branch_is_asked_for_again() {
+    let bench = Bench::new();
+    bench.repository.push("main", FILES);
+    let time = Duration::from_secs(6);
+    let repository = bench.open(Caps { time, ..Caps::default() });
+    fetch(&repository).await.unwrap();
+    let work = bench.repository.push("work", &FILES[1..]);
+    let left_out = async |fault: Option<Fault>| {
+        bench.host.break_by(fault);
+        let view = fetch(&repository).await.unwrap().view;
+        assert!(view.branches().contains_key("main"));
+        view.passed_over("refs/heads/work").map(|it| (it.at, it.why.class()))
+    };
+    let again = Some((None, Class::Wait));
+    for _ in 0..4 {
+        assert_eq!(left_out(Some(Fault::Cut(40))).await, again);
+    }
+    assert_eq!(left_out(None).await, None);
+    assert_eq!(repository.view().unwrap().branches()["work"], id(&work));
+
+    // What is slow each time is left alone until it is something else. The older protocol announces
+    // everything before it is asked.
+    bench.host.speak_of_old();
+    let slow = bench.repository.push("work", &FILES[2..]);
+    for _ in 0..2 {
+        assert_eq!(left_out(Some(Fault::Silent)).await, again);
+    }
+    let at_last = Some((Some(id(&slow)), Class::Wait));
+    assert_eq!(left_out(Some(Fault::Silent)).await, at_last);
+    assert_eq!(left_out(None).await, at_last);
+    bench.repository.push("work", &FILES[3..]);
+    assert_eq!(left_out(None).await, None);
+}
+
+#[tokio::test]
 async fn a_host_that_does_not_answer_is_left_in_time() {
     let bench = Bench::new();
     bench.repository.push("main", FILES);
