@@ -8,6 +8,7 @@ pub mod answer;
 pub mod apply;
 pub mod approve;
 pub mod asker;
+pub mod credentials;
 pub mod declared;
 pub mod doctor;
 pub mod drift;

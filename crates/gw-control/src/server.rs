@@ -26,10 +26,11 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::{
+    credentials::Credentials,
     engine::{self, Drivers},
     health::Watch,
     host::GitHost,
-    ledger::{Ledger, Lost},
+    ledger::{Ledger, Lost, Published},
     notify::{Notification, Notifier},
     source::git::{Fetched, ObjectId, Repository, Tree, View, Wanted},
     stop::Stop,
@@ -91,6 +92,8 @@ pub struct Shared {
     pub watch: Watch,
     /// The test issuer; none: nothing can be tried.
     pub(crate) mint: Option<Arc<dyn Mint>>,
+    /// What the settings name as secrets.
+    pub credentials: Credentials,
     /// What people were told last of a credential that ends.
     ending: Mutex<Option<String>>,
 }
@@ -123,6 +126,12 @@ impl Shared {
     #[must_use]
     pub fn minting(self, mint: Option<Arc<dyn Mint>>) -> Self {
         Self { mint, ..self }
+    }
+
+    /// With what is known of the credentials of the settings.
+    #[must_use]
+    pub fn showing(self, credentials: Credentials) -> Self {
+        Self { credentials, ..self }
     }
 
     /// With another way to watch backends.
@@ -292,12 +301,17 @@ impl Server {
     /// Brings the files of the ledger up to what was recorded. One server at a time writes them; for
     /// whoever comes second somebody else does it.
     pub async fn publish(&self) -> Result<Option<Lost>, Stop> {
+        Ok(self.published().await?.and_then(|published| published.lost))
+    }
+
+    /// The same, with how far the files and the witness go now.
+    pub async fn published(&self) -> Result<Option<Published>, Stop> {
         let Some(held) = self.store.lease("ledger", &self.holder, LEASE).await? else {
             return Ok(None);
         };
         let published = self.ledger.publish(&self.store).await;
         held.let_go().await?;
-        Ok(published?.lost)
+        Ok(Some(published?))
     }
 
     /// Whether what a commit declares is meant for this server.

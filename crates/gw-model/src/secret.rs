@@ -42,6 +42,9 @@ pub type SecretFuture<'a> =
 /// force now.
 pub trait SecretStore: fmt::Debug + Send + Sync {
     fn read<'a>(&'a self, name: &'a SecretName) -> SecretFuture<'a>;
+
+    /// Told when a value that was read before is used again.
+    fn used(&self, _name: &SecretName) {}
 }
 
 /// Opens the store that an environment names. A store that cannot be opened refuses every read and

@@ -27,9 +27,7 @@ impl EnvironmentStore {
     fn variable(&self, name: &SecretName) -> String {
         match self.names.get(name) {
             Some(renamed) => format!("{}{renamed}", self.prefix),
-            None => {
-                format!("{}{}", self.prefix, name.as_str().to_ascii_uppercase().replace('-', "_"))
-            }
+            None => variable(&self.prefix, name),
         }
     }
 
@@ -43,6 +41,11 @@ impl EnvironmentStore {
         let value = Redacted::new(value.reveal().clone().into_bytes());
         Ok(Secret { value, version: None, since: None })
     }
+}
+
+/// The variable of a secret that was given no other name.
+pub fn variable(prefix: &str, name: &SecretName) -> String {
+    format!("{prefix}{}", name.as_str().to_ascii_uppercase().replace('-', "_"))
 }
 
 impl SecretStore for EnvironmentStore {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod decisions;
+mod doctor;
 mod drift;
 mod environments;
 mod ledger;
@@ -46,6 +47,7 @@ pub fn routes(web: Arc<Web>) -> Router {
         .route("/v1/environments/{environment}/drift", get(drift::look))
         .route("/v1/environments/{environment}/drift/{id}/acceptance", post(drift::accept))
         .route("/v1/environments/{environment}/rights", get(rights::look))
+        .route("/v1/environments/{environment}/doctor", get(doctor::examine))
         .route("/v1/plans/{id}", get(plans::look))
         .route("/v1/plans/{id}/approvals", post(plans::approve))
         .route("/v1/tasks", get(tasks::list))

@@ -443,6 +443,14 @@ body! {
         links: Vec<Tested>,
     }
 
+    /// What the server can reach.
+    Examined {
+        /// for which
+        environment: String,
+        /// each link of the chain
+        links: Vec<Tested>,
+    }
+
     /// One thing that was tested.
     Tested {
         /// which
@@ -564,6 +572,7 @@ endpoints! {
     "get" "/v1/environments/{environment}/drift" Bearer Body::None => 200 json::<Drift>(), "What is known of drift; needs `view`";
     "post" "/v1/environments/{environment}/drift/{id}/acceptance" Bearer json::<AcceptanceOrder>() => 201 json::<Acceptance>(), "Leaves a difference as it is for a while; needs `acceptDrift`";
     "get" "/v1/environments/{environment}/rights" Bearer Body::None => 200 json::<Rights>(), "Who may change it by the rules in force, and where the Git host lets people do something else; needs `view`";
+    "get" "/v1/environments/{environment}/doctor" Bearer Body::None => 200 json::<Examined>(), "What the server can reach for it, and how what is broken is repaired; needs `view`";
     "get" "/v1/tasks" Bearer Body::None => 200 json::<Tasks>(), "The queue; needs `view`";
     "get" "/v1/tasks/{id}" Bearer Body::None => 200 json::<Task>(), "A task, with `?wait=SECONDS` once it has ended; needs `view`, except for whoever asked for it";
     "post" "/v1/tasks/{id}/retry" Bearer Body::None => 202 json::<Accepted>(), "Has a task that failed tried again; needs `view` and `apply`";

@@ -7,7 +7,12 @@ use gw_control::{
     server::Server,
     stop::Stop,
 };
-use gw_model::{clock::Clock, desired::Desired, id::EnvironmentName, workspace::Identity};
+use gw_model::{
+    clock::Clock,
+    desired::Desired,
+    id::{EnvironmentName, IdentityName},
+    workspace::Identity,
+};
 use gw_net::client::Client;
 use parking_lot::Mutex;
 
@@ -60,6 +65,16 @@ impl Identities {
             return Arc::clone(&known.verifier);
         }
         self.keep(server, None, 0, None)
+    }
+
+    /// Everybody who would be believed, and by what their issuers are reached.
+    pub(crate) fn all(
+        &self,
+        rules: Option<&Desired>,
+    ) -> (BTreeMap<IdentityName, Identity>, &Client) {
+        let mut identities = rules.map(|rules| rules.identities.clone()).unwrap_or_default();
+        identities.extend(self.settings.identities.clone());
+        (identities, &self.client)
     }
 
     /// Where people sign in. None: the settings name no application for that.

@@ -16,10 +16,12 @@ mod serving;
 use std::sync::Arc;
 
 use gw_control::{
+    doctor::{Link, of_settings},
     host::bitbucket::webhook::Keys,
     login::{Exchange, Settings},
     server::Server,
 };
+use gw_model::desired::Desired;
 use gw_net::client::Client;
 use tokio::sync::Semaphore;
 
@@ -53,6 +55,12 @@ pub struct Hook {
 }
 
 impl Web {
+    /// What the server can reach by its settings, and whom it would believe there or in an environment.
+    pub async fn examine(&self, rules: Option<&Desired>) -> Vec<Link> {
+        let (identities, client) = self.identities.all(rules);
+        of_settings(&self.server, &identities, client).await
+    }
+
     /// `client` reaches the issuers of those who sign in.
     pub fn new(
         server: Arc<Server>,

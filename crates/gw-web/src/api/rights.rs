@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, Uri},
 };
-use gw_control::doctor::{self, rights::compare};
+use gw_control::doctor::rights::compare;
 use gw_model::{desired::Desired, environment::ChangeAction};
 use gw_policy::{
     change::{
@@ -94,12 +94,5 @@ impl Query {
         let compiled = ChangeRules::compile(rules).map_err(|_| Refusal::Fault)?;
         let actions = self.action.map_or_else(|| ChangeAction::ALL.to_vec(), |it| vec![it]);
         Ok(actions.into_iter().map(|action| compiled.rights(action, &whom)).collect())
-    }
-}
-
-impl From<doctor::Link> for Tested {
-    fn from(link: doctor::Link) -> Self {
-        let doctor::Link { name, good, found, repair, notes } = link;
-        Self { name, good, found, repair, notes }
     }
 }

@@ -9,20 +9,16 @@ use std::{
 };
 
 use clap::Args;
-use gw_control::doctor::Link;
+use gw_control::doctor::{Link, issuer};
 use gw_model::{
     clock::Clock, diagnostic::Severity, environment::Target, id::TargetName, workspace::Identity,
 };
 use gw_net::{
     address::LoopbackReach,
     client::{Client, ClientSettings},
-    issuer::published,
 };
 use gw_plan::driver::Served;
-use gw_policy::{
-    gateway::{Unready, listen_address},
-    keys::KeySet,
-};
+use gw_policy::gateway::{Unready, listen_address};
 use serde::Serialize;
 
 use super::{Context, apply::unready};
@@ -37,8 +33,9 @@ use crate::{
 /// Tests each link of the chain, and says for each broken one how it is repaired.
 ///
 /// Looks at the declarations, the issuers, the state folder and its ledger, the gateways and the
-/// clock. Exits with
-/// 1 where something needs a repair.
+/// clock. A server (`--server`) tells what it can reach itself: the Git host and by which credential,
+/// branches and people, the secrets of its settings, issuers, ledger and witness, targets. Exits with 1
+/// where something needs a repair.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// A file with a bearer token, to test as a gateway would: its signature by the keys of its
@@ -54,6 +51,11 @@ struct Document<'a> {
 }
 
 impl Doctor {
+    /// Whether a server can be asked: a token is tested here.
+    pub(super) const fn is_for_a_server(&self) -> bool {
+        self.token_file.is_none()
+    }
+
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let mut links = vec![];
         let workspace = Workspace::read(&context.globals.workspace)?;
@@ -224,38 +226,6 @@ async fn clock(scene: &Scene) -> Link {
             "set the clock of this machine; tokens and limits depend on it",
         ),
         Some(_) | None => Link::good("clock", "not behind the last change"),
-    }
-}
-
-/// The issuer is asked as a gateway asks it, and its keys are read as a gateway reads them.
-async fn issuer(client: &Client, name: &str, issuer: &str) -> Link {
-    let link = format!("identity {name}");
-    let keys = match published(issuer, client).await {
-        Ok(bytes) => KeySet::parse(&bytes),
-        Err(error) => {
-            return Link::broken(
-                &link,
-                format!("{issuer}: {error}"),
-                format!(
-                    "see that this machine reaches {issuer}, and that it is the issuer's exact name"
-                ),
-            );
-        }
-    };
-    match keys {
-        Ok(keys) if !keys.is_empty() => {
-            Link::good(&link, format!("{issuer}: discovery, {}", count(keys.len(), "key")))
-        }
-        Ok(_) => Link::broken(
-            &link,
-            format!("{issuer} publishes no key that can prove a signature"),
-            "ask whoever runs the issuer: every token is refused",
-        ),
-        Err(refusal) => Link::broken(
-            &link,
-            format!("the keys of {issuer} cannot be used: {refusal}"),
-            "ask whoever runs the issuer: every token is refused",
-        ),
     }
 }
 

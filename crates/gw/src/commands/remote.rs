@@ -57,6 +57,7 @@ pub(super) async fn run(
         Command::Drift(command) => drift::run(context, &remote, command).await,
         Command::Explain(command) => explain::explain(context, &remote, command).await,
         Command::Can(command) => rights::can(context, &remote, command).await,
+        Command::Doctor(_) => rights::doctor(context, &remote).await,
         Command::Status(_) => status(context, &remote).await,
         Command::History(command) => history(context, &remote, command.limit()).await,
         _ => whoami(context, &remote).await,
@@ -64,23 +65,26 @@ pub(super) async fn run(
 }
 
 pub(super) fn is_for_a_server(command: &Command) -> bool {
-    let asks_changes = matches!(command, Command::Can(can) if can.about_changes().is_some());
-    asks_changes
-        || matches!(
-            command,
-            Command::Plan(_)
-                | Command::Apply(_)
-                | Command::Rollback(_)
-                | Command::Approve(_)
-                | Command::Drift(_)
-                | Command::Test(_)
-                | Command::Status(_)
-                | Command::History(_)
-                | Command::Explain(_)
-                | Command::Login(_)
-                | Command::Logout(_)
-                | Command::Whoami(_)
-        )
+    let asks = match command {
+        Command::Can(command) => command.about_changes().is_some(),
+        Command::Doctor(command) => command.is_for_a_server(),
+        _ => false,
+    };
+    asks || matches!(
+        command,
+        Command::Plan(_)
+            | Command::Apply(_)
+            | Command::Rollback(_)
+            | Command::Approve(_)
+            | Command::Drift(_)
+            | Command::Test(_)
+            | Command::Status(_)
+            | Command::History(_)
+            | Command::Explain(_)
+            | Command::Login(_)
+            | Command::Logout(_)
+            | Command::Whoami(_)
+    )
 }
 
 async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<Exit, Failure> {

@@ -7,7 +7,8 @@ mod service;
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
-use gw_control::server::Server;
+use gw_control::doctor::Link;
+use gw_web::Web;
 use serde::Serialize;
 
 use self::gateways::USUAL_MODE;
@@ -59,14 +60,14 @@ impl Serve {
                 state: folder.display().to_string(),
             },
         );
-        let server = Arc::clone(&service.server);
+        let web = Arc::clone(&service.web);
         let ended = service
             .attend(async {
                 tokio::pin!(stopped);
                 tokio::select! {
                     biased;
                     ended = &mut stopped => return ended,
-                    () = look_at_host(context, &server) => {}
+                    () = look(context, &web) => {}
                 }
                 stopped.await
             })
@@ -89,17 +90,14 @@ impl Serve {
     }
 }
 
-/// What cannot work is told now, and not to whoever proposes the first change. A host that is away may
-/// come back, so nothing ends because of it.
-async fn look_at_host(context: Context<'_>, server: &Server) {
-    let Err(error) = server.host.repository().await else { return };
-    let failure =
-        Failure::new(Exit::Unreachable, format!("the repository is not reached: {error}"));
-    let failure = failure.coded(error.code()).note("what is queued waits for it");
-    context.ui.failure(&match error.help() {
-        Some(help) => failure.help(help),
-        None => failure,
-    });
+/// What cannot work is told now, and not to whoever proposes the first change. Who is away may come back,
+/// so nothing ends because of it.
+async fn look(context: Context<'_>, web: &Web) {
+    for Link { name, found, repair, .. } in web.examine(None).await {
+        let Some(repair) = repair else { continue };
+        let failure = Failure::new(Exit::Unreachable, format!("{name}: {found}")).help(repair);
+        context.ui.failure(&failure.note("the server runs, and what needs this waits"));
+    }
 }
 
 fn tell(context: Context<'_>, document: &Document) {

@@ -15,7 +15,7 @@ use gw_control::{
     store::Store,
     witness::{Access, Witness, WitnessFolder, WitnessRepository},
 };
-use gw_model::code::Code;
+use gw_model::{code::Code, secret::SecretStore};
 use gw_net::{address::LoopbackReach, client::ClientSettings};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
@@ -49,8 +49,10 @@ impl State {
     }
 
     /// The ledger as a server publishes it.
-    pub(super) fn server_ledger(&self) -> Result<Ledger, Failure> {
-        self.ledger(self.ledger_signer()?)
+    /// What lets in at its witness is read from `secrets`.
+    pub(super) fn server_ledger(&self, secrets: &Arc<dyn SecretStore>) -> Result<Ledger, Failure> {
+        let watch = self.watch_by(WITNESS, Some(secrets))?;
+        Ok(Ledger::new(&self.ledger_folder(), self.ledger_signer()?).watched_by(watch))
     }
 
     /// The ledger under a key, with its witness.
@@ -60,16 +62,21 @@ impl State {
 
     /// Who else remembers the ledger, by the settings.
     pub(crate) fn watch(&self) -> Result<Option<Watch>, Failure> {
-        self.watch_by(WITNESS)
+        self.watch_by(WITNESS, None)
     }
 
     /// The same, for whoever only looks while somebody else may be writing.
     pub(crate) fn watch_aside(&self) -> Result<Option<Watch>, Failure> {
-        self.watch_by(WITNESS_ASIDE)
+        self.watch_by(WITNESS_ASIDE, None)
     }
 
-    /// `copy`: the folder for what is fetched of a repository.
-    fn watch_by(&self, copy: &str) -> Result<Option<Watch>, Failure> {
+    /// `copy`: the folder for what is fetched of a repository. Without `read` its secret is read from
+    /// where the settings say.
+    fn watch_by(
+        &self,
+        copy: &str,
+        read: Option<&Arc<dyn SecretStore>>,
+    ) -> Result<Option<Watch>, Failure> {
         let named = self.settings.as_deref();
         let Some(WitnessFile { place, patience }) = WitnessFile::read(named, &self.folder)? else {
             return Ok(None);
@@ -92,7 +99,9 @@ impl State {
                     branch: self.origin(),
                     access: match access {
                         WitnessAccess::Token { user, token } => {
-                            Access::Token { user, token, secrets: server::secrets(&secrets) }
+                            let secrets =
+                                read.map_or_else(|| server::secrets(&secrets), Arc::clone);
+                            Access::Token { user, token, secrets }
                         }
                         WitnessAccess::Key { private_key, known_hosts } => {
                             Access::Key(Credential::Key { private_key, known_hosts })

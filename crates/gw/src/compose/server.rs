@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use gw_control::{
+    credentials::{Credentials, Uses, Watched},
     host::bitbucket::{self, Bitbucket, webhook::Keys},
     login,
     notify::webhook::Webhooks,
@@ -77,7 +78,7 @@ pub(crate) async fn serve(
     state.agrees(&store).await?;
     store.meet_ledger().await.map_err(|error| Failure::from(&error))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let secrets = secrets(&file.secrets);
+    let (secrets, credentials) = watched(&file, &clock);
     let client = ClientSettings {
         listed: file.allow.clone(),
         loopback: LoopbackReach::Listed,
@@ -91,7 +92,7 @@ pub(crate) async fn serve(
     let host = Bitbucket::new(host, Client::new(&client), Arc::clone(&secrets), Arc::clone(&clock));
     let host = host.ending_on(file.bitbucket.expires);
     let repository = repository(&file.bitbucket, &state, &client)?;
-    let hook = hook(&file.bitbucket, &*secrets).await?;
+    let hook = hook(&file.bitbucket, &*self::secrets(&file.secrets)).await?;
     let (wanted, gateways) = mpsc::channel(QUEUE);
     let key = Arc::new(state.signing_key()?);
     let registry = Registry {
@@ -109,7 +110,7 @@ pub(crate) async fn serve(
         repository,
         host: Arc::new(host),
         targets: Arc::new(Gateways { registry, wanted }),
-        ledger: state.server_ledger()?,
+        ledger: state.server_ledger(&secrets)?,
         workspace_id: state.workspace_id.clone(),
         source: Source::Bitbucket {
             repository: source.full_name.clone(),
@@ -126,7 +127,7 @@ pub(crate) async fn serve(
             secrets,
             file.notify,
         )),
-        shared: Shared::default().minting(mint),
+        shared: Shared::default().minting(mint).showing(credentials),
     });
     let settings = login::Settings {
         identities: file.identities,
@@ -141,6 +142,13 @@ pub(crate) async fn serve(
     let web =
         Web::new(Arc::clone(&server), Arc::clone(&exchange), settings, Client::new(&client), hook);
     Ok(Served { server, web: Arc::new(web), exchange, state, lock, gateways })
+}
+
+/// The secrets of the settings, and what is known of them.
+fn watched(file: &ServerFile, clock: &Arc<dyn Clock>) -> (Arc<dyn SecretStore>, Credentials) {
+    let (store, uses) = (secrets(&file.secrets), Arc::new(Uses::default()));
+    let known = Credentials::new(file.credentials.clone(), Arc::clone(&store), Arc::clone(&uses));
+    (Arc::new(Watched::new(store, uses, Arc::clone(clock))), known)
 }
 
 pub(super) fn secrets(from: &SecretsFrom) -> Arc<dyn SecretStore> {

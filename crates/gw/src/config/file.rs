@@ -22,8 +22,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::server::{
-    self, SecretsFrom, WrittenBitbucket, WrittenChannel, WrittenIdentity, WrittenNetwork,
-    WrittenOwner, WrittenSecrets, WrittenSts,
+    self, SecretsFrom, WrittenBitbucket, WrittenChannel, WrittenCredential, WrittenIdentity,
+    WrittenNetwork, WrittenOwner, WrittenSecrets, WrittenSts,
 };
 use crate::exit::Failure;
 
@@ -86,7 +86,7 @@ const TOKEN_USER: &str = "x-token-auth";
 pub(super) struct Written {
     gateway: WrittenGateway,
     pub(super) tls: Option<WrittenTls>,
-    witness: Option<WrittenWitness>,
+    pub(super) witness: Option<WrittenWitness>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) address: Option<String>,
     pub(super) workspace: Option<String>,
@@ -97,6 +97,7 @@ pub(super) struct Written {
     pub(super) login: Option<IdentityName>,
     pub(super) bitbucket: Option<WrittenBitbucket>,
     pub(super) secrets: Option<WrittenSecrets>,
+    pub(super) credentials: BTreeMap<SecretName, WrittenCredential>,
     pub(super) network: WrittenNetwork,
     pub(super) sts: WrittenSts,
     pub(super) notify: BTreeMap<String, WrittenChannel>,
@@ -104,11 +105,11 @@ pub(super) struct Written {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenWitness {
+pub(super) struct WrittenWitness {
     folder: Option<PathBuf>,
     repository: Option<String>,
     user: Option<String>,
-    token: Option<SecretName>,
+    pub(super) token: Option<SecretName>,
     key: Option<PathBuf>,
     known_hosts: Option<PathBuf>,
     patience_min: Option<u32>,

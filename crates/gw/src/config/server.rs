@@ -9,6 +9,7 @@ use std::{
 };
 
 use gw_control::{
+    credentials::Credential as Known,
     host::bitbucket::{self, Credential, Declared},
     login::device::Application,
     notify::webhook::Webhook,
@@ -22,6 +23,7 @@ use gw_model::{
     workspace::{Algorithm, Identity, Oidc},
 };
 use gw_policy::change::{Owner, OwnerIs};
+use gw_secrets::environment::variable;
 use serde::Deserialize;
 use time::{Date, Month};
 use toml::{
@@ -57,6 +59,8 @@ pub(crate) struct ServerFile {
     pub(crate) test_issuer: Option<u16>,
     pub(crate) bitbucket: BitbucketFile,
     pub(crate) secrets: SecretsFrom,
+    /// Every secret that is named here, and who answers for it.
+    pub(crate) credentials: Vec<Known>,
     /// Hosts and addresses beyond public ones that may be reached.
     pub(crate) allow: Vec<String>,
     /// Where people are told of what happens, by name.
@@ -141,6 +145,14 @@ pub(super) struct WrittenSecrets {
     variables: Option<String>,
 }
 
+/// What is known of a secret that something else here names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct WrittenCredential {
+    owner: Option<String>,
+    expires: Option<toml::value::Datetime>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct WrittenNetwork {
@@ -190,6 +202,7 @@ impl ServerFile {
             .map_err(|error| wrong("workspace", &error.to_string()))?;
         let (mut identities, mut application) = (BTreeMap::new(), None);
         for (name, mut identity) in written.identities {
+            identity.check(place, &name)?;
             if let Some(device) = identity.device.take() {
                 if written.login.as_ref() != Some(&name) {
                     let words = format!("`identities.{name}` has `device`, and is not the `login`");
@@ -209,6 +222,13 @@ impl ServerFile {
         }
         let bitbucket =
             written.bitbucket.ok_or_else(|| wrong("bitbucket", "`[bitbucket]` is missing"))?;
+        let (mut bitbucket, notify) = (bitbucket.check(place)?, channels(place, written.notify)?);
+        let secrets = secrets(place, folder, written.secrets)?;
+        let witness = written.witness.and_then(|witness| witness.token);
+        let named = Named { bitbucket: &bitbucket, notify: &notify, witness };
+        let credentials = named.credentials(place, &secrets, written.credentials)?;
+        let token = credentials.iter().find(|it| it.name == *bitbucket.credential.secret());
+        bitbucket.expires = token.and_then(|token| token.expires);
         Ok(Self {
             path: path.to_owned(),
             listen,
@@ -221,17 +241,42 @@ impl ServerFile {
             login: written.login,
             test_issuer: written.test_issuer,
             application,
-            bitbucket: bitbucket.check(place)?,
-            secrets: secrets(place, folder, written.secrets)?,
+            bitbucket,
+            secrets,
+            credentials,
             allow: written.network.allow,
             sts: sts(place, &written.sts.hosts)?,
-            notify: channels(place, written.notify)?,
+            notify,
         })
+    }
+}
+
+impl WrittenIdentity {
+    /// What would let nobody in, or believe anybody.
+    fn check(&self, place: Place<'_>, name: &IdentityName) -> Result<(), Failure> {
+        if !form::SECURE_URL.holds(&self.issuer) {
+            let key = format!("identities.{name}.issuer");
+            let words = format!("`{key}` is neither https nor of this machine");
+            return Err(place.wrong(&key, &words));
+        }
+        if self.audiences.is_empty() {
+            let key = format!("identities.{name}.audiences");
+            return Err(place
+                .wrong(&key, &format!("`{key}` names nobody, so no token is meant for this server"))
+                .help("name what tokens for this server have under `aud`"));
+        }
+        Ok(())
     }
 }
 
 impl WrittenBitbucket {
     fn check(self, place: Place<'_>) -> Result<BitbucketFile, Failure> {
+        let parts: Vec<_> = self.repository.split('/').collect();
+        if !matches!(parts.as_slice(), [workspace, name] if !workspace.is_empty() && !name.is_empty())
+        {
+            let words = "`bitbucket.repository` is no WORKSPACE/REPOSITORY";
+            return Err(place.wrong("bitbucket.repository", words));
+        }
         let url = self.url.as_deref().unwrap_or(BITBUCKET);
         if !form::SECURE_URL.holds(url) {
             let words = "`bitbucket.url` is neither https nor of this machine";
@@ -266,7 +311,7 @@ impl WrittenBitbucket {
                 repository_uuid: self.repository_uuid,
             },
             credential,
-            expires: self.expires.map(|day| date(place, day)).transpose()?,
+            expires: self.expires.map(|day| date(place, "bitbucket.expires", day)).transpose()?,
             webhook_secrets: self.webhook_secrets,
             retired_webhook_secrets: self.retired_webhook_secrets,
             poll: self.poll.map_or(POLL, |poll| poll.as_duration()),
@@ -299,6 +344,75 @@ impl From<WrittenDevice> for Application {
             client_id: written.client_id,
             scope: written.scope.unwrap_or_else(|| SCOPE.to_owned()),
             resource: written.resource,
+        }
+    }
+}
+
+/// The secrets that settings name.
+struct Named<'a> {
+    bitbucket: &'a BitbucketFile,
+    notify: &'a BTreeMap<String, Webhook>,
+    witness: Option<SecretName>,
+}
+
+impl Named<'_> {
+    /// Each of them, with what `credentials` says of it.
+    fn credentials(
+        &self,
+        place: Place<'_>,
+        secrets: &SecretsFrom,
+        mut written: BTreeMap<SecretName, WrittenCredential>,
+    ) -> Result<Vec<Known>, Failure> {
+        let Self { bitbucket, notify, witness } = self;
+        let (kind, email) = match &bitbucket.credential {
+            Credential::ApiToken { email, .. } => ("an API token", Some(email.clone())),
+            Credential::AccessToken { .. } => ("an access token", None),
+            Credential::Consumer { .. } => ("the secret of an OAuth consumer", None),
+        };
+        let mut all = vec![(bitbucket.credential.secret(), format!("the Git host, {kind}"))];
+        let signs = || "proves webhooks of the Git host".to_owned();
+        all.extend(bitbucket.webhook_secrets.iter().map(|name| (name, signs())));
+        let retired = || "tells webhooks by a former secret".to_owned();
+        all.extend(bitbucket.retired_webhook_secrets.iter().map(|name| (name, retired())));
+        all.extend(witness.iter().map(|name| (name, "the witness of the ledger".to_owned())));
+        for (channel, Webhook { secrets, .. }) in *notify {
+            all.extend(secrets.iter().map(|it| (it, format!("signs what `{channel}` is told"))));
+        }
+        let mut known: Vec<Known> = vec![];
+        for (name, purpose) in all {
+            if let Some(same) = known.iter_mut().find(|it| it.name == *name) {
+                same.purpose = format!("{}; {purpose}", same.purpose);
+                continue;
+            }
+            let WrittenCredential { owner, expires } = written.remove(name).unwrap_or_default();
+            let is_token = name == bitbucket.credential.secret();
+            let key = format!("credentials.{name}.expires");
+            let expires = expires.map(|day| date(place, &key, day)).transpose()?;
+            known.push(Known {
+                name: name.clone(),
+                purpose,
+                owner: owner.or_else(|| email.clone().filter(|_| is_token)),
+                source: secrets.place_of(name),
+                expires: expires.or_else(|| bitbucket.expires.filter(|_| is_token)),
+            });
+        }
+        match written.keys().next() {
+            None => Ok(known),
+            Some(unused) => {
+                let key = format!("credentials.{unused}");
+                Err(place
+                    .wrong(&key, &format!("`{key}` is about a secret that nothing here names")))
+            }
+        }
+    }
+}
+
+impl SecretsFrom {
+    /// Where a secret lies, for people.
+    fn place_of(&self, name: &SecretName) -> String {
+        match self {
+            Self::Files(folder) => folder.join(name.as_str()).display().to_string(),
+            Self::Variables { prefix } => format!("variable {}", variable(prefix, name)),
         }
     }
 }
@@ -373,13 +487,12 @@ pub(super) fn secrets_from(folder: &Path, written: Option<WrittenSecrets>) -> Op
 }
 
 /// A day, written without quotes: `2027-03-01`.
-fn date(place: Place<'_>, written: toml::value::Datetime) -> Result<Date, Failure> {
+fn date(place: Place<'_>, key: &str, written: toml::value::Datetime) -> Result<Date, Failure> {
     let day = written.date.filter(|_| written.time.is_none()).and_then(|day| {
         let month = Month::try_from(day.month).ok()?;
         Date::from_calendar_date(day.year.into(), month, day.day).ok()
     });
-    let words = "`bitbucket.expires` is a day: `2027-03-01`";
-    day.ok_or_else(|| place.wrong("bitbucket.expires", words))
+    day.ok_or_else(|| place.wrong(key, &format!("`{key}` is a day: `2027-03-01`")))
 }
 
 /// The file that is read, for whoever says what is wrong in it and where.

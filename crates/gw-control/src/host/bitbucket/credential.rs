@@ -80,7 +80,7 @@ impl Grant {
 }
 
 impl Credential {
-    const fn secret(&self) -> &SecretName {
+    pub const fn secret(&self) -> &SecretName {
         match self {
             Self::ApiToken { token: secret, .. }
             | Self::AccessToken { token: secret }
@@ -128,6 +128,7 @@ impl Keyring {
     ) -> Result<Arc<Proof>, HostError> {
         let mut held = self.held.lock().await;
         if let Some(proof) = held.as_ref().filter(|proof| proof.is_fresh(now)) {
+            self.secrets.used(self.secret());
             return Ok(Arc::clone(proof));
         }
         match self.fetch(client, tokens, now).await {

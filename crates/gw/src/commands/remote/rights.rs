@@ -1,8 +1,9 @@
-//! Who may change an environment by the rules in force, and where the Git host lets people do otherwise.
+//! Who may change an environment by the rules in force, where the Git host lets people do otherwise, and
+//! what the server can reach.
 
 use gw_control::doctor::Link;
 use gw_model::environment::ChangeAction;
-use gw_web::contract::{Rights, Tested};
+use gw_web::contract::{Examined, Rights, Tested};
 use url::form_urlencoded;
 
 use super::client::Remote;
@@ -43,6 +44,15 @@ pub(super) async fn can(
     let granted = |right: &serde_json::Value| right.pointer("/grants/0").is_some();
     let is_refused = asked.who.is_some() && !rights.rights.iter().any(granted);
     Ok(if is_refused { Exit::Denied } else { Exit::Done })
+}
+
+pub(super) async fn doctor(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> {
+    let environment = remote.environment()?;
+    let token = remote.token(&[ChangeAction::View], None).await?;
+    let path = format!("/v1/environments/{environment}/doctor");
+    let examined: Examined = remote.get(&token, &path).await?;
+    let links: Vec<_> = examined.links.into_iter().map(link).collect();
+    Ok(doctor::conclude(context, &links))
 }
 
 fn link(tested: Tested) -> Link {

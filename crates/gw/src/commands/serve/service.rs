@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gw_control::{
     login::Exchange, schedule::schedule, server::Server, store::StateLock, work::work,
 };
+use gw_web::Web;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
@@ -33,6 +34,7 @@ pub(in crate::commands) struct Service<'a> {
     pub(in crate::commands) server: Arc<Server>,
     /// Where its interface listens, as an address of the web.
     pub(in crate::commands) listen: String,
+    pub(in crate::commands) web: Arc<Web>,
     context: Context<'a>,
     exchange: Arc<Exchange>,
     certificate: Option<Certificate>,
@@ -72,11 +74,12 @@ impl<'a> Service<'a> {
         let parts = [
             tokio::spawn(work(Arc::clone(&server), ends.clone())),
             tokio::spawn(schedule(Arc::clone(&server), poll, ends.clone())),
-            tokio::spawn(gw_web::serve(listener, tls, web, ends)),
+            tokio::spawn(gw_web::serve(listener, tls, Arc::clone(&web), ends)),
         ];
         Ok(Self {
             server,
             listen: format!("{scheme}://{listen}"),
+            web,
             context,
             exchange,
             certificate,

@@ -121,9 +121,60 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn what_could_never_work_is_refused_before_it_is_tried() {
+    for (from, to, told) in [
+        (
+            "\"acme/apis\"",
+            "\"apis\"",
+            "`bitbucket.repository` is no WORKSPACE/REPOSITORY (/gatewright.toml:8)",
+        ),
+        (
+            "audiences = [\"https://gatewright.example.com\"]",
+            "audiences = []",
+            "`identities.operators.audiences` names nobody, so no token is meant for this server (/gatewright.toml:20)",
+        ),
+        (
+            "issuer = \"https",
+            "issuer = \"http",
+            "`identities.operators.issuer` is neither https nor of this machine (/gatewright.toml:19)",
+        ),
+        (
+            "\n[secrets]\n",
+            "\n[credentials.other]\nowner = \"platform\"\n[secrets]\n",
+            "`credentials.other` is about a secret that nothing here names (/gatewright.toml:15)",
+        ),
+    ] {
+        assert!(WHOLE.contains(from), "{from}");
+        assert_eq!(read(&WHOLE.replacen(from, to, 1)).unwrap_err(), told);
+    }
+}
+
+#[test]
 fn beyond_this_machine_it_listens_with_a_certificate_only() {
     let beyond = WHOLE.replace("127.0.0.1:7070", "0.0.0.0:7070");
     let secured = format!("{beyond}\n[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n");
     assert!(read(&secured).unwrap().tls.is_some());
     assert!(read(&beyond).is_err());
+}
+
+#[test]
+fn every_secret_that_is_named_is_known_with_its_owner() {
+    let more = "\n[notify.platform]\nurl = \"https://hooks.example.com\"\nsecrets = [\"hooks\"]\n\
+                \n[credentials.hooks]\nowner = \"platform\"\nexpires = 2027-03-01\n";
+    let file = read(&format!("{WHOLE}{more}")).unwrap();
+    let known = file.credentials.iter().map(|it| {
+        let owner = it.owner.as_deref().unwrap_or("nobody");
+        let ends = it.expires.map(|day| day.to_string()).unwrap_or_default();
+        format!("{} | {} | {owner} | {ends}", it.name, it.purpose)
+    });
+    assert_eq!(
+        known.collect::<Vec<_>>(),
+        [
+            "bitbucket-token | the Git host, an API token | gatewright@example.com | ",
+            "bitbucket-webhook | proves webhooks of the Git host | nobody | ",
+            "hooks | signs what `platform` is told | platform | 2027-03-01",
+        ]
+    );
+    let variables = WHOLE.replace("files = \"secrets\"", "variables = \"GW_\"");
+    assert_eq!(read(&variables).unwrap().credentials[0].source, "variable GW_BITBUCKET_TOKEN");
 }

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     ops::Deref,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -295,6 +295,16 @@ subject = \"ann\"
 
     /// Waits until a text stands in what is stored for the gateway.
     pub(super) fn await_served(&self, text: &str) {
+        self.await_moved(&self.target(), text, || self.serves(text));
+    }
+
+    /// Waits until the server has said a text.
+    pub(super) fn await_said(&self, text: &str) {
+        self.await_moved(self.folder.path(), text, || self.said().contains(text));
+    }
+
+    /// Waits until it is so, and looks each time that something moved in a folder.
+    fn await_moved(&self, folder: &Path, text: &str, is_there: impl Fn() -> bool) {
         let (sender, moves) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // Looking at it is no event.
@@ -304,10 +314,10 @@ subject = \"ann\"
             }
         })
         .unwrap();
-        watcher.watch(&self.target(), RecursiveMode::NonRecursive).unwrap();
-        while !self.serves(text) {
+        watcher.watch(folder, RecursiveMode::NonRecursive).unwrap();
+        while !is_there() {
             let moved = moves.recv_timeout(PATIENCE);
-            assert!(moved.is_ok(), "`{text}` is never served\n{}", self.said());
+            assert!(moved.is_ok(), "`{text}` never\n{}", self.said());
         }
     }
 
