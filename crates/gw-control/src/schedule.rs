@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use gw_model::id::EnvironmentName;
 use tokio::{sync::watch, time::Instant};
 
-use crate::{glass::is_over, server::Server, stop::Stop, task::Task};
+use crate::{credentials, glass::is_over, server::Server, stop::Stop, task::Task};
 
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -41,7 +41,10 @@ pub async fn schedule(server: Arc<Server>, poll: Duration, mut stop: watch::Rece
         if is_due(published, PUBLISH_EVERY) && server.publish().await.is_ok() {
             published = Some(Instant::now());
         }
-        if is_due(renewed, RENEW_EVERY) && server.ask(Task::Renew).await.is_ok() {
+        if is_due(renewed, RENEW_EVERY)
+            && server.ask(Task::Renew).await.is_ok()
+            && credentials::keep(&server).await.is_ok()
+        {
             renewed = Some(Instant::now());
         }
         // What cannot be queued now is due again at the next tick.

@@ -9,6 +9,7 @@ mod ledger;
 mod pages;
 mod plans;
 mod rights;
+mod secrets;
 mod tasks;
 mod token;
 mod webhooks;
@@ -47,6 +48,7 @@ pub fn routes(web: Arc<Web>) -> Router {
         .route("/v1/environments/{environment}/drift", get(drift::look))
         .route("/v1/environments/{environment}/drift/{id}/acceptance", post(drift::accept))
         .route("/v1/environments/{environment}/rights", get(rights::look))
+        .route("/v1/environments/{environment}/secrets", get(secrets::list))
         .route("/v1/environments/{environment}/doctor", get(doctor::examine))
         .route("/v1/plans/{id}", get(plans::look))
         .route("/v1/plans/{id}/approvals", post(plans::approve))

@@ -451,6 +451,34 @@ body! {
         links: Vec<Tested>,
     }
 
+    /// The credentials of the path from the Git host to the backends; never a value.
+    Secrets {
+        /// where
+        environment: String,
+        /// each of them
+        secrets: Vec<Credential>,
+    }
+
+    /// A credential, and what is wrong with how it stands.
+    Credential {
+        /// of the secret
+        name: String,
+        /// what it opens, or proves
+        purpose: String,
+        /// who answers for it
+        owner: Option<String>,
+        /// where its value lies
+        source: String,
+        /// since when that is in force, where its store tells; RFC 3339
+        since: Option<String>,
+        /// the day that ends it
+        expires: Option<String>,
+        /// when the server used it last; RFC 3339. What goes to backends only a gateway sees
+        last_used as "lastUsed": Option<String>,
+        /// what should be done about it
+        warnings: Vec<String>,
+    }
+
     /// One thing that was tested.
     Tested {
         /// which
@@ -573,6 +601,7 @@ endpoints! {
     "post" "/v1/environments/{environment}/drift/{id}/acceptance" Bearer json::<AcceptanceOrder>() => 201 json::<Acceptance>(), "Leaves a difference as it is for a while; needs `acceptDrift`";
     "get" "/v1/environments/{environment}/rights" Bearer Body::None => 200 json::<Rights>(), "Who may change it by the rules in force, and where the Git host lets people do something else; needs `view`";
     "get" "/v1/environments/{environment}/doctor" Bearer Body::None => 200 json::<Examined>(), "What the server can reach for it, and how what is broken is repaired; needs `view`";
+    "get" "/v1/environments/{environment}/secrets" Bearer Body::None => 200 json::<Secrets>(), "The credentials that its work goes by, with owner, source, end and last use; needs `view`";
     "get" "/v1/tasks" Bearer Body::None => 200 json::<Tasks>(), "The queue; needs `view`";
     "get" "/v1/tasks/{id}" Bearer Body::None => 200 json::<Task>(), "A task, with `?wait=SECONDS` once it has ended; needs `view`, except for whoever asked for it";
     "post" "/v1/tasks/{id}/retry" Bearer Body::None => 202 json::<Accepted>(), "Has a task that failed tried again; needs `view` and `apply`";

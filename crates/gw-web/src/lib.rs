@@ -21,7 +21,7 @@ use gw_control::{
     login::{Exchange, Settings},
     server::Server,
 };
-use gw_model::desired::Desired;
+use gw_model::{desired::Desired, id::SecretName};
 use gw_net::client::Client;
 use tokio::sync::Semaphore;
 
@@ -52,6 +52,8 @@ pub struct Web {
 pub struct Hook {
     pub keys: Keys,
     pub repository_uuid: String,
+    /// The secrets in force, by their order in the settings.
+    pub secrets: Vec<SecretName>,
 }
 
 impl Web {

@@ -230,7 +230,7 @@ impl Command {
         match self {
             Self::Init(command) => command.run(context),
             Self::Check(command) => command.run(context),
-            Self::Show(command) => command.run(context),
+            Self::Show(command) => command.run(context).await,
             Self::Can(command) => command.run(context).await,
             Self::Plan(command) => command.run(context).await,
             Self::Apply(command) => command.run(context).await,

@@ -47,6 +47,9 @@ pub(super) async fn bitbucket(
             return Err(refusal);
         }
     };
+    if let Some(secret) = hook.secrets.get(event.key) {
+        web.server.shared.credentials.uses().note(secret, web.server.clock.now());
+    }
     let delivery = Delivery { replay_key: event.replay_key, tasks: tasks(&event) };
     match web.intake.take(&web.server, delivery).await {
         // The same again is as welcome as the first time: whoever sends it must not send it again.

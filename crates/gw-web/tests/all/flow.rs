@@ -105,7 +105,8 @@ async fn a_proof_becomes_a_token_a_plan_an_approval_and_a_change() {
     let examined = house.get("/v1/environments/prod/doctor", &ann).json();
     assert_eq!(examined["links"][0]["name"], "Git host");
     assert_eq!(examined["links"][0]["good"], true);
-    for place in ["rights", "doctor"] {
+    assert_eq!(house.get("/v1/environments/prod/secrets", &ann).json()["environment"], "prod");
+    for place in ["rights", "doctor", "secrets"] {
         assert_eq!(house.get(&format!("/v1/environments/dev/{place}"), &ann).status, 404);
     }
     let decided = house.get(&format!("/v1/decisions/{decision}"), &ann).json();
@@ -254,7 +255,7 @@ async fn a_token_is_for_what_it_says_and_only_as_long_as_it_is_not_taken_back() 
         .map(|path| house.get(path, &bob).status)
         .into();
     assert_eq!(plans, [403; 4]);
-    for place in ["rights", "doctor"] {
+    for place in ["rights", "doctor", "secrets"] {
         assert_eq!(house.get(&format!("/v1/environments/prod/{place}"), &bob).status, 403);
     }
     // Reads are on the record once for each token and kind.

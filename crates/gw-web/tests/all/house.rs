@@ -117,7 +117,7 @@ impl House {
         let server = Arc::new(server(&forge, &world).await);
         let exchange = Arc::new(Exchange::new(server.store.clone(), Arc::clone(&world)));
         let keys = Keys::parse(&[Redacted::new(HOOK_SECRET.as_bytes().to_vec())], &[]).unwrap();
-        let hook = Hook { keys, repository_uuid: forge.repository.to_string() };
+        let hook = Hook { keys, repository_uuid: forge.repository.to_string(), secrets: vec![] };
         let (login, client) = (settings(&issuer.url()), client());
         let web = Web::new(Arc::clone(&server), exchange, login, client, Some(hook));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

@@ -57,6 +57,7 @@ pub(super) async fn run(
         Command::Drift(command) => drift::run(context, &remote, command).await,
         Command::Explain(command) => explain::explain(context, &remote, command).await,
         Command::Can(command) => rights::can(context, &remote, command).await,
+        Command::Show(_) => rights::secrets(context, &remote).await,
         Command::Doctor(_) => rights::doctor(context, &remote).await,
         Command::Status(_) => status(context, &remote).await,
         Command::History(command) => history(context, &remote, command.limit()).await,
@@ -68,6 +69,7 @@ pub(super) fn is_for_a_server(command: &Command) -> bool {
     let asks = match command {
         Command::Can(command) => command.about_changes().is_some(),
         Command::Doctor(command) => command.is_for_a_server(),
+        Command::Show(command) => command.is_about_secrets(),
         _ => false,
     };
     asks || matches!(

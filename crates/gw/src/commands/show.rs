@@ -1,5 +1,7 @@
 //! `gatewright show`.
 
+pub(super) mod secrets;
+
 use clap::{Args, ValueEnum};
 use gw_model::{
     id::{ApiName, EnvironmentName},
@@ -17,10 +19,15 @@ use crate::{
 
 /// Prints a document as it holds in an environment, with the origin of each line.
 ///
+/// `secrets` is no document: it tells each credential with what it is for, who answers for it, where it
+/// lies, when it ends and was used last, and what is wrong with that; never a value. Here these are the
+/// secrets that the files name; a server (`--server`) also tells its own, by which it reaches the Git host,
+/// the witness and whoever is notified.
+///
 /// Without `--env` it is looked at in every environment, and one has to be named where it differs.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// What: api/NAME, environment/NAME, or workspace.
+    /// What: api/NAME, environment/NAME, workspace, or secrets.
     #[arg(value_name = "OBJECT")]
     object: String,
     /// Also the Cedar that equals the rules of access in the environment.
@@ -53,7 +60,15 @@ struct Shown<'a> {
 }
 
 impl Show {
-    pub(crate) fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+    /// Whether it is about credentials, which a server has as well.
+    pub(super) fn is_about_secrets(&self) -> bool {
+        self.object == secrets::OBJECT
+    }
+
+    pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        if self.is_about_secrets() {
+            return secrets::here(context).await;
+        }
         if self.kind.is_some() {
             return Err(Failure::wrong("only what is built in can be shown yet")
                 .coded(gw_model::code::Code::TargetKindUnavailable)
@@ -72,7 +87,7 @@ impl Show {
         };
         let lines = lines.as_ref().ok_or_else(|| {
             Failure::wrong(format!("there is no `{}`", self.object))
-                .help("name one: api/NAME, environment/NAME or workspace")
+                .help("name one: api/NAME, environment/NAME, workspace or secrets")
         })?;
         match context.ui.form {
             Form::Json => context.ui.json(&Document {
@@ -114,7 +129,7 @@ impl Show {
             }),
             Some(("environment", name)) => Ok(Object::Environment(name.parse().map_err(wrong)?)),
             Some(_) | None => Err(Failure::wrong(format!("`{}` is not an object", self.object))
-                .help("name one: api/NAME, environment/NAME or workspace")),
+                .help("name one: api/NAME, environment/NAME, workspace or secrets")),
         }
     }
 }

@@ -196,7 +196,11 @@ async fn hook(
     let retired = read_all(&bitbucket.retired_webhook_secrets, secrets).await?;
     let keys = Keys::parse(&in_force, &retired);
     let keys = keys.map_err(|error| Failure::wrong(error.to_string()))?;
-    Ok(Some(Hook { keys, repository_uuid: bitbucket.declared.repository_uuid.clone() }))
+    Ok(Some(Hook {
+        keys,
+        repository_uuid: bitbucket.declared.repository_uuid.clone(),
+        secrets: bitbucket.webhook_secrets.clone(),
+    }))
 }
 
 async fn read_all(

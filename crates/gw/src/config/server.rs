@@ -393,6 +393,7 @@ impl Named<'_> {
                 purpose,
                 owner: owner.or_else(|| email.clone().filter(|_| is_token)),
                 source: secrets.place_of(name),
+                cure: format!("name them in the settings: `[credentials.{name}]`, `owner`"),
                 expires: expires.or_else(|| bitbucket.expires.filter(|_| is_token)),
             });
         }

@@ -10,6 +10,7 @@ mod merges;
 mod pipe;
 mod refusals;
 mod rights;
+mod secrets;
 mod stage;
 mod story;
 mod words;

@@ -53,6 +53,8 @@ pub struct Event {
     pub comment: Option<u64>,
     /// The HMAC of the raw body: the same for the same body and nothing else.
     pub replay_key: [u8; 32],
+    /// Which of the secrets in force it was signed with, by their order.
+    pub key: usize,
 }
 
 /// As far as a body decides it. Bitbucket's bodies do not tell created from updated, nor given from
@@ -152,9 +154,9 @@ pub fn read(delivery: &Delivery<'_>, keys: &Keys, repository: &str) -> Result<Ev
     let signature = signature(delivery)?;
     // Each key is tried: how long it takes tells nothing about which one holds.
     let holds = |key: &hmac::Key| hmac::verify(key, delivery.body, &signature).is_ok();
-    if keys.in_force.iter().filter(|key| holds(key)).count() == 0 {
-        return Err(Refused::Signature);
-    }
+    let held = keys.in_force.iter().enumerate().filter(|(_, key)| holds(key));
+    let held: Vec<usize> = held.map(|(number, _)| number).collect();
+    let key = held.first().copied().ok_or(Refused::Signature)?;
     let body: Body = serde_json::from_slice(delivery.body).map_err(|_| Refused::Garbled)?;
     if !body.repository.uuid.eq_ignore_ascii_case(repository) {
         return Err(Refused::Repository);
@@ -170,6 +172,7 @@ pub fn read(delivery: &Delivery<'_>, keys: &Keys, repository: &str) -> Result<Ev
         pull_request: body.pullrequest.map(|it| it.id),
         comment: body.comment.map(|it| it.id),
         replay_key: signature,
+        key,
     })
 }
 

@@ -1,14 +1,14 @@
 //! Who may change an environment by the rules in force, where the Git host lets people do otherwise, and
-//! what the server can reach.
+//! what the server can reach and by which credentials.
 
 use gw_control::doctor::Link;
 use gw_model::environment::ChangeAction;
-use gw_web::contract::{Examined, Rights, Tested};
+use gw_web::contract::{Examined, Rights, Secrets, Tested};
 use url::form_urlencoded;
 
 use super::client::Remote;
 use crate::{
-    commands::{Context, can::Can, doctor},
+    commands::{Context, can::Can, doctor, show},
     diagnostics::visible,
     exit::{Exit, Failure},
     ui::Form,
@@ -53,6 +53,15 @@ pub(super) async fn doctor(context: Context<'_>, remote: &Remote) -> Result<Exit
     let examined: Examined = remote.get(&token, &path).await?;
     let links: Vec<_> = examined.links.into_iter().map(link).collect();
     Ok(doctor::conclude(context, &links))
+}
+
+pub(super) async fn secrets(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> {
+    let environment = remote.environment()?;
+    let token = remote.token(&[ChangeAction::View], None).await?;
+    let path = format!("/v1/environments/{environment}/secrets");
+    let secrets: Secrets = remote.get(&token, &path).await?;
+    show::secrets::tell(context, &[secrets]);
+    Ok(Exit::Done)
 }
 
 fn link(tested: Tested) -> Link {
