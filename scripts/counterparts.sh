@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Gets the programs that only tests need: into .cache/, each pinned by its lock file in tests/, and
-# from Debian those that watch a test, by the package of the same name. A server of ssh is unpacked
+# from Debian those that watch a test or give it a network of its own. A server of ssh is unpacked
 # into .cache/ and not installed, which would start it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
-for program in strace valgrind; do
-  command -v "$program" >/dev/null 2>&1 || missing+=("$program")
-done
+need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
+need strace strace
+need valgrind valgrind
+need ip iproute2
+need unshare util-linux
 if [ ${#missing[@]} -gt 0 ]; then
   echo "installing ${missing[*]}"
   as_root=()

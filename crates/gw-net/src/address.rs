@@ -35,6 +35,8 @@ pub enum AddressClass {
 pub struct Reach {
     listed: Vec<Pattern>,
     loopback: LoopbackReach,
+    /// Of these addresses, only those of this machine.
+    is_here: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +45,6 @@ pub enum LoopbackReach {
     Listed,
     /// This machine is always within reach.
     Free,
-    /// This machine and nothing else.
-    Only,
 }
 
 /// Where the code lives on this machine, so may what it names.
@@ -140,22 +140,23 @@ impl AddressClass {
 impl Reach {
     /// Public addresses, and those that the patterns list by name or by address.
     pub fn new<'a>(listed: impl IntoIterator<Item = &'a str>, loopback: LoopbackReach) -> Self {
-        Self { listed: listed.into_iter().map(Pattern::new).collect(), loopback }
+        let listed = listed.into_iter().map(Pattern::new).collect();
+        Self { listed, loopback, is_here: false }
     }
 
-    /// This machine and nothing else.
-    pub const fn loopback_only() -> Self {
-        Self { listed: Vec::new(), loopback: LoopbackReach::Only }
+    /// Of this machine what may be reached, and nothing else.
+    #[must_use]
+    pub fn here(self) -> Self {
+        Self { is_here: true, ..self }
     }
 
     /// Whether a connection that is meant for this host may go to this address.
     pub fn admits(&self, host: &str, address: IpAddr) -> bool {
         let listed = || self.listed.iter().any(|pattern| pattern.matches(host, address));
-        let only_loopback = self.loopback == LoopbackReach::Only;
         match AddressClass::of(address) {
-            AddressClass::Public => !only_loopback,
-            AddressClass::Private => !only_loopback && listed(),
-            AddressClass::Loopback => self.loopback != LoopbackReach::Listed || listed(),
+            AddressClass::Public => !self.is_here,
+            AddressClass::Private => !self.is_here && listed(),
+            AddressClass::Loopback => self.loopback == LoopbackReach::Free || listed(),
             AddressClass::LinkLocal | AddressClass::Metadata | AddressClass::Unroutable => false,
         }
     }

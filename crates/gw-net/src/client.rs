@@ -37,9 +37,10 @@ pub struct ClientSettings {
 #[derive(Clone, Debug)]
 pub struct Client {
     reach: Reach,
+    here: Reach,
     /// A machine without any authority has none; then only `http` on loopback works.
     secure: Result<reqwest::Client, String>,
-    loopback: Result<reqwest::Client, String>,
+    plain: Result<reqwest::Client, String>,
 }
 
 /// What is asked. Of itself it is a `GET` without anything.
@@ -115,6 +116,13 @@ impl Default for ClientSettings {
     }
 }
 
+impl ClientSettings {
+    /// The same, where whoever uses this machine says what of it is asked.
+    pub fn here() -> Self {
+        Self { loopback: LoopbackReach::Free, ..Self::default() }
+    }
+}
+
 impl Client {
     pub fn new(settings: &ClientSettings) -> Self {
         let listed = settings.listed.iter().map(String::as_str);
@@ -123,8 +131,9 @@ impl Client {
         let secure = authorities(settings)
             .and_then(|added| secure.https_only(true).tls_certs_merge(added).build())
             .map_err(|error| words(&error));
-        let loopback = builder(settings, Reach::loopback_only()).tls_certs_only([]).build();
-        Self { reach, secure, loopback: loopback.map_err(|error| words(&error)) }
+        let here = reach.clone().here();
+        let plain = builder(settings, here.clone()).tls_certs_only([]).build();
+        Self { reach, here, secure, plain: plain.map_err(|error| words(&error)) }
     }
 
     /// Reads a document of at most so many bytes.
@@ -141,7 +150,7 @@ impl Client {
     pub async fn ask(&self, url: &Url, ask: Ask<'_>) -> Result<Answer, FetchError> {
         let (client, reach) = match url.scheme() {
             "https" => (&self.secure, &self.reach),
-            "http" if is_loopback(url) => (&self.loopback, &Reach::loopback_only()),
+            "http" if is_loopback(url) => (&self.plain, &self.here),
             _ => return Err(FetchError::Insecure),
         };
         let client = client.as_ref().map_err(|error| FetchError::NoClient(error.clone()))?;

@@ -14,6 +14,7 @@ pub mod forge;
 pub mod git;
 pub mod issuer;
 pub mod moto;
+pub mod network;
 pub mod oidc_provider;
 pub mod secured;
 pub mod shared;

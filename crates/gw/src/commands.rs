@@ -246,7 +246,7 @@ impl Command {
             Self::Approve(_) | Self::Login(_) | Self::Logout(_) | Self::Whoami(_) => {
                 Err(no_server())
             }
-            Self::Dev(command) => command.run(context).await,
+            Self::Dev(command) => Box::pin(command.run(context)).await,
             Self::Doctor(command) => command.run(context).await,
             Self::Completion(command) => command.run(context),
             Self::Version(command) => command.run(context),

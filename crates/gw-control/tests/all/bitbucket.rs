@@ -126,5 +126,5 @@ fn short(hash: &str) -> &str {
 
 fn client() -> Client {
     let timeout = Duration::from_secs(10);
-    Client::new(&ClientSettings { timeout, ..ClientSettings::default() })
+    Client::new(&ClientSettings { timeout, ..ClientSettings::here() })
 }

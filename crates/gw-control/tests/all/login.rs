@@ -125,7 +125,7 @@ impl Scene {
         let erik = Person { bitbucket: Some(person.to_string()), ..Person::default() };
         let people = BTreeMap::from([(PersonName::parse("erik").unwrap(), erik)]);
         let declared = Declared { identities: &identities, people: &people, source: &source };
-        let client = Client::new(&ClientSettings::default());
+        let client = Client::new(&ClientSettings::here());
         let inside = runtime.enter();
         let verifier = Verifier::new(declared, settings, client, Arc::new(clock.clone()));
         drop(inside);

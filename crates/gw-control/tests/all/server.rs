@@ -39,10 +39,7 @@ use gw_model::{
     source::Origin,
     workspace::Source,
 };
-use gw_net::{
-    address::LoopbackReach,
-    client::{Client, ClientSettings},
-};
+use gw_net::client::{Client, ClientSettings};
 use gw_policy::{
     change::{Owner, OwnerIs},
     generation::SigningKey,
@@ -190,7 +187,7 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live, caps: Caps) -> Serve
     let store = Store::open(&folder.join("state"), signer.verifier().clone()).await.unwrap();
     let clock: Arc<dyn gw_model::clock::Clock> = Arc::new(stage.clock.clone());
     let address = format!("{}/acme/apis.git", stage.bitbucket.url());
-    let client = ClientSettings { loopback: LoopbackReach::Listed, ..ClientSettings::default() };
+    let client = ClientSettings::here();
     let repository = Repository::open(RepositorySettings {
         address: Address::parse(&address).unwrap(),
         folder: folder.join("source"),
@@ -224,7 +221,7 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live, caps: Caps) -> Serve
         address: Url::parse("https://gatewright.example.com").unwrap(),
         holder: "test".to_owned(),
         notifier: Arc::new(Webhooks::new(
-            Client::new(&ClientSettings::default()),
+            Client::new(&ClientSettings::here()),
             Arc::new(stage.clock.clone()),
             stage.secrets(),
             BTreeMap::new(),

@@ -97,8 +97,11 @@ fn loopback_is_a_choice() {
     let public = "1.1.1.1".parse().unwrap();
     let admits = |loopback| Reach::new([], loopback).admits("x", local);
     assert_eq!((admits(LoopbackReach::Listed), admits(LoopbackReach::Free)), (false, true));
-    let only = Reach::loopback_only();
-    assert_eq!((only.admits("x", local), only.admits("x", public)), (true, false));
+    let here = Reach::new([], LoopbackReach::Free).here();
+    assert_eq!((here.admits("x", local), here.admits("x", public)), (true, false));
+    let here = Reach::new(["y"], LoopbackReach::Listed).here();
+    assert_eq!((here.admits("x", local), here.admits("y", local)), (false, true));
+    assert!(!here.admits("y", public));
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn client(loopback: LoopbackReach) -> Client {
 }
 
 async fn get(url: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
-    client(LoopbackReach::Listed).get(&Url::parse(url).unwrap(), limit).await
+    client(LoopbackReach::Free).get(&Url::parse(url).unwrap(), limit).await
 }
 
 #[tokio::test]
@@ -51,8 +51,15 @@ async fn a_redirect_is_an_answer_and_not_a_way() {
 async fn nothing_but_safe_addresses_is_connected_to() {
     let backend = Backend::start();
     let port = backend.address().port();
+    let listed = client(LoopbackReach::Listed);
     for host in ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "127.1"] {
-        let refusal = get(&format!("https://{host}:{port}/"), 100).await.unwrap_err();
+        let url = Url::parse(&format!("https://{host}:{port}/")).unwrap();
+        let refusal = listed.get(&url, 100).await.unwrap_err();
+        assert!(matches!(refusal, FetchError::Unreachable(_)), "{host}: {refusal:?}");
+    }
+    for host in ["127.0.0.1", "localhost", "2130706433", "127.1", "127.0.0.2", "[::1]"] {
+        let url = Url::parse(&format!("http://{host}:{port}/")).unwrap();
+        let refusal = listed.get(&url, 100).await.unwrap_err();
         assert!(matches!(refusal, FetchError::Unreachable(_)), "{host}: {refusal:?}");
     }
     for url in [
@@ -87,7 +94,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
 async fn sent(ask: Ask<'_>) -> backend::Received {
     let server = Backend::start();
     let url = Url::parse(&server.url()).unwrap();
-    client(LoopbackReach::Listed).ask(&url, ask).await.unwrap();
+    client(LoopbackReach::Free).ask(&url, ask).await.unwrap();
     server.requests().remove(0)
 }
 
@@ -119,7 +126,7 @@ async fn every_status_is_an_answer_and_its_body_has_a_limit() {
     let server = Backend::start();
     let headers = vec![("retry-after".to_owned(), "7".to_owned())];
     server.set_answer(backend::Answer { status: 429, headers, body: vec![b'x'; 100] });
-    let (url, client) = (Url::parse(&server.url()).unwrap(), client(LoopbackReach::Listed));
+    let (url, client) = (Url::parse(&server.url()).unwrap(), client(LoopbackReach::Free));
     let answer = client.ask(&url, Ask::default()).await.unwrap();
     assert_eq!((answer.status(), answer.header("retry-after")), (429, Some("7")));
     assert_eq!(answer.body(100).await.map(|body| body.len()), Ok(100));
@@ -145,7 +152,7 @@ async fn what_proves_the_asker_is_never_shown() {
     let server = Backend::start();
     let url = Url::parse(&server.url()).unwrap();
     let ask = Ask { authorization, ..Ask::default() };
-    let refused = client(LoopbackReach::Listed).ask(&url, ask).await.unwrap_err();
+    let refused = client(LoopbackReach::Free).ask(&url, ask).await.unwrap_err();
     assert!(!format!("{refused} {refused:?}").contains("sesame"));
     assert_eq!(server.requests().len(), 0);
 }

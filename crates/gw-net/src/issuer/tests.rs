@@ -31,7 +31,7 @@ const QUICK: Timing = Timing {
 
 fn client() -> Client {
     let timeout = Duration::from_millis(400);
-    Client::new(&ClientSettings { timeout, ..ClientSettings::default() })
+    Client::new(&ClientSettings { timeout, ..ClientSettings::here() })
 }
 
 fn start(publisher: &Publisher, timing: Timing) -> Issuer<Vec<String>> {

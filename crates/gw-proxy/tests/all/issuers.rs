@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Read again at once; nobody waits long for a reading.
-const QUICK: Timing = Timing {
+pub(crate) const QUICK: Timing = Timing {
     refresh: Duration::from_millis(20),
     stale: Duration::from_secs(3_600),
     nothing: Duration::from_secs(3_600),

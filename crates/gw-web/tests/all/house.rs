@@ -25,7 +25,6 @@ use gw_model::{
     workspace::{Algorithm, Identity, Oidc, Source},
 };
 use gw_net::{
-    address::LoopbackReach,
     client::{Client, ClientSettings},
     issuer::Timing,
 };
@@ -280,7 +279,7 @@ async fn server(forge: &Forge, clock: &Arc<dyn Clock>) -> Server {
     let settings = Settings { place, declared, credential };
     let host = Bitbucket::new(settings, client(), Arc::new(vault.clone()), Arc::clone(clock));
     let address = format!("{}/acme/apis.git", forge.bitbucket.url());
-    let reach = ClientSettings { loopback: LoopbackReach::Listed, ..ClientSettings::default() };
+    let reach = ClientSettings::here();
     let source = Repository::open(RepositorySettings {
         address: Address::parse(&address).unwrap(),
         folder: folder.join("source"),
@@ -349,7 +348,7 @@ fn settings(issuer: &str) -> login::Settings {
 }
 
 fn client() -> Client {
-    Client::new(&ClientSettings { loopback: LoopbackReach::Free, ..ClientSettings::default() })
+    Client::new(&ClientSettings::here())
 }
 
 fn files(forge: &Forge) -> Vec<(&'static str, String)> {

@@ -80,7 +80,7 @@ pub(crate) async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (secrets, credentials) = watched(&file, &clock);
     let client = ClientSettings {
-        listed: file.allow.clone(),
+        listed: file.reach(),
         loopback: LoopbackReach::Listed,
         ..ClientSettings::default()
     };

@@ -23,7 +23,7 @@ const MOST_BYTES: usize = 64 * 1024;
 
 impl Default for DemoIssuer {
     fn default() -> Self {
-        Self(Client::new(&ClientSettings::default()))
+        Self(Client::new(&ClientSettings::here()))
     }
 }
 

@@ -22,6 +22,7 @@ use gw_model::{
     source::Origin,
     workspace::{Algorithm, Identity, Oidc},
 };
+use gw_net::client::is_loopback;
 use gw_policy::change::{Owner, OwnerIs};
 use gw_secrets::environment::variable;
 use serde::Deserialize;
@@ -266,6 +267,26 @@ impl WrittenIdentity {
                 .help("name what tokens for this server have under `aud`"));
         }
         Ok(())
+    }
+}
+
+impl ServerFile {
+    /// What may be reached beyond public addresses: what is allowed, and what of this machine the
+    /// settings name themselves. No declaration of a repository adds to it.
+    pub(crate) fn reach(&self) -> Vec<String> {
+        let issuers = self.identities.values().filter_map(|identity| match identity {
+            Identity::Oidc(oidc) => Url::parse(&oidc.issuer).ok(),
+            _ => None,
+        });
+        let named = issuers
+            .chain([self.bitbucket.url.clone()])
+            .chain(self.notify.values().map(|channel| channel.url.clone()))
+            .chain(self.sts.iter().cloned());
+        let here = named.filter(is_loopback).filter_map(|url| url.host_str().map(str::to_owned));
+        // The issuer that this process runs itself.
+        let tested = self.test_issuer.map(|_| ["localhost", "127.0.0.1"].map(str::to_owned));
+        let more = here.chain(tested.into_iter().flatten());
+        self.allow.iter().cloned().chain(more).collect()
     }
 }
 

@@ -53,7 +53,7 @@ fn webhooks(url: &Url, secrets: &[&str], tries: usize) -> Webhooks {
     let secrets = secrets.iter().map(|name| SecretName::parse(name).unwrap()).collect();
     let channel = Webhook { url: url.clone(), secrets };
     let clock = Arc::new(FixedClock::at(datetime!(2026-09-10 09:12 UTC)));
-    let client = Client::new(&ClientSettings::default());
+    let client = Client::new(&ClientSettings::here());
     let webhooks =
         Webhooks::new(client, clock, Arc::new(vault), [("chat".to_owned(), channel)].into());
     webhooks.pausing(vec![Duration::ZERO; tries - 1])

@@ -29,7 +29,7 @@ async fn a_fault_of_the_host_has_a_class_and_goes_by() {
 async fn a_host_that_says_nothing_is_not_waited_for() {
     let stage = Stage::new().await;
     let timeout = Duration::from_millis(500);
-    let client = Client::new(&ClientSettings { timeout, ..ClientSettings::default() });
+    let client = Client::new(&ClientSettings { timeout, ..ClientSettings::here() });
     let settings = (stage.declared(), stage.api_token(&stage.ann));
     let host = stage.host_at(stage.bitbucket.url(), settings, client);
     stage.bitbucket.fail_next("GET", Fault::Slow(Duration::from_secs(30)));

@@ -47,7 +47,7 @@ impl Scene {
                 token: SecretName::parse("bitbucket").unwrap(),
             },
         };
-        let client = Client::new(&ClientSettings::default());
+        let client = Client::new(&ClientSettings::here());
         let secrets = Arc::new(One(Redacted::new(token)));
         Bitbucket::new(settings, client, secrets, Arc::new(self.clock.clone()))
     }

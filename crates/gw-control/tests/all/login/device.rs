@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use super::{AUDIENCE, Scene};
 
 fn client() -> Client {
-    Client::new(&ClientSettings::default())
+    Client::new(&ClientSettings::here())
 }
 
 #[test]

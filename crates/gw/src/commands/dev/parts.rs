@@ -50,7 +50,7 @@ impl Parts {
             if is_free(port).await {
                 let issuer = Issuer::start(port, Arc::clone(clock)).await;
                 parts.issuers.push(issuer.map_err(|error| not_started(&error))?);
-            } else if published(issuer, &Client::new(&ClientSettings::default())).await.is_err() {
+            } else if published(issuer, &Client::new(&ClientSettings::here())).await.is_err() {
                 let part = format!("the issuer of identity `{identity}`");
                 return Err(taken(port, &part, "the identity another port"));
             }

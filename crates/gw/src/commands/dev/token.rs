@@ -135,7 +135,7 @@ pub(super) async fn mint(issuer: &Url, wanted: &Wanted) -> Result<String, Failur
     let address = wanted.address(issuer);
     let address =
         address.ok_or_else(|| Failure::wrong(format!("issuer `{issuer}` is not an address")))?;
-    let client = Client::new(&ClientSettings::default());
+    let client = Client::new(&ClientSettings::here());
     let answer = client.get(&address, MOST_BYTES).await.map_err(|error| {
         let message = format!("the demo issuer {issuer} gives no token: {error}");
         Failure::new(Exit::Unreachable, message)
