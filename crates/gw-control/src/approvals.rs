@@ -13,7 +13,7 @@ use gw_plan::{
 use gw_policy::change::Asked;
 
 use crate::{
-    approve::{self, Approved, Candidate, Question, TakenBack},
+    approve::{self, Approved, Candidate, GoingBack, Question, TakenBack},
     declared::Declared,
     engine::Drivers,
     host::{Account, Permission},
@@ -37,13 +37,15 @@ pub(crate) async fn fill(
     ground: &Ground,
     planned: &Planned,
     asked: &mut Asked,
+    restores: Option<u64>,
 ) -> Result<Approved, Stop> {
     let (Rules::Declared(rules), Some(_)) = (&planned.rules, ground.commit) else {
         return Ok(Approved::default());
     };
     let history = history(server, environment, ground).await?;
+    let back = going_back(server, environment, asked, restores).await?;
     let mut candidates = vec![];
-    if !planned.changed.is_empty() {
+    if !planned.changed.is_empty() && back.is_none() {
         candidates = gather(server, environment, planned).await?;
     }
     let given = server.store.given(environment).await?;
@@ -59,12 +61,26 @@ pub(crate) async fn fill(
         commit: ground.facts.commit.as_ref(),
         history: &history,
         taken_back: &taken_back,
+        back: back.as_ref(),
     };
     let approved = approve::judge(question, &candidates, &given, |account| {
         permissions.get(&account.id).copied()
     });
     approved.fill(asked);
     Ok(approved)
+}
+
+/// What going back to a change is judged by beside its plan.
+async fn going_back(
+    server: &Server,
+    environment: &EnvironmentName,
+    asked: &Asked,
+    restores: Option<u64>,
+) -> Result<Option<GoingBack>, Stop> {
+    let Some(to) = restores else { return Ok(None) };
+    let in_force = server.store.in_force(environment).await?;
+    let since = in_force.map_or(asked.at, |change| change.begun.began_at);
+    Ok(Some(GoingBack { to, asker: asked.actor.clone(), since }))
 }
 
 /// What came after the commit in force, the oldest first.

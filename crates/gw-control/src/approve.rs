@@ -41,6 +41,19 @@ pub struct Question<'a> {
     pub history: &'a [String],
     /// What of the change was something else in between.
     pub taken_back: &'a TakenBack,
+    /// None: it is what a commit brings.
+    pub back: Option<&'a GoingBack>,
+}
+
+/// That a state comes back: no pull request brings it, so people approve the plan of it, and whoever
+/// asks for it is who makes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoingBack {
+    /// The change whose state it is.
+    pub to: u64,
+    pub asker: Caller,
+    /// Since when the state is in force that is left: what was approved before that was about another.
+    pub since: OffsetDateTime,
 }
 
 /// By commit, the entries of a change that some later commit had otherwise: what was approved by then is
@@ -75,6 +88,8 @@ pub struct Given {
     /// The commit that they were shown a plan of: theirs is an approval of this change, not of every
     /// later one with the same effect.
     pub commit: String,
+    /// The change whose state that plan brings back; none: what the commit brings.
+    pub restores: Option<u64>,
     /// What that plan changes.
     pub entries: Changed,
 }
@@ -138,11 +153,7 @@ pub fn judge(
         return approved;
     }
     let known = Known::of(question.rules);
-    let brought = in_order(question.history, candidates).into_iter().map(|candidate| {
-        let accounts = candidate.pull_request.authors();
-        Brought { candidate, authors: known.authors(&accounts), accounts }
-    });
-    let brought: Vec<Brought<'_>> = brought.collect();
+    let brought = brought(question, known, candidates);
     let runs: Vec<Vec<usize>> = question
         .changed
         .iter()
@@ -159,6 +170,8 @@ pub fn judge(
     }
     let numbers = runs.iter().flatten().filter_map(|at| brought.get(*at));
     approved.pull_requests = numbers.map(|it| it.candidate.pull_request.number).collect();
+    let asker = question.back.and_then(|back| known.of_caller(&back.asker));
+    approved.authors.extend(asker.cloned());
     let hearing = voice::Hearing::open(question, known, &approved.authors);
     let (voices, refused) = hearing.hear(&brought, given, permission);
     approved.refused = refused;
@@ -166,7 +179,7 @@ pub fn judge(
     let mut all: Option<Entry<'_>> = None;
     for ((name, digest), run) in question.changed.iter().zip(&runs) {
         let first = run.first().and_then(|at| brought.get(*at));
-        if first.is_none() {
+        if first.is_none() && question.back.is_none() {
             approved.unshown.insert(name.clone());
         }
         let mut entry = Entry::default();
@@ -176,11 +189,10 @@ pub fn judge(
             if !is_for_this {
                 continue;
             }
-            let why = match first {
-                None => Some(Why::NoPullRequest),
-                Some(_) if !voice.is_in(run, &brought) => continue,
-                Some(first) if voice.made(first) => Some(Why::Author),
-                Some(_) => None,
+            let why = match (question.back, first) {
+                (Some(_), _) => voice.is_of(asker).then_some(Why::Author),
+                (None, Some(_)) if !voice.is_in(run, &brought) => continue,
+                (None, first) => voice.unfit(first),
             };
             if why.is_none() {
                 entry.add(voice);
@@ -204,6 +216,21 @@ pub fn judge(
     let silent = silent.filter_map(|(voice, why)| Some(Refused { who: voice.name(), why: why? }));
     approved.refused.extend(silent);
     approved
+}
+
+/// The pull requests that are part of the change, the oldest first; none where it is going back.
+fn brought<'a>(
+    question: Question<'a>,
+    known: Known<'a>,
+    candidates: &'a [Candidate],
+) -> Vec<Brought<'a>> {
+    let candidates = if question.back.is_some() { &[] } else { candidates };
+    let in_order = in_order(question.history, candidates).into_iter();
+    let brought = in_order.map(|candidate| {
+        let accounts = candidate.pull_request.authors();
+        Brought { candidate, authors: known.authors(&accounts), accounts }
+    });
+    brought.collect()
 }
 
 /// A pull request that is part of the change, and who made it: the accounts, and who they are of
@@ -250,6 +277,14 @@ enum Says {
 }
 
 impl Question<'_> {
+    /// Whether an approval is about what is asked at all.
+    fn is_about(&self, given: &Given) -> bool {
+        match self.back {
+            None => given.restores.is_none(),
+            Some(back) => given.restores == Some(back.to) && given.at >= back.since,
+        }
+    }
+
     /// Whether an entry was something else in any commit after this one.
     fn was_taken_back(&self, commit: Option<&str>, name: &str) -> bool {
         let entries = commit.and_then(|commit| self.taken_back.get(commit));

@@ -59,7 +59,11 @@ pub fn shown(by: Actor, planned: &Planned, pull_request: u64) -> Event {
 /// That somebody approves what a plan changes.
 pub fn approved(by: Actor, planned: &Planned) -> Event {
     let event = of_plan(Act::Approved, entry::Outcome::Done, by, &planned.plan);
-    with_changed(event, &planned.changed)
+    let event = with_changed(event, &planned.changed);
+    match planned.plan.restores {
+        Some(change) => event.fact("restores", change),
+        None => event,
+    }
 }
 
 /// The entries of the effect that become others, and one digest over what becomes of them.

@@ -36,7 +36,7 @@ use crate::{
     stop::Stop,
     store::Store,
     task::Task,
-    tell::Links,
+    tell::{Links, Waiting},
     trial,
 };
 
@@ -298,7 +298,8 @@ async fn bring(
             keep(server, order, plan).await?;
             let waiting = Notification::waiting(plan, &links);
             server.notify(waiting.unwrap_or_else(|| Notification::denied(plan, &links))).await?;
-            uncounted(Answer::from(&Stop::Engine(error)), &approved.refused)
+            let answer = uncounted(Answer::from(&Stop::Engine(error)), &approved.refused);
+            approvable(answer, plan)
         }
         Err(EngineError::Errors) => return Err(unfit(&planned.plan)),
         Err(error) => {
@@ -319,6 +320,19 @@ fn uncounted(answer: Answer, refused: &[Refused]) -> Answer {
     let words: Vec<String> = refused.iter().take(UNCOUNTED_MAX).map(ToString::to_string).collect();
     let text = format!("{}; approvals that do not count: {}", answer.text, words.join(", "));
     Answer { text, ..answer }
+}
+
+/// No pull request shows whom going back waits for, so the refusal says where it is approved.
+fn approvable(answer: Answer, plan: &Plan) -> Answer {
+    if plan.restores.is_none() || Waiting::of(&plan.decision).is_none() {
+        return answer;
+    }
+    let way = format!("others than who goes back approve it: `gatewright approve {}`", plan.id);
+    let help = match &answer.help {
+        Some(help) => format!("{help}; {way}"),
+        None => way,
+    };
+    Answer { help: Some(help), ..answer }
 }
 
 /// Tells everybody that glass was broken.
@@ -519,10 +533,16 @@ async fn decide(
     }
     let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
     let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
+    let restores = order.aim.restores();
+    let planned = match restores {
+        Some(change) => planned.restoring(change),
+        None => planned,
+    };
     let mut asked = engine.asked(action, facts);
     asked.at = planned.plan.made_at;
     let environment = &order.environment;
-    let approved = approvals::fill(server, environment, ground, &planned, &mut asked).await?;
+    let approved =
+        approvals::fill(server, environment, ground, &planned, &mut asked, restores).await?;
     Ok((planned.judged(&asked), approved))
 }
 
@@ -567,7 +587,16 @@ async fn as_shown(server: &Server, order: &Order, plan: &Plan) -> Result<(), Sto
 }
 
 impl Aim {
-    const fn action(&self) -> ChangeAction {
+    /// The change whose state somebody goes back to.
+    const fn restores(&self) -> Option<u64> {
+        match self {
+            Self::State { to, .. } => Some(*to),
+            _ => None,
+        }
+    }
+
+    /// What the rules are asked about it.
+    pub const fn action(&self) -> ChangeAction {
         match self {
             Self::Head { .. } | Self::Commit { .. } | Self::InForce => ChangeAction::Apply,
             Self::State { .. } | Self::Expired { .. } => ChangeAction::Rollback,

@@ -160,7 +160,8 @@ async fn consider(server: &Server, order: Order, ground: &Ground) -> Result<Revi
     let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
     let mut asked = engine.asked(action, facts);
     asked.at = planned.plan.made_at;
-    let approved = approvals::fill(server, &environment, ground, &planned, &mut asked).await?;
+    let approved =
+        approvals::fill(server, &environment, ground, &planned, &mut asked, None).await?;
     let planned = planned.judged(&asked);
     reconcile::keep(server, &order, &planned.plan).await?;
     Ok(Reviewed { environment, planned, approved })

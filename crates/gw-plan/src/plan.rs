@@ -82,6 +82,9 @@ pub struct Plan {
     pub workspace: WorkspaceName,
     pub environment: EnvironmentName,
     pub commit: Option<Commit>,
+    /// The change whose state comes back; none: it is not about going back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
     pub made_at: OffsetDateTime,
     pub compared_with: Option<Baseline>,
@@ -267,6 +270,7 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         workspace: desired.workspace.clone(),
         environment: desired.environment.clone(),
         commit,
+        restores: None,
         made_at: asked.at,
         compared_with: in_force.map(|InForce { change, at, desired: _ }| Baseline { change, at }),
         only: only.clone(),
@@ -284,6 +288,17 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
 }
 
 impl Planned {
+    /// As a plan to go back to the state of a change. Who approves it approves no other.
+    #[must_use]
+    pub fn restoring(mut self, change: u64) -> Self {
+        let ground = json!({ "plan": self.plan.digests.plan, "restores": change });
+        let ground = Digest::of_json(&ground);
+        self.plan.id = format!("p-{}", ground.short());
+        self.plan.restores = Some(change);
+        self.plan.digests.plan = ground;
+        self
+    }
+
     /// Judges the same plan again, by facts that only became known because of it: who approved what
     /// it changes.
     #[must_use]

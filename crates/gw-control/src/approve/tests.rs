@@ -96,6 +96,7 @@ pub(super) struct World {
     pub(super) candidates: Vec<Candidate>,
     pub(super) given: Vec<Given>,
     pub(super) taken_back: TakenBack,
+    pub(super) back: Option<GoingBack>,
     /// What accounts may do that may not write.
     pub(super) permissions: BTreeMap<String, Option<Permission>>,
 }
@@ -109,6 +110,7 @@ impl World {
             commit: Some(&self.commit()),
             history: &self.history,
             taken_back: &self.taken_back,
+            back: self.back.as_ref(),
         };
         judge(question, &self.candidates, &self.given, |account| {
             self.permissions.get(&account.id).copied().unwrap_or(Some(Permission::Write))
@@ -175,6 +177,7 @@ pub(super) fn approval(by: &str, minutes: i64) -> Approval {
 
 pub(super) fn given(subject: &str, groups: &[&str], entries: &[(&str, &str)]) -> Given {
     Given {
+        restores: None,
         by: by("staff", subject, groups),
         at: minute(40),
         commit: "h7".to_owned(),
@@ -226,6 +229,7 @@ pub(super) fn world(rules: Desired, approvers: &[&str]) -> World {
         changed: effects(ORDERS),
         facts: PlanFacts::default(),
         taken_back: TakenBack::default(),
+        back: None,
         history: vec!["m7".to_owned()],
         candidates: vec![candidate],
         given: vec![],

@@ -97,6 +97,18 @@ impl Voice<'_> {
         }
     }
 
+    pub(super) fn is_of(&self, person: Option<&PersonName>) -> bool {
+        person.is_some() && self.who.person() == person
+    }
+
+    /// Why it is no approval of what that pull request brought.
+    pub(super) fn unfit(&self, first: Option<&Brought<'_>>) -> Option<Why> {
+        match first {
+            None => Some(Why::NoPullRequest),
+            Some(first) => self.made(first).then_some(Why::Author),
+        }
+    }
+
     /// Whether a pull request is theirs.
     pub(super) fn made(&self, brought: &Brought<'_>) -> bool {
         let is_same = match self.by {
@@ -164,7 +176,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    fn of_caller(self, caller: &Caller) -> Option<&'a PersonName> {
+    pub(super) fn of_caller(self, caller: &Caller) -> Option<&'a PersonName> {
         self.only(|person| {
             let is_theirs = |it: &Principal| person.subjects.get(&it.identity) == Some(&it.subject);
             caller.principals.iter().any(is_theirs)
@@ -209,7 +221,7 @@ impl<'a> Hearing<'a> {
                 take(&|| judged.approval.by.name.clone(), heard);
             }
         }
-        for one in given {
+        for one in given.iter().filter(|one| self.question.is_about(one)) {
             let name = || {
                 let principals = one.by.principals.iter();
                 principals.map(|it| it.subject.as_str()).next().unwrap_or_default().to_owned()

@@ -148,6 +148,8 @@ async fn a_decision_is_found_by_its_id_however_many_entries_came_after_it() {
         "DROP TABLE decided",
         "DROP INDEX entry_of_change",
         "ALTER TABLE approval DROP COLUMN salt",
+        "ALTER TABLE approval DROP COLUMN restores",
+        "DROP TABLE credential",
         "DROP TABLE wait",
         "DROP TABLE wait_told",
         "DROP TABLE drift_accepted",

@@ -135,8 +135,8 @@ impl Store {
         let event = event.fact(GIVEN, digest_of_given(given, &salt)?.as_str());
         let mut writing = self.write().await?;
         sqlx::query(
-            "INSERT INTO approval (environment, given_by, given_at, commit_sha, entries, salt)
-                 VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO approval (environment, given_by, given_at, commit_sha, entries, salt, restores)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(environment.as_str())
         .bind(to_json(&given.by)?)
@@ -144,6 +144,7 @@ impl Store {
         .bind(&given.commit)
         .bind(to_json(&given.entries)?)
         .bind(salt)
+        .bind(given.restores.map(to_column).transpose()?)
         .execute(&mut *writing.transaction)
         .await?;
         sqlx::query(
@@ -171,17 +172,19 @@ impl Store {
         environment: &EnvironmentName,
     ) -> Result<Vec<(Given, Salt)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT given_by, given_at, commit_sha, entries, salt FROM approval
+            "SELECT given_by, given_at, commit_sha, entries, salt, restores FROM approval
                  WHERE environment = ? ORDER BY position",
         )
         .bind(environment.as_str())
         .fetch_all(&self.pool)
         .await?;
         let given = |row: &SqliteRow| {
+            let restores: Option<i64> = row.try_get("restores")?;
             let given = Given {
                 by: from_json(&row.try_get::<String, _>("given_by")?)?,
                 at: read_time(&row.try_get::<String, _>("given_at")?)?,
                 commit: row.try_get("commit_sha")?,
+                restores: restores.map(from_column).transpose()?,
                 entries: from_json(&row.try_get::<String, _>("entries")?)?,
             };
             Ok((given, row.try_get("salt")?))

@@ -370,8 +370,9 @@ impl Store {
 /// What names an approval in the ledger: the whole of it behind its salt, so that nobody can tell from
 /// it who it was.
 pub(super) fn digest_of_given(given: &Given, salt: &str) -> Result<Digest, StoreError> {
-    let Given { by, at, commit, entries } = given;
-    Ok(Digest::of_json(&json!([salt, to_json(by)?, written_time(*at)?, commit, entries])))
+    let Given { by, at, commit, restores, entries } = given;
+    let (by, at) = (to_json(by)?, written_time(*at)?);
+    Ok(Digest::of_json(&json!([salt, by, at, commit, restores, entries])))
 }
 
 /// The entry of a change that begins with these documents.

@@ -119,6 +119,7 @@ pub(crate) fn unchanged(environment: &str) -> Plan {
         workspace: WorkspaceName::parse("acme").unwrap(),
         environment: EnvironmentName::parse(environment).unwrap(),
         commit: Some(Commit { sha: COMMIT.to_owned(), subject: None, branches: BTreeSet::new() }),
+        restores: None,
         made_at: AT,
         compared_with: None,
         only: BTreeSet::new(),

@@ -2,6 +2,7 @@
 //! memory that lowers and compares as the built-in one does.
 
 mod attacked;
+mod back;
 mod flow;
 mod glass;
 mod health;

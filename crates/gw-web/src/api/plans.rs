@@ -51,8 +51,17 @@ pub(super) async fn make(
     let granted = door::holder(&web, &headers).await?;
     let environment = environment(&name)?;
     covers(&granted, &environment, ChangeAction::Plan, None)?;
-    let PlanOrder { commit, only } = door::order(request).await?;
-    let aim = Aim::Commit { sha: hash(commit)?, only: apis(only)?, plan: None };
+    let aim = match door::order(request).await? {
+        PlanOrder { commit: Some(commit), to: None, only } => {
+            Aim::Commit { sha: hash(commit)?, only: apis(only)?, plan: None }
+        }
+        PlanOrder { commit: None, to: Some(to), only: None } => Aim::State { to, reason: None },
+        _ => {
+            return Err(Refusal::malformed(
+                "a plan is of a `commit`, perhaps `only` some APIs of it, or goes back `to` a change",
+            ));
+        }
+    };
     let order = Order { environment, asker: granted.asker.clone(), aim };
     let (_, planned) = plan(&web, &granted, &order, ChangeAction::Plan).await?;
     Ok(Json(written(&web, &planned.plan).await?))
@@ -86,7 +95,10 @@ pub(super) async fn approve(
         return Err(Refusal::Conflict { what: "the plan is of no commit".to_owned() });
     };
     let (sha, only) = (commit.sha.clone(), former.only.clone());
-    let aim = Aim::Commit { sha: sha.clone(), only, plan: Some(former.id.clone()) };
+    let aim = match former.restores {
+        Some(to) => Aim::State { to, reason: None },
+        None => Aim::Commit { sha: sha.clone(), only, plan: Some(former.id.clone()) },
+    };
     let order = Order { environment, asker: granted.asker.clone(), aim };
     let (facts, planned) = plan(&web, &granted, &order, ChangeAction::Approve).await?;
     replan(&former, &planned.plan)
@@ -100,7 +112,8 @@ pub(super) async fn approve(
     let entries = planned.changed.keys().cloned().collect();
     let by = granted.asker.caller;
     let at = web.server.clock.now();
-    let given = Given { by, at, commit: sha.clone(), entries: planned.changed.clone() };
+    let (commit, restores) = (sha.clone(), former.restores);
+    let given = Given { by, at, commit, restores, entries: planned.changed.clone() };
     let told = event::approved(granted.asker.actor, &planned);
     let told = match reason {
         Some(reason) => told.fact("reason", reason),
@@ -129,7 +142,7 @@ async fn tell_again(
 }
 
 /// Plans for whoever may do this to what is planned, a few at a time. What may be done by the plan is
-/// judged as an apply.
+/// judged as what it is for.
 async fn plan(
     web: &Web,
     granted: &Granted,
@@ -139,7 +152,7 @@ async fn plan(
     let _place = web.planning.try_acquire().map_err(|_| Refusal::Busy)?;
     let ground = reconcile::ground(&web.server, order).await?;
     may(web, granted, &order.environment, action, &ground.facts).await?;
-    let planned = reconcile::plan(&web.server, order, &ground, ChangeAction::Apply).await?;
+    let planned = reconcile::plan(&web.server, order, &ground, order.aim.action()).await?;
     Ok((ground.facts, planned))
 }
 

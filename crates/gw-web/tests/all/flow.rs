@@ -36,6 +36,22 @@ impl House {
     }
 }
 
+/// Going back has a plan of its own, which is approved as any other.
+fn approve_going_back(house: &House, ann: &str, carol: &str, commit: &str) {
+    let plans = "/v1/environments/prod/plans";
+    let back = house.order(plans, ann, &json!({ "to": 1 })).json();
+    assert!(back["plan"]["callers"].to_string().contains("sales"), "{back}");
+    let place = format!("/v1/plans/{}/approvals", back["id"].as_str().unwrap());
+    let approved = house.order(&place, carol, &json!({}));
+    assert_eq!(approved.status, 201, "{}", approved.text());
+    let given = house.wait(house.server.store.given(&prod())).unwrap();
+    assert_eq!(given.iter().map(|it| it.restores).collect::<Vec<_>>(), [None, Some(1)]);
+    for unclear in [json!({}), json!({ "to": 1, "commit": commit }), json!({ "to": 1, "only": [] })]
+    {
+        assert_eq!(house.order(plans, ann, &unclear).status, 400, "{unclear}");
+    }
+}
+
 /// Shows S1.9: part (over HTTP; a target without a gateway)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_becomes_a_token_a_plan_an_approval_and_a_change() {
@@ -113,6 +129,8 @@ async fn a_proof_becomes_a_token_a_plan_an_approval_and_a_change() {
     let acts: Vec<_> = decided["entries"].as_array().unwrap().iter().map(|it| &it["act"]).collect();
     assert!(acts.contains(&&json!(Act::Decided.as_str())), "{acts:?}");
     assert!(house.get("/v1/tasks", &ann).json()["tasks"].as_array().unwrap().len() >= 2);
+
+    approve_going_back(&house, &ann, &carol, &commit);
     house.end().await;
 }
 

@@ -154,6 +154,14 @@ async fn rollback(
     remote: &Remote,
     command: &Rollback,
 ) -> Result<Exit, Failure> {
+    if context.ui.form == Form::Text {
+        // What it does to callers is told before it is done, as any plan tells it.
+        let environment = remote.environment()?;
+        let token = remote.token(&[ChangeAction::Plan], None).await?;
+        let path = format!("/v1/environments/{environment}/plans");
+        let planned: Planned = remote.post(&token, &path, &json!({ "to": command.to })).await?;
+        context.ui.result(&planned.text);
+    }
     let wanted = Wanted::Rollback { to: command.to, reason: command.reason.clone() };
     carry_out(context, remote, &wanted).await
 }

@@ -404,7 +404,8 @@ async fn a_story(store: &Store) {
         expires_at: None,
     };
     let by = Caller { principals: vec![dana] };
-    let given = Given { by, at: NOON, commit: "c4".to_owned(), entries: entries.clone() };
+    let (commit, restores) = ("c4".to_owned(), None);
+    let given = Given { by, at: NOON, commit, restores, entries: entries.clone() };
     store.approve(&dev(), &given, said(Act::Approved, "c4")).await.unwrap();
 }
 

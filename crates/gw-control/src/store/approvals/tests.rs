@@ -97,6 +97,7 @@ async fn a_given_approval_is_kept_as_it_was_proved() {
         by: Caller { principals: vec![principal] },
         at: NOON,
         commit: "9f2c1e7".to_owned(),
+        restores: Some(4),
         entries: shown("", 0, "new").entries,
     };
     let told = told(Act::Approved, &given.commit, &given.entries);

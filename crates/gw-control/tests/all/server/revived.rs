@@ -199,7 +199,7 @@ impl House {
         let action = ChangeAction::Apply;
         let planned = reconcile::plan(&self.server, &order, &ground, action).await.unwrap();
         let (by, at) = (carol.caller, self.server.clock.now());
-        let given = Given { by, at, commit, entries: planned.changed.clone() };
+        let given = Given { by, at, commit, restores: None, entries: planned.changed.clone() };
         let told = event::approved(carol.actor, &planned);
         self.server.store.approve(&prod(), &given, told).await.unwrap();
     }

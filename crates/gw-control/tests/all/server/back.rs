@@ -1,0 +1,101 @@
+//! Going back to a state that lets more callers in.
+
+use gw_control::{approve::Given, event, reconcile};
+use gw_model::environment::ChangeAction;
+
+use super::*;
+
+/// Somebody goes back to the change that let more callers in.
+fn back(who: &str) -> Order {
+    let aim = Aim::State { to: 2, reason: None };
+    Order { environment: prod(), asker: somebody(who), aim }
+}
+
+impl House {
+    /// A house that was wide and is narrow, where going back needs an approval.
+    async fn narrowed() -> Self {
+        let free = "- { actions: [rollback], identities: [operators] }";
+        let bound = "- { actions: [rollback], identities: [operators], commit: { branch: main, approvals: 1 } }";
+        let house = Self::edited(&[("environments/prod.yaml", free, bound)]).await;
+        let stage = &house.stage;
+        for (number, groups) in [(1, "orders-team, sales"), (2, "orders-team")] {
+            house.propose(&stage.bob, &format!("b{number}"), &api(groups, "100/1m")).await;
+            house.look().await;
+            stage.advance();
+            stage.approve(&stage.carol, number).await;
+            stage.advance();
+            stage.merge(number, "squash").await;
+            house.look().await;
+            let remote = stage.remote(&stage.bob);
+            stage.git(&house.desk, &["pull", "--quiet", &remote, "main"]).await;
+        }
+        assert_eq!(house.change().await, 3);
+        assert!(!house.live.has("sales"));
+        house
+    }
+
+    /// Somebody approves the plan of going back.
+    async fn approve_going_back(&self, who: &str) {
+        self.stage.advance();
+        let order = back(who);
+        let ground = reconcile::ground(&self.server, &order).await.unwrap();
+        let action = ChangeAction::Rollback;
+        let planned = reconcile::plan(&self.server, &order, &ground, action).await.unwrap();
+        assert_eq!(planned.plan.restores, Some(2));
+        assert!(planned.plan.facts.widens_access);
+        let commit = planned.plan.commit.clone().unwrap().sha;
+        let (by, at) = (order.asker.caller, self.server.clock.now());
+        let entries = planned.changed.clone();
+        let given = Given { by, at, commit, restores: planned.plan.restores, entries };
+        let told = event::approved(order.asker.actor, &planned);
+        self.server.store.approve(&prod(), &given, told).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_to_what_lets_more_in_is_approved_by_its_own_plan() {
+    let house = House::narrowed().await;
+    // That the state was approved when it came first is no approval of its coming back.
+    let refused = reconcile(&house.server, &back("ann")).await.unwrap();
+    assert_eq!(refused.end, End::Denied, "{refused:?}");
+    let id = refused.plan.unwrap();
+    let help = refused.help.unwrap();
+    assert!(help.contains(&format!("`gatewright approve {id}`")), "{help}");
+    let plan = house.server.store.plan(&id).await.unwrap().unwrap();
+    assert!(plan.contains("\"restores\":2"), "{plan}");
+    // Nor what the one who goes back says of it.
+    house.approve_going_back("ann").await;
+    let refused = reconcile(&house.server, &back("ann")).await.unwrap();
+    assert_eq!(refused.end, End::Denied, "{refused:?}");
+    assert!(refused.text.contains("ann made what is changed"), "{}", refused.text);
+    assert!(!house.live.has("sales"));
+
+    house.approve_going_back("carol").await;
+    let done = reconcile(&house.server, &back("ann")).await.unwrap();
+    assert_eq!(done.end, End::Done, "{done:?}");
+    assert!(house.live.has("sales"));
+    let mut report = gw_audit::report::Report::default();
+    for bytes in house.server.store.entries(0, 10_000).await.unwrap() {
+        report.meet(&gw_audit::entry::Entry::parse(&bytes).unwrap());
+    }
+    let rows = report.rows();
+    let row = rows.iter().find(|row| row.change == Some(4)).unwrap();
+    assert_eq!((row.what.as_str(), row.approved_by.len()), ("rollback", 1));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_of_going_back_is_of_no_other() {
+    let house = House::narrowed().await;
+    house.approve_going_back("carol").await;
+    house.stage.advance();
+    assert_eq!(reconcile(&house.server, &back("ann")).await.unwrap().end, End::Done);
+    // Forward again by what only takes away, and back a second time.
+    let narrow = Order { aim: Aim::State { to: 3, reason: None }, ..back("ann") };
+    house.stage.advance();
+    let ground = reconcile::ground(&house.server, &narrow).await.unwrap();
+    let action = ChangeAction::Rollback;
+    let planned = reconcile::plan(&house.server, &narrow, &ground, action).await.unwrap();
+    assert!(planned.permit.is_err(), "another going back was not approved");
+    house.end().await;
+}
