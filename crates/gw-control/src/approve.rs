@@ -212,10 +212,22 @@ pub fn judge(
             approvers.into_iter().filter_map(|who| who.person()).cloned().collect();
         approved.teams = teams.into_iter().cloned().collect();
     }
-    let silent = voices.iter().zip(reasons);
+    // What was said of another change altogether is told there.
+    let is_of_this =
+        |voice: &Voice<'_>| voice.commit().is_none_or(|commit| question.is_of(commit, &brought));
+    let silent = voices.iter().zip(reasons).filter(|(voice, _)| is_of_this(voice));
     let silent = silent.filter_map(|(voice, why)| Some(Refused { who: voice.name(), why: why? }));
-    approved.refused.extend(silent);
+    silent.for_each(|refused| approved.refuse(refused));
     approved
+}
+
+impl Approved {
+    /// Nobody has to hear the same twice.
+    fn refuse(&mut self, refused: Refused) {
+        if !self.refused.contains(&refused) {
+            self.refused.push(refused);
+        }
+    }
 }
 
 /// The pull requests that are part of the change, the oldest first; none where it is going back.
@@ -286,6 +298,20 @@ impl Question<'_> {
     }
 
     /// Whether an entry was something else in any commit after this one.
+    /// Whether some of what a pull request brought is still there.
+    fn concerns(&self, brought: &Brought<'_>) -> bool {
+        let merged = brought.candidate.merged_as();
+        self.changed.keys().any(|name| !self.was_taken_back(merged, name))
+    }
+
+    /// Whether a commit is one of the change, or was the head of a pull request that brought some of it.
+    fn is_of(&self, commit: &str, brought: &[Brought<'_>]) -> bool {
+        let is_it = |sha: &str| commit == sha;
+        self.commit.is_some_and(|facts| is_it(&facts.sha))
+            || self.history.iter().any(|sha| is_it(sha))
+            || brought.iter().flat_map(|it| &it.candidate.shown).any(|it| is_it(&it.head))
+    }
+
     fn was_taken_back(&self, commit: Option<&str>, name: &str) -> bool {
         let entries = commit.and_then(|commit| self.taken_back.get(commit));
         entries.is_some_and(|entries| entries.contains(name))

@@ -268,3 +268,23 @@ fn what_was_taken_back_after_its_approval_is_approved_anew_or_not_at_all() {
     world.taken_back = [("m7".to_owned(), ["api/others".to_owned()].into())].into();
     assert_eq!(world.judge().count, 1);
 }
+
+#[test]
+fn what_was_said_of_another_change_is_not_told_here_and_nothing_twice() {
+    let asked = format!("{}    - {{ actions: [approve], identities: [staff] }}\n", matrix::ONE);
+    let mut world = world(Rules { changes: &asked, ..matrix::DECLARED }.read(), &[]);
+    let said = |commit: &str| Given {
+        commit: commit.to_owned(),
+        ..given("mira", &[], &[("api/orders", "other")])
+    };
+    let refused = |world: &World| {
+        let refused = world.judge().refused.into_iter();
+        refused.map(|it| (it.who, it.why)).collect::<Vec<_>>()
+    };
+    world.given = vec![said("h9")];
+    assert_eq!(refused(&world), []);
+    // Of a former head, or of the merge itself, it is news that it does not count any more.
+    world.given = vec![said("h9"), said("h7"), said("m7")];
+    let news = refused(&world);
+    assert!(matches!(&*news, [(who, Why::OtherEffect)] if who == "mira"), "{news:?}");
+}

@@ -212,7 +212,9 @@ impl<'a> Hearing<'a> {
             Ok(voice) => voices.push(voice),
             Err(why) => refused.push(Refused { who: name(), why }),
         };
-        for (at, candidate) in brought.iter().map(|it| it.candidate).enumerate() {
+        // What was said of something that is not there any more is nothing to hear.
+        let there = brought.iter().enumerate().filter(|(_, it)| self.question.concerns(it));
+        for (at, candidate) in there.map(|(at, it)| (at, it.candidate)) {
             for judged in approvals::judge(&candidate.pull_request, &permission) {
                 let heard = match judged.refusal {
                     Some(why) => Err(Why::Host(why)),

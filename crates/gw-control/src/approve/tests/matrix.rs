@@ -14,7 +14,7 @@ const PEOPLE: &str = "  people:
     oncall: { holders: { identity: staff, claims: { groups: [oncall] } } }
 ";
 
-const ONE: &str = "    - { actions: [apply, rollback], identities: [deployer], commit: { branch: main, approvals: 1 }, deletes: true }\n";
+pub(super) const ONE: &str = "    - { actions: [apply, rollback], identities: [deployer], commit: { branch: main, approvals: 1 }, deletes: true }\n";
 const TWO: &str =
     "    - { actions: [apply], identities: [deployer], commit: { branch: main, approvals: 2 } }\n";
 const NONE: &str = "    - { actions: [apply], identities: [deployer], commit: { branch: main } }\n";
