@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gw_net::outlive::outlive;
 use gw_policy::{
     decision::{Reason, Record},
     gateway::{DECIDE, HEALTH},
@@ -59,20 +60,13 @@ impl Answer for Worker {
         head: Result<RequestHead, Malformed>,
         body: RequestBody,
     ) -> Response<ResponseBody> {
-        // The whole call is judged by this one generation, whatever is loaded meanwhile.
-        let serving = self.shared.current.load_full();
-        let found = head.and_then(|head| {
-            let client = self.shared.client_address(&head)?;
-            Ok((head, client))
-        });
-        let (head, client) = match found {
-            Ok(found) => found,
-            Err(malformed) => return self.refuse_malformed(peer, malformed, serving.as_deref()),
-        };
-        let mut head = head;
-        let mut call = self.begin(&mut head, client, serving.as_deref());
-        let outcome = self.run(&mut call, &head, body).await;
-        self.end(call, &head, outcome)
+        match outlive(self.serve(peer, head, body)).await {
+            Some(response) => response,
+            None => {
+                let serving = self.shared.current.load_full();
+                self.refuse(peer, &Refusal::Internal("a part of it panicked"), serving.as_deref())
+            }
+        }
     }
 
     fn note(&self, peer: &Peer, unreadable: Unreadable) {
@@ -102,6 +96,30 @@ impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, room: Room, noise: Noise) -> Rc<Self> {
         let pool = Pool::new(&shared.bounds, room);
         Rc::new(Self { shared, pool, verified: Verified::default(), noise: RefCell::new(noise) })
+    }
+
+    async fn serve(
+        &self,
+        peer: &Peer,
+        head: Result<RequestHead, Malformed>,
+        body: RequestBody,
+    ) -> Response<ResponseBody> {
+        // The whole call is judged by this one generation, whatever is loaded meanwhile.
+        let serving = self.shared.current.load_full();
+        let found = head.and_then(|head| {
+            let client = self.shared.client_address(&head)?;
+            Ok((head, client))
+        });
+        let (head, client) = match found {
+            Ok(found) => found,
+            Err(malformed) => {
+                return self.refuse(peer, &Refusal::Malformed(malformed), serving.as_deref());
+            }
+        };
+        let mut head = head;
+        let mut call = self.begin(&mut head, client, serving.as_deref());
+        let outcome = self.run(&mut call, &head, body).await;
+        self.end(call, &head, outcome)
     }
 
     async fn run<'s>(
@@ -275,15 +293,15 @@ impl Worker {
     }
 
     /// A head without one meaning.
-    fn refuse_malformed(
+    /// Refuses a call of which nothing else is known.
+    fn refuse(
         &self,
         peer: &Peer,
-        malformed: Malformed,
+        refusal: &Refusal,
         serving: Option<&Serving>,
     ) -> Response<ResponseBody> {
-        let refusal = Refusal::Malformed(malformed);
         let (mut record, line) = self.blank(peer, refusal.reason(), serving);
-        let mut response = respond::refuse(&refusal, &record.id);
+        let mut response = respond::refuse(refusal, &record.id);
         if let Ok(value) = HeaderValue::try_from(record.id.as_str()) {
             response.headers_mut().insert(DECISION, value);
         }

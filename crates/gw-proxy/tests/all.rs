@@ -23,6 +23,8 @@ mod generations;
 mod identity_headers;
 #[path = "all/issuers.rs"]
 mod issuers;
+#[path = "all/panics.rs"]
+mod panics;
 #[path = "all/reach.rs"]
 mod reach;
 #[path = "all/slow.rs"]

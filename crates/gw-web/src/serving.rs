@@ -3,13 +3,7 @@
 
 mod patience;
 
-use std::{
-    convert::Infallible,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,6 +11,7 @@ use axum::{
     http::{HeaderValue, Request, Response, header},
     response::IntoResponse,
 };
+use gw_net::outlive::outlive;
 use hyper::{
     body::Incoming,
     server::conn::http1,
@@ -204,19 +199,6 @@ async fn answer(
     }
     harden(&mut response);
     response
-}
-
-/// None: it panicked. That takes nothing with it but this one request.
-async fn outlive<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = Box::pin(future);
-    std::future::poll_fn(move |context| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(answered)) => Poll::Ready(Some(answered)),
-            Err(_) => Poll::Ready(None),
-        }
-    })
-    .await
 }
 
 /// What every answer says to browsers: nothing of it runs, is kept, or stands in another page.
