@@ -77,7 +77,7 @@ pub struct Server {
 }
 
 /// What the parts of a server have in common while it runs. Nothing of it is missed after a restart.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     /// Something was queued.
     pub queued: Notify,
@@ -96,6 +96,24 @@ pub struct Shared {
     pub credentials: Credentials,
     /// What people were told last of a credential that ends.
     ending: Mutex<Option<String>>,
+    /// How long nobody else writes where this server does and has stopped in the middle.
+    lease: Duration,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            queued: Notify::default(),
+            settled: Notify::default(),
+            news: Mutex::default(),
+            in_force: Mutex::default(),
+            watch: Watch::default(),
+            mint: None,
+            credentials: Credentials::default(),
+            ending: Mutex::default(),
+            lease: LEASE,
+        }
+    }
 }
 
 /// What one change has done.
@@ -137,6 +155,12 @@ impl Shared {
     /// With another way to watch backends.
     pub fn watching(watch: Watch) -> Self {
         Self { watch, ..Self::default() }
+    }
+
+    /// With leases of another length.
+    #[must_use]
+    pub fn leasing(self, lease: Duration) -> Self {
+        Self { lease, ..self }
     }
 
     /// Remembers what is told of a credential that ends, and says whether that is new.
@@ -294,7 +318,7 @@ impl Server {
     /// From now on nobody else writes to the environment. The store it gives is for that.
     pub async fn hold(&self, environment: &EnvironmentName) -> Result<Store, Stop> {
         let name = format!("environment/{environment}");
-        let held = self.store.lease(&name, &self.holder, LEASE).await?;
+        let held = self.store.lease(&name, &self.holder, self.shared.lease).await?;
         held.ok_or_else(|| Stop::Occupied { environment: environment.clone() })
     }
 
@@ -306,7 +330,7 @@ impl Server {
 
     /// The same, with how far the files and the witness go now.
     pub async fn published(&self) -> Result<Option<Published>, Stop> {
-        let Some(held) = self.store.lease("ledger", &self.holder, LEASE).await? else {
+        let Some(held) = self.store.lease("ledger", &self.holder, self.shared.lease).await? else {
             return Ok(None);
         };
         let published = self.ledger.publish(&self.store).await;

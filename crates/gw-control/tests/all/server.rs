@@ -6,6 +6,7 @@ mod back;
 mod flow;
 mod glass;
 mod health;
+mod leaders;
 mod renew;
 mod revived;
 mod settling;
@@ -30,6 +31,7 @@ use gw_control::{
     reconcile::{Aim, Order, reconcile},
     server::{Server, Shared},
     source::git::{Repository, RepositorySettings, address::Address, caps::Caps},
+    stop::Stop,
     store::{Store, TaskState},
     task::Task,
     work::work,
@@ -46,9 +48,16 @@ use gw_policy::{
     generation::SigningKey,
     principal::{Caller, Principal},
 };
-use gw_testkit::forge::{ISSUER, Somebody, api, workspace_id};
+use gw_testkit::{
+    attack::change::Said,
+    forge::{ISSUER, Somebody, api, workspace_id},
+};
 use serde_json::json;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::{JoinHandle, block_in_place},
+};
 use url::Url;
 
 use self::target::{Gateways, Live};
@@ -63,6 +72,17 @@ struct House {
     desk: PathBuf,
     stop: watch::Sender<bool>,
     working: Option<JoinHandle<()>>,
+}
+
+/// Waits for something where nobody can.
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    block_in_place(|| Handle::current().block_on(work))
+}
+
+fn said(answer: Result<Answer, Stop>) -> Said {
+    let answer = answer.unwrap_or_else(|stop| Answer::from(&stop));
+    let done = answer.end == End::Done && answer.change.is_some();
+    Said { done, code: answer.code, words: answer.text }
 }
 
 fn prod() -> EnvironmentName {
@@ -127,7 +147,7 @@ impl House {
         std::fs::remove_file(desk.join("api.yaml")).unwrap();
         stage.publish(&files(&stage), "Declare orders").await;
         let live = Live::default();
-        let server = Arc::new(server(&stage, host(&stage), live.clone(), caps).await);
+        let server = Arc::new(server(&stage, host(&stage), live.clone(), caps, "source").await);
         let (stop, stopped) = watch::channel(false);
         let working = Some(tokio::spawn(work(Arc::clone(&server), stopped)));
         let house = Self { stage, server, live, desk, stop, working };
@@ -181,7 +201,8 @@ impl House {
     }
 }
 
-async fn server(stage: &Stage, host: Bitbucket, live: Live, caps: Caps) -> Server {
+/// A server, and the folder for its copy of the repository.
+async fn server(stage: &Stage, host: Bitbucket, live: Live, caps: Caps, source: &str) -> Server {
     let folder = stage.folder.path();
     let workspace_id = workspace_id();
     let signer = Signer::new("gatewright/test", &[7; 32]).unwrap();
@@ -191,7 +212,7 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live, caps: Caps) -> Serve
     let client = ClientSettings::here();
     let repository = Repository::open(RepositorySettings {
         address: Address::parse(&address).unwrap(),
-        folder: folder.join("source"),
+        folder: folder.join(source),
         caps,
         client,
         ssh: PathBuf::from("ssh"),

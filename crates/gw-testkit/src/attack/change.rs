@@ -83,6 +83,23 @@ pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
     said
 }
 
+/// The same of whoever was overtaken in the middle: there is no entry of it, because they may not write
+/// any more.
+pub fn overtaken(bench: &Bench<'_>, attack: &Attack<'_>) -> Said {
+    let Attack { name, ask, code, secrets } = attack;
+    let (writes, before) = ((bench.writes)(), (bench.entries)().len());
+    let said = ask();
+    assert!(!said.done, "{name}: it was done: {}", said.words);
+    assert_eq!((bench.writes)(), writes, "{name}: (a) something was written");
+    assert_eq!(said.code.as_deref(), Some(*code), "{name}: (b) {}", said.words);
+    let entries = (bench.entries)();
+    assert_eq!(entries.len(), before, "{name}: (b) the ledger says something of it");
+    let told = [said.words.as_bytes(), &entries.concat()].concat();
+    assert_unseen(name, secrets, told, bench.written.iter().map(PathBuf::as_path));
+    make_good(bench, name, writes);
+    said
+}
+
 /// (d).
 fn make_good(bench: &Bench<'_>, name: &str, writes: u64) {
     let then = (bench.good)();

@@ -4,30 +4,17 @@ use gw_control::{
     drift,
     pull_request::remark,
     reconcile::{ground, plan},
-    stop::Stop,
 };
 use gw_emulators::bitbucket::{Fault, Permission};
 use gw_testkit::{
     attack::change::{Attack, Bench, Lure, Said, attack},
     git::{FILE, FOLDER, GitRepository},
 };
-use tokio::{runtime::Handle, task::block_in_place};
 
 use super::*;
 
 /// What nobody may see again.
 const CANARY: &str = "sales-9c1f7e22a4";
-
-/// Waits for something where nobody can.
-fn wait<T>(work: impl Future<Output = T>) -> T {
-    block_in_place(|| Handle::current().block_on(work))
-}
-
-fn said(answer: Result<Answer, Stop>) -> Said {
-    let answer = answer.unwrap_or_else(|stop| Answer::from(&stop));
-    let done = answer.end == End::Done && answer.change.is_some();
-    Said { done, code: answer.code, words: answer.text }
-}
 
 impl House {
     /// Asks for a commit, as somebody whom a rule lets apply.
@@ -472,6 +459,7 @@ async fn nothing_of_a_fork_is_read_shown_or_put_in_force() {
 }
 
 /// Shows G8: holds
+/// Shows S2.26: part (`gatewright plan` and `gatewright check`; a token is looked at by `doctor --token-file`)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_remark_takes_no_arguments() {
     let house = House::new().await;

@@ -6,6 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use super::*;
 
 /// Shows S0.18: holds
+/// Shows S2.25: part (build status and comment; `notify` where it is declared)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_merge_that_security_approved_is_live_and_one_that_nobody_approved_is_not() {
     let house = House::new().await;

@@ -28,6 +28,7 @@ use gw_policy::{
 };
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub(super) struct Gateways {
@@ -51,6 +52,16 @@ pub(super) struct State {
     pub(super) sick: Option<String>,
     /// It does not answer.
     pub(super) is_down: bool,
+    /// Who does this step next stops before it.
+    pub(super) stop: Option<Stop>,
+}
+
+/// Where somebody stops in the middle.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    pub(super) before: Step,
+    pub(super) reached: Arc<Notify>,
+    pub(super) go_on: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -157,7 +168,18 @@ impl Driver for Memory {
     fn step<'a>(&'a self, order: Order<'a>) -> Pending<'a, ()> {
         Box::pin(async move {
             self.down()?;
+            let stop = self.live.0.lock().stop.take_if(|stop| stop.before == *order.step);
+            if let Some(Stop { reached, go_on, .. }) = stop {
+                reached.notify_one();
+                go_on.notified().await;
+            }
             let mut state = self.live.0.lock();
+            let found = Some(state.version.to_string());
+            let is_before = matches!(order.step, Step::Stage | Step::Switch);
+            if is_before && order.condition.version != found {
+                let (place, expected) = (self.place(), order.condition.version.clone());
+                return Err(TargetError::Moved { place, expected, found });
+            }
             match order.step {
                 Step::Stage => state.staged = Some(order.wanted.to_vec()),
                 Step::Switch => {

@@ -78,6 +78,7 @@ async fn verified_in(house: &House) -> usize {
 }
 
 /// Shows S3.24: part (a gateway in memory)
+/// Shows S0.11: part (by the digest of the files, where a rule names `verifiedIn`)
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_tried_counts_as_verified_and_a_gateway_that_lies_is_told() {
     let house = house().await;
