@@ -134,6 +134,8 @@ words! {
         StepEnded = "step.ended",
         DriftFound = "drift.found",
         DriftAccepted = "drift.accepted",
+        /// It was proposed as a change.
+        DriftAdopted = "drift.adopted",
         /// The table of access was tried on the running gateway.
         Tested = "environment.tested",
         LoggedIn = "login",

@@ -74,7 +74,11 @@ impl Report {
             | Act::Unhealthy
             | Act::Held
             | Act::Released => self.go_on(entry),
-            Act::KeyRotated | Act::Erased | Act::DriftAccepted | Act::Tested => {
+            Act::KeyRotated
+            | Act::Erased
+            | Act::DriftAccepted
+            | Act::DriftAdopted
+            | Act::Tested => {
                 self.rows.push(Row::of(entry, event.act.as_str()));
             }
             // They change nothing; whoever asks for them lists entries.

@@ -117,6 +117,7 @@ fn end(stop: &Stop) -> End {
         | Stop::Unfit(_)
         | Stop::Foreign { .. }
         | Stop::NoEnvironment { .. }
+        | Stop::Unwritable { .. }
         | Stop::NoApi { .. }
         | Stop::NoReference { .. }
         | Stop::NoPlan { .. } => End::Wrong,

@@ -2,6 +2,8 @@
 //! not: it is told, or put back. What comes again each time it is put back has another owner, and
 //! then somebody has to look.
 
+mod adopt;
+
 use gw_model::{environment::DriftThen, id::EnvironmentName};
 use gw_plan::{
     difference::{Drift, in_words},
@@ -11,6 +13,7 @@ use gw_plan::{
 use serde_json::json;
 use time::{Date, Duration, OffsetDateTime};
 
+pub use self::adopt::{Adopted, adopt};
 use crate::{
     answer::Answer,
     asker::Asker,

@@ -572,6 +572,9 @@ fn held_back(number: u64) -> Note {
         severity: Weight::Error,
         text: format!("change {number} did this and was rolled back: it is held"),
         at: None,
-        help: vec!["change the declarations, or apply another state first".to_owned()],
+        help: vec![
+            "change the declarations, or apply another state first".to_owned(),
+            format!("to have just that state again: `gatewright rollback --to {number}`"),
+        ],
     }
 }

@@ -154,6 +154,13 @@ pub fn accepted(by: Actor, at: &EnvironmentName, digest: &str, until: OffsetDate
     }
 }
 
+/// That somebody proposed to keep what differs.
+pub fn adopted(by: Actor, at: &EnvironmentName, digest: &str, pull_request: u64) -> Event {
+    let mut event = Event::new(Act::DriftAdopted, entry::Outcome::Done, by);
+    event.environment = Some(at.to_string());
+    event.fact("drift", digest).fact("pullRequest", pull_request.to_string())
+}
+
 /// That a change began.
 pub fn began(begun: &Begun, number: u64) -> Event {
     let by = begun.actor.clone();

@@ -61,6 +61,9 @@ pub trait GitHost: fmt::Debug + Send + Sync {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    /// Opens a pull request for a branch of the repository. Answers its number.
+    fn propose<'a>(&'a self, proposal: &'a Proposal<'a>) -> Pending<'a, u64>;
+
     /// Writes our comment below a pull request, or writes over the one that is there. Answers its
     /// id, by which the next one finds it.
     fn comment<'a>(
@@ -106,6 +109,15 @@ pub struct Repository {
     pub renamed_from: Option<String>,
     /// None: the repository is empty.
     pub main_branch: Option<String>,
+}
+
+/// A pull request that we open.
+#[derive(Clone, Copy, Debug)]
+pub struct Proposal<'a> {
+    pub title: &'a str,
+    pub text: &'a str,
+    pub branch: &'a str,
+    pub into: &'a str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

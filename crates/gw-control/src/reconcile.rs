@@ -270,10 +270,14 @@ async fn bring(
     if planned.permit.is_ok() {
         planned.waits = waited(server, order, &approved).await?;
     }
+    let mut left = None;
     let done = match &order.aim {
         Aim::State { to, reason } => {
             let rolled = engine.rollback(&planned, *to, reason.clone(), &watch).await;
-            rolled.map(|RolledBack { left: _, result }| result)
+            rolled.map(|RolledBack { left: state, result }| {
+                left = state;
+                result
+            })
         }
         Aim::BreakGlass { glass, .. } => engine.break_glass(&planned, glass, &watch).await,
         Aim::Expired { to } => engine.expire(&planned, *to, &watch).await,
@@ -288,7 +292,7 @@ async fn bring(
     let told = match done {
         Ok(ApplyResult::Nothing) => Answer::done("everything is as declared, and verified"),
         Ok(ApplyResult::Proved(applied) | ApplyResult::Changed(applied)) => {
-            Answer::applied(order.aim.verb(), &applied)
+            holding(Answer::applied(order.aim.verb(), &applied), left)
         }
         // That a rule does not allow it is an answer, and no failure.
         Err(error @ EngineError::Denied(_)) => {
@@ -299,7 +303,7 @@ async fn bring(
             let waiting = Notification::waiting(plan, &links);
             server.notify(waiting.unwrap_or_else(|| Notification::denied(plan, &links))).await?;
             let answer = uncounted(Answer::from(&Stop::Engine(error)), &approved.refused);
-            approvable(answer, plan)
+            approvable(answer, plan, &links)
         }
         Err(EngineError::Errors) => return Err(unfit(&planned.plan)),
         Err(error) => {
@@ -322,12 +326,26 @@ fn uncounted(answer: Answer, refused: &[Refused]) -> Answer {
     Answer { text, ..answer }
 }
 
+/// Whoever goes back hears what that means for the state that is left.
+fn holding(answer: Answer, left: Option<u64>) -> Answer {
+    let Some(left) = left else { return answer };
+    let text =
+        format!("{}; the state of change {left} is held until another is applied", answer.text);
+    Answer { text, ..answer }
+}
+
 /// No pull request shows whom going back waits for, so the refusal says where it is approved.
-fn approvable(answer: Answer, plan: &Plan) -> Answer {
+fn approvable(answer: Answer, plan: &Plan, links: &Links) -> Answer {
     if plan.restores.is_none() || Waiting::of(&plan.decision).is_none() {
         return answer;
     }
-    let way = format!("others than who goes back approve it: `gatewright approve {}`", plan.id);
+    let way = format!(
+        "others than who goes back approve it, then it is asked for again: \
+         `gatewright --server {} --env {} approve {}`",
+        links.server(),
+        plan.environment,
+        plan.id
+    );
     let help = match &answer.help {
         Some(help) => format!("{help}; {way}"),
         None => way,

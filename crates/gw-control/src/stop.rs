@@ -48,6 +48,10 @@ pub enum Stop {
         commit: String,
         environment: EnvironmentName,
     },
+    /// What a target holds cannot be put into the words of a declaration.
+    Unwritable {
+        what: String,
+    },
     /// Nothing that is meant has this name.
     NoApi {
         name: ApiName,
@@ -107,6 +111,7 @@ impl Stop {
             | Self::Unfit(_)
             | Self::Untold(_)
             | Self::NoEnvironment { .. }
+            | Self::Unwritable { .. }
             | Self::NoApi { .. }
             | Self::NoReference { .. }
             | Self::NoPlan { .. }
@@ -143,6 +148,7 @@ impl Stop {
             Self::Untold(_) => None,
             Self::Foreign { .. } => Some(Code::SourceForeign),
             Self::NoEnvironment { .. } => Some(Code::NoEnvironment),
+            Self::Unwritable { .. } => Some(Code::DriftUnwritable),
             Self::NoApi { .. } => Some(Code::UnknownName),
             Self::NoReference { .. } => Some(Code::NoReference),
             Self::NoPlan { .. } => Some(Code::NoSuchPlan),
@@ -158,6 +164,10 @@ impl Stop {
         Some(match self {
             Self::Host(error) => return error.help(),
             Self::Engine(EngineError::Denied(denial)) => denial.cure.clone(),
+            Self::Engine(EngineError::Held { number }) => format!(
+                "change the declarations, then apply; to have just that state again: \
+                 `gatewright rollback --to {number}`"
+            ),
             Self::Engine(
                 EngineError::Target(error)
                 | EngineError::Halt(Halt::NotBegun(error) | Halt::HalfWay { error, .. }),
@@ -170,6 +180,10 @@ impl Stop {
             Self::Rewritten { .. } => {
                 "push a commit that has the one in force behind it; to go back on purpose: \
                  `gatewright rollback`"
+                    .to_owned()
+            }
+            Self::Unwritable { .. } => {
+                "write it into the declarations by hand, or have it put back: `gatewright apply`"
                     .to_owned()
             }
             Self::NoApi { declared, .. } => {
@@ -225,6 +239,7 @@ impl fmt::Display for Stop {
             Self::NoEnvironment { commit, environment } => {
                 write!(f, "commit {} declares no environment `{environment}`", short(commit))
             }
+            Self::Unwritable { what } => write!(f, "no file can be edited so that it says {what}"),
             Self::NoApi { name, .. } => write!(f, "no API is called `{name}`"),
             Self::NoReference { name } => write!(f, "the repository has no `{name}`"),
             Self::NoPlan { id } => write!(f, "there is no plan `{id}`"),

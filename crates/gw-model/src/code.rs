@@ -390,6 +390,11 @@ codes! {
     NotYet = 3114 Error "not available yet",
         "What is asked for has its name and its place already, and this version cannot do it yet.";
 
+    DriftUnwritable = 3115 Error "what differs cannot be written down",
+        "A difference of a target is proposed as a change by putting the live values in the place of those \
+         in the declarations: values and new elements of lists of an API. What is otherwise there, gone or \
+         of another kind has no such place. Write it yourself, or have it put back.";
+
     TargetUnreachable = 3201 Error "the target does not answer",
         "Nobody answers at the target. For a builtin target it means that no gateway runs: what was \
          written is served as soon as `gatewright gateway` or `gatewright dev` starts, but it cannot \

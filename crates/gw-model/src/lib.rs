@@ -9,6 +9,7 @@ pub mod declared;
 pub mod desired;
 pub mod diagnostic;
 pub mod document;
+pub mod edit;
 pub mod environment;
 pub mod form;
 pub mod header;

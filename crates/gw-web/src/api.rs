@@ -47,6 +47,7 @@ pub fn routes(web: Arc<Web>) -> Router {
         .route("/v1/environments/{environment}/changes/{number}", get(environments::change))
         .route("/v1/environments/{environment}/drift", get(drift::look))
         .route("/v1/environments/{environment}/drift/{id}/acceptance", post(drift::accept))
+        .route("/v1/environments/{environment}/drift/{id}/adoption", post(drift::adopt))
         .route("/v1/environments/{environment}/rights", get(rights::look))
         .route("/v1/environments/{environment}/secrets", get(secrets::list))
         .route("/v1/environments/{environment}/doctor", get(doctor::examine))

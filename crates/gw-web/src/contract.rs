@@ -377,6 +377,14 @@ body! {
         until: String,
     }
 
+    /// What was proposed so that a difference is kept.
+    Adoption {
+        /// the branch whose declarations say it
+        branch: String,
+        /// its number in the Git host
+        pull_request as "pullRequest": u64,
+    }
+
     /// Why a change may or may not be made.
     Decided {
         /// none: it was refused before there was anything to judge
@@ -601,6 +609,7 @@ endpoints! {
     "get" "/v1/environments/{environment}/changes/{number}" Bearer Body::None => 200 json::<ChangeWithSteps>(), "A change and its steps; needs `view`";
     "get" "/v1/environments/{environment}/drift" Bearer Body::None => 200 json::<Drift>(), "What is known of drift; needs `view`";
     "post" "/v1/environments/{environment}/drift/{id}/acceptance" Bearer json::<AcceptanceOrder>() => 201 json::<Acceptance>(), "Leaves a difference as it is for a while; needs `acceptDrift`";
+    "post" "/v1/environments/{environment}/drift/{id}/adoption" Bearer Body::None => 201 json::<Adoption>(), "Proposes a difference as a change, by a pull request; needs `acceptDrift`";
     "get" "/v1/environments/{environment}/rights" Bearer Body::None => 200 json::<Rights>(), "Who may change it by the rules in force, and where the Git host lets people do something else; needs `view`";
     "get" "/v1/environments/{environment}/doctor" Bearer Body::None => 200 json::<Examined>(), "What the server can reach for it, and how what is broken is repaired; needs `view`";
     "get" "/v1/environments/{environment}/secrets" Bearer Body::None => 200 json::<Secrets>(), "The credentials that its work goes by, with owner, source, end and last use; needs `view`";

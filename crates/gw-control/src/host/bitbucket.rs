@@ -20,8 +20,8 @@ use url::Url;
 use self::api::{Api, LONGEST, Part};
 pub use self::credential::Credential;
 use super::{
-    Account, AccountKind, Comment, Ending, GitHost, HostError, Pending, Permission, Protection,
-    PullRequest, Remark, Report, Repository, Status, Told,
+    Account, AccountKind, Comment, Ending, GitHost, HostError, Pending, Permission, Proposal,
+    Protection, PullRequest, Remark, Report, Repository, Status, Told,
 };
 use crate::source::git::address as git;
 
@@ -240,6 +240,10 @@ impl GitHost for Bitbucket {
 
     fn members(&self) -> Pending<'_, Vec<(Account, Permission)>> {
         Box::pin(self.read_members())
+    }
+
+    fn propose<'a>(&'a self, proposal: &'a Proposal<'a>) -> Pending<'a, u64> {
+        Box::pin(self.open_pull_request(proposal))
     }
 
     fn comment<'a>(

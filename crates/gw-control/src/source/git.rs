@@ -65,7 +65,7 @@ pub use self::{
     id::{Format, NotAnId, ObjectId},
     name::NameFlaw,
     objects::{Commit, Signature},
-    push::Deposit,
+    push::{Deposit, Edit},
     tree::{Merged, Tree},
     view::{Move, Moved, PassedOver, View},
     wanted::Wanted,

@@ -340,7 +340,11 @@ fn summary(plan: &Plan) -> String {
         text.push_str(" · nothing to do");
         return text;
     }
-    let allowed = if plan.allowed() { "may be applied" } else { "not yet allowed" };
+    let allowed = match (plan.has_errors(), plan.allowed()) {
+        (true, _) => "cannot be applied",
+        (false, true) => "may be applied",
+        (false, false) => "not yet allowed",
+    };
     // Writing to a `String` cannot fail.
     write!(
         text,

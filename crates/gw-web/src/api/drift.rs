@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use gw_control::{
-    drift::{self, NotAccepted},
+    drift::{self, Adopted, NotAccepted},
     engine::Facts,
 };
 use gw_model::environment::ChangeAction;
@@ -18,7 +18,7 @@ use time::{Date, macros::format_description};
 use super::{environment, environments::seen, id, written};
 use crate::{
     Web,
-    contract::{Acceptance, AcceptanceOrder, Drift},
+    contract::{Acceptance, AcceptanceOrder, Adoption, Drift},
     door::{self, may},
     problem::Refusal,
 };
@@ -65,4 +65,18 @@ pub(super) async fn accept(
     })?;
     let accepted = Acceptance { id: difference.to_owned(), until: written(until) };
     Ok((StatusCode::CREATED, Json(accepted)))
+}
+
+/// Proposes that what differs is to be so.
+pub(super) async fn adopt(
+    State(web): State<Arc<Web>>,
+    Path((name, difference)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<(StatusCode, Json<Adoption>), Refusal> {
+    let granted = door::holder(&web, &headers).await?;
+    let environment = environment(&name)?;
+    may(&web, &granted, &environment, ChangeAction::AcceptDrift, &Facts::default()).await?;
+    let adopted = drift::adopt(&web.server, &granted.asker, &environment, id(&difference)?).await?;
+    let Adopted { branch, pull_request } = adopted.ok_or(Refusal::Unseen)?;
+    Ok((StatusCode::CREATED, Json(Adoption { branch, pull_request })))
 }

@@ -37,17 +37,22 @@ pub(super) enum Deed {
     Accept(Accept),
 }
 
-/// Leaves a difference as it is for a while, by a rule for `acceptDrift`. Only a server does that.
+/// Leaves a difference as it is for a while, or proposes it as a change, by a rule for `acceptDrift`.
+/// Only a server does that.
 ///
-/// It ends before its day where something else differs, or where a change is made.
+/// What is left ends before its day where something else differs, or where a change is made. What is
+/// proposed is a branch that says what the target holds, and a pull request like any other.
 #[derive(Debug, Args)]
 pub(super) struct Accept {
     /// The difference, as `drift` calls it: `dr-7Q2M0K`.
     #[arg(value_name = "ID")]
     pub(super) id: String,
     /// The last day: `2027-03-01`.
-    #[arg(long, value_name = "DATE")]
-    pub(super) until: String,
+    #[arg(long, value_name = "DATE", required_unless_present = "as_branch")]
+    pub(super) until: Option<String>,
+    /// Proposes it instead: a branch and a pull request.
+    #[arg(long, conflicts_with = "until")]
+    pub(super) as_branch: bool,
 }
 
 #[derive(Serialize)]

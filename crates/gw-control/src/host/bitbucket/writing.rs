@@ -14,7 +14,7 @@ use super::{
     api::{Part, decode},
 };
 use crate::host::{
-    Comment, HostError, Report, Status,
+    Comment, HostError, Proposal, Report, Status,
     report::{
         Annotation, Figure, FigureValue, MOST_ANNOTATIONS, MOST_FIGURES, ReportOutcome, Severity,
         StatusState,
@@ -62,6 +62,22 @@ struct AnnotationPart {
 }
 
 impl Bitbucket {
+    pub(super) async fn open_pull_request(
+        &self,
+        proposal: &Proposal<'_>,
+    ) -> Result<u64, HostError> {
+        let Proposal { title, text, branch, into } = proposal;
+        let what = format!("a pull request for `{branch}`");
+        let side = |branch: &str| json!({ "branch": { "name": branch } });
+        let body = json!({
+            "title": title, "description": text, "close_source_branch": true,
+            "source": side(branch), "destination": side(into),
+        });
+        let url = self.url(&["pullrequests"], &[]);
+        let made = self.api.send(Method::Post, &url, Some(&body), &what).await?;
+        Ok(decode::<IdPart>(&made.body, &what)?.id)
+    }
+
     /// Only its author may change a comment, so one that we may change is ours.
     pub(super) async fn write_comment(
         &self,

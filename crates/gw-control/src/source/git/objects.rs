@@ -5,6 +5,7 @@
 //! host calls it counts for nothing. A content made to share its SHA-1 with another is recognised.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     fs::{self, File},
     io::BufReader,
@@ -26,6 +27,7 @@ use super::{
     failure::GitError,
     id::{Format, ObjectId},
     pack,
+    push::{self, New},
 };
 
 /// Annotated tags of tags of tags are followed so far.
@@ -216,6 +218,46 @@ impl Objects {
         Ok(Some(entries))
     }
 
+    /// A folder in which these files, each by its path in it, hold something else. What is new of it goes
+    /// to `new`; `None`: one of them is not there.
+    pub(super) fn edited(
+        &self,
+        folder: &ObjectId,
+        files: &BTreeMap<&str, &[u8]>,
+        new: &mut Vec<New>,
+    ) -> Result<Option<ObjectId>, GitError> {
+        let Some((Kind::Tree, bytes)) = self.read(folder)? else { return Ok(None) };
+        let (mut tree, mut found) = (vec![], 0);
+        for entry in TreeRefIter::from_bytes(&bytes, kind_of(self.format)) {
+            let entry = entry.map_err(GitError::broken)?;
+            let name = String::from_utf8_lossy(entry.filename).into_owned();
+            let mut id = outer_id(entry.oid)?;
+            let below: BTreeMap<&str, &[u8]> = files
+                .iter()
+                .filter_map(|(path, bytes)| Some((below(path, &name)?, *bytes)))
+                .collect();
+            if entry.mode.is_tree() && !below.is_empty() {
+                let Some(edited) = self.edited(&id, &below, new)? else { return Ok(None) };
+                (id, found) = (edited, found + below.len());
+            } else if entry.mode.is_blob()
+                && let Some(bytes) = files.get(name.as_str())
+            {
+                (id, found) = (push::name(self.format, Kind::Blob, bytes)?, found + 1);
+                new.push(New { kind: Kind::Blob, bytes: bytes.to_vec() });
+            }
+            tree.extend(format!("{:o} ", entry.mode.value()).bytes());
+            tree.extend_from_slice(entry.filename);
+            tree.push(0);
+            tree.extend(id.as_bytes());
+        }
+        if found < files.len() {
+            return Ok(None);
+        }
+        let id = push::name(self.format, Kind::Tree, &tree)?;
+        new.push(New { kind: Kind::Tree, bytes: tree });
+        Ok(Some(id))
+    }
+
     pub(super) fn blob(&self, id: &ObjectId, limit: u64) -> Result<Blob, GitError> {
         let Some(inner) = self.inner_id(id) else { return Ok(Blob::Missing) };
         let header = self.handle.lock().try_header(&inner).map_err(GitError::broken)?;
@@ -243,6 +285,11 @@ impl Objects {
         let fits = id.format() == self.format;
         fits.then(|| gix_hash::ObjectId::try_from(id.as_bytes()).ok()).flatten()
     }
+}
+
+/// The rest of a path behind a folder.
+fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    path.strip_prefix(folder)?.strip_prefix('/')
 }
 
 pub(super) fn outer_id(id: &gix_hash::oid) -> Result<ObjectId, GitError> {

@@ -1,5 +1,5 @@
-//! Puts a commit of ours on a branch: one file, on top of what the branch holds. Where somebody else
-//! was there first nothing is changed.
+//! Puts a commit of ours on a branch: one file on top of what the branch holds, or a new branch on which
+//! some files are otherwise. Where somebody else was there first nothing is changed.
 
 use std::io::{self, Write as _};
 
@@ -31,6 +31,30 @@ pub struct Deposit<'a> {
     pub at: OffsetDateTime,
 }
 
+/// Files that a new branch has otherwise than the commit that it begins at.
+#[derive(Clone, Debug)]
+pub struct Edit<'a> {
+    pub branch: &'a str,
+    pub onto: ObjectId,
+    pub edited: Edited,
+    pub message: &'a str,
+    pub at: OffsetDateTime,
+}
+
+/// What is new of a folder whose files were edited.
+#[derive(Clone, Debug)]
+pub struct Edited {
+    pub(super) root: ObjectId,
+    pub(super) objects: Vec<New>,
+}
+
+/// An object that nobody has yet.
+#[derive(Clone, Debug)]
+pub(super) struct New {
+    pub(super) kind: Kind,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// Who commits. Nobody reads mail there.
 const WHO: &str = "Gatewright <gatewright@localhost>";
 /// A file that anybody may read and nobody runs.
@@ -43,15 +67,37 @@ impl Repository {
         credential: &Credential,
         deposit: &Deposit<'_>,
     ) -> Result<(), GitError> {
+        let pack = |format| deposit.pack(format);
+        self.deliver(credential, deposit.branch, deposit.onto, &pack).await
+    }
+
+    /// Pushes a new branch, where there is none of that name.
+    pub async fn branch_off(
+        &self,
+        credential: &Credential,
+        edit: &Edit<'_>,
+    ) -> Result<(), GitError> {
+        self.deliver(credential, edit.branch, None, &|format| edit.pack(format)).await
+    }
+
+    async fn deliver(
+        &self,
+        credential: &Credential,
+        branch: &str,
+        former: Option<ObjectId>,
+        pack: &(dyn Fn(Format) -> Result<(ObjectId, Vec<u8>), GitError> + Sync),
+    ) -> Result<(), GitError> {
         let limit = self.settings.caps.time;
-        let pushed = timeout(limit, self.push_in_time(credential, deposit)).await;
+        let pushed = timeout(limit, self.deliver_in_time(credential, branch, former, pack)).await;
         pushed.unwrap_or(Err(GitError::TooSlow { limit }))
     }
 
-    async fn push_in_time(
+    async fn deliver_in_time(
         &self,
         credential: &Credential,
-        deposit: &Deposit<'_>,
+        branch: &str,
+        former: Option<ObjectId>,
+        pack: &(dyn Fn(Format) -> Result<(ObjectId, Vec<u8>), GitError> + Sync),
     ) -> Result<(), GitError> {
         let RepositorySettings { address, caps, ssh, .. } = &self.settings;
         let ways = Ways { client: &self.client, reach: &self.reach, ssh };
@@ -59,19 +105,19 @@ impl Repository {
         let limit = caps.announcement_bytes;
         let mut wire = Wire::new(link, limit, Excess::Announcement { limit });
         let announced = talk::announced(&mut wire, &[]).await?;
-        let branch = format!("{BRANCHES}{}", deposit.branch);
-        if announced.refs.get(&branch).copied() != deposit.onto {
-            let what = format!("`{}` holds something else by now", deposit.branch);
+        let name = format!("{BRANCHES}{branch}");
+        if announced.refs.get(&name).copied() != former {
+            let what = format!("`{branch}` holds something else by now");
             return Err(GitError::Said { what });
         }
-        let (commit, pack) = deposit.pack(announced.format)?;
+        let (commit, pack) = pack(announced.format)?;
         let nothing = "0".repeat(commit.to_string().len());
-        let former = deposit.onto.map_or(nothing, |onto| onto.to_string());
+        let former = former.map_or(nothing, |former| former.to_string());
         let format = announced.format.as_str();
         let mut request = vec![];
         put(
             &mut request,
-            &format!("{former} {commit} {branch}\0report-status object-format={format}\n"),
+            &format!("{former} {commit} {name}\0report-status object-format={format}\n"),
         );
         request.extend(FLUSH);
         request.extend(pack);
@@ -104,27 +150,61 @@ impl Deposit<'_> {
         let blob = name(format, Kind::Blob, self.bytes)?;
         let mut tree = format!("{FILE_MODE} {}\0", self.file).into_bytes();
         tree.extend(blob.as_bytes());
-        let tree_id = name(format, Kind::Tree, &tree)?;
-        let parent = self.onto.map(|onto| format!("parent {onto}\n")).unwrap_or_default();
-        let at = self.at.unix_timestamp();
-        let commit = format!(
-            "tree {tree_id}\n{parent}author {WHO} {at} +0000\ncommitter {WHO} {at} +0000\n\n{}\n",
-            self.message
-        );
-        let commit = commit.into_bytes();
-        let id = name(format, Kind::Commit, &commit)?;
-        let mut pack = b"PACK\0\0\0\x02\0\0\0\x03".to_vec();
-        for (kind, bytes) in [(1, commit.as_slice()), (2, &tree), (3, self.bytes)] {
-            add(&mut pack, kind, bytes).map_err(GitError::broken)?;
-        }
-        let mut hasher = gix_hash::hasher(kind_of(format));
-        hasher.update(&pack);
-        pack.extend(hasher.try_finalize().map_err(GitError::broken)?.as_bytes());
-        Ok((id, pack))
+        let root = name(format, Kind::Tree, &tree)?;
+        let new = vec![
+            New { kind: Kind::Tree, bytes: tree },
+            New { kind: Kind::Blob, bytes: self.bytes.to_vec() },
+        ];
+        committed(format, &root, self.onto, self.message, self.at, new)
     }
 }
 
-fn name(format: Format, kind: Kind, bytes: &[u8]) -> Result<ObjectId, GitError> {
+impl Edit<'_> {
+    fn pack(&self, format: Format) -> Result<(ObjectId, Vec<u8>), GitError> {
+        let Self { onto, edited: Edited { root, objects }, message, at, .. } = self;
+        committed(format, root, Some(*onto), message, *at, objects.clone())
+    }
+}
+
+/// The name of a commit of ours, and a pack with it and all that is new beside it.
+fn committed(
+    format: Format,
+    root: &ObjectId,
+    parent: Option<ObjectId>,
+    message: &str,
+    at: OffsetDateTime,
+    mut new: Vec<New>,
+) -> Result<(ObjectId, Vec<u8>), GitError> {
+    let parent = parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
+    let at = at.unix_timestamp();
+    let commit = format!(
+        "tree {root}\n{parent}author {WHO} {at} +0000\ncommitter {WHO} {at} +0000\n\n{message}\n"
+    );
+    let bytes = commit.into_bytes();
+    let id = name(format, Kind::Commit, &bytes)?;
+    new.push(New { kind: Kind::Commit, bytes });
+    let mut pack = b"PACK\0\0\0\x02".to_vec();
+    pack.extend(u32::try_from(new.len()).unwrap_or(u32::MAX).to_be_bytes());
+    for New { kind, bytes } in &new {
+        add(&mut pack, number(*kind), bytes).map_err(GitError::broken)?;
+    }
+    let mut hasher = gix_hash::hasher(kind_of(format));
+    hasher.update(&pack);
+    pack.extend(hasher.try_finalize().map_err(GitError::broken)?.as_bytes());
+    Ok((id, pack))
+}
+
+/// A kind of object as a pack writes it.
+const fn number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Commit => 1,
+        Kind::Tree => 2,
+        Kind::Blob => 3,
+        Kind::Tag => 4,
+    }
+}
+
+pub(super) fn name(format: Format, kind: Kind, bytes: &[u8]) -> Result<ObjectId, GitError> {
     let id = compute_hash(kind_of(format), kind, bytes).map_err(GitError::broken)?;
     outer_id(&id)
 }

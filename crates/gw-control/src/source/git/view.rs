@@ -13,6 +13,7 @@ use super::{
     history,
     id::ObjectId,
     objects::{Commit, MAX_PACKS, Objects},
+    push::Edited,
     record::Record,
     tree::{Merged, Tree},
 };
@@ -122,6 +123,19 @@ impl View {
     pub fn tags_of(&self, commit: &ObjectId) -> Vec<&str> {
         let meant = self.tags.iter().filter(|(_, meant)| *meant == commit);
         meant.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// What is new where these files of a commit hold something else; `None`: one of them is not there.
+    pub fn edited(
+        &self,
+        commit: &ObjectId,
+        files: &BTreeMap<String, String>,
+    ) -> Result<Option<Edited>, GitError> {
+        let tree = self.commit(commit)?.tree;
+        let files = files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+        let mut objects = vec![];
+        let root = self.objects.edited(&tree, &files, &mut objects)?;
+        Ok(root.map(|root| Edited { root, objects }))
     }
 
     /// Branches and tags whose names nobody should have. They are as if they did not exist.

@@ -1,7 +1,7 @@
 //! What targets hold otherwise than it was written, as a server knows it.
 
 use gw_model::environment::ChangeAction;
-use gw_web::contract::{Acceptance, Drift as Known};
+use gw_web::contract::{Acceptance, Adoption, Drift as Known};
 use serde_json::json;
 
 use super::{client::Remote, clock};
@@ -51,9 +51,21 @@ async fn look(context: Context<'_>, remote: &Remote, command: &Drift) -> Result<
 }
 
 async fn leave(context: Context<'_>, remote: &Remote, command: &Accept) -> Result<Exit, Failure> {
-    let Accept { id, until } = command;
+    let Accept { id, until, as_branch } = command;
     let environment = remote.environment()?;
     let token = remote.token(&[ChangeAction::AcceptDrift], None).await?;
+    if *as_branch {
+        let path = format!("/v1/environments/{environment}/drift/{id}/adoption");
+        let adopted: Adoption = remote.post(&token, &path, &json!({})).await?;
+        match context.ui.form {
+            Form::Json => context.ui.json(&adopted),
+            Form::Text => context.ui.line(&format!(
+                "{id} is proposed: pull request {}, branch {}",
+                adopted.pull_request, adopted.branch
+            )),
+        }
+        return Ok(Exit::Done);
+    }
     let path = format!("/v1/environments/{environment}/drift/{id}/acceptance");
     let accepted: Acceptance = remote.post(&token, &path, &json!({ "until": until })).await?;
     match context.ui.form {

@@ -23,7 +23,7 @@ struct Case {
 /// What has to be there until the command has ended: a gateway, a lock.
 type Kept = Option<Box<dyn Any>>;
 
-const CASES: [Case; 57] = [
+const CASES: [Case; 58] = [
     Case { code: "GW1601", prepare: without_id, ask: &["plan"] },
     Case { code: "GW2001", prepare: with_validation, ask: &["plan"] },
     Case { code: "GW2002", prepare: with_apim, ask: &["plan"] },
@@ -43,6 +43,7 @@ const CASES: [Case; 57] = [
     Case { code: "GW3111", prepare: nothing, ask: &["explain", "GW3111"] },
     Case { code: "GW3112", prepare: nothing, ask: &["explain", "GW3112"] },
     Case { code: "GW3113", prepare: nothing, ask: &["explain", "GW3113"] },
+    Case { code: "GW3115", prepare: nothing, ask: &["explain", "GW3115"] },
     Case { code: "GW3114", prepare: nothing, ask: &["explain", "GW3114"] },
     Case { code: "GW3201", prepare: applied, ask: &["explain", "--last"] },
     Case { code: "GW3203", prepare: half_way, ask: &["apply"] },

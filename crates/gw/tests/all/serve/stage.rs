@@ -298,6 +298,11 @@ subject = \"ann\"
         self.await_moved(&self.target(), text, || self.serves(text));
     }
 
+    /// Waits until it stands there no more.
+    pub(super) fn await_gone(&self, text: &str) {
+        self.await_moved(&self.target(), text, || !self.serves(text));
+    }
+
     /// Waits until the server has said a text.
     pub(super) fn await_said(&self, text: &str) {
         self.await_moved(self.folder.path(), text, || self.said().contains(text));
@@ -374,6 +379,18 @@ subject = \"ann\"
             text.contains(says).then_some(text)
         })
         .await
+    }
+
+    /// Carol approves the first pull request once its plan can be read, and it is merged and in force. The
+    /// commit that it became.
+    pub(super) async fn bring(&self, proposed: &str) -> String {
+        self.status(proposed, "gatewright-plan", "waits for").await;
+        self.approve(&self.carol, 1).await;
+        self.comment(1, "✔ yes").await;
+        self.merge(1, "squash").await;
+        let merged = self.head("main").await;
+        self.status(&merged, "gatewright-apply-prod", "applied and verified").await;
+        merged
     }
 
     fn files(&self) -> Vec<File> {

@@ -1,0 +1,120 @@
+//! In need: glass is broken, and a state is gone back to, whatever stops in between.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use gw_testkit::forge::{Forge, api};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::task::block_in_place;
+
+use super::stage::{File, Stage};
+
+/// Going back needs an approval; whoever is on call may break glass, and the server ends that.
+fn in_need(_: &Forge, mut files: Vec<File>) -> Vec<File> {
+    for (path, text) in &mut files {
+        if *path == "environments/prod.yaml" {
+            *text = text.replace(
+                "    - { actions: [rollback], identities: [operators] }\n",
+                "    - { actions: [rollback], identities: [operators], commit: { branch: main, approvals: 1 } }
+    - { actions: [rollback], identities: [server] }
+    - { actions: [breakGlass], identities: [operators], claims: { groups: [oncall] } }\n",
+            );
+            assert!(text.contains("breakGlass"), "{text}");
+        }
+    }
+    files
+}
+
+/// Change 1, and change 2 by a pull request: fewer calls.
+async fn two_changes(stage: &Stage) {
+    let first = stage.head("main").await;
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
+    let proposed = stage.propose(&stage.bob, "fewer", &api("orders-team", "60/1m")).await;
+    stage.bring(&proposed).await;
+    assert!(stage.serves("60/1m"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn glass_is_broken_by_its_rule_and_whole_again_when_its_time_is_over() {
+    let stage = Stage::declaring(in_need).await;
+    let first = stage.head("main").await;
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
+    let proposed = stage.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    stage.comment(1, "waits for").await;
+    let until = OffsetDateTime::now_utc() + Duration::seconds(6);
+    let until = until.format(&Rfc3339).unwrap();
+    let reason = "orders are down";
+    let glass =
+        ["apply", "--commit", &proposed, "--break-glass", "--reason", reason, "--until", &until];
+    let (told, code) = stage.asks("bob", &glass);
+    assert!(code == 3 && told.contains("error[GW3107]"), "{told}");
+    let on_call = stage.token("bob", "https://gatewright.test", &["oncall"]);
+    let (told, code) = stage.shows(&on_call, &glass);
+    assert_eq!(code, 0, "{told}{}", stage.said());
+    assert!(stage.serves("sales"));
+    let (told, code) = stage.asks("ann", &["status"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("operators (bob) broke glass: change 2, until "), "{told}");
+    assert!(told.contains(reason), "{told}");
+
+    block_in_place(|| stage.await_gone("sales"));
+    let (told, _) = stage.asks("ann", &["history"]);
+    let newest = told.lines().next().unwrap();
+    assert!(newest.contains("rollback (= 1)") && newest.contains("  server"), "{told}");
+    assert!(told.contains("breakGlass"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_tells_what_it_does_and_is_approved_by_its_plan() {
+    let stage = Stage::declaring(in_need).await;
+    two_changes(&stage).await;
+    let back = ["rollback", "--to", "1", "--reason", "too few calls"];
+    let (told, code) = stage.asks("bob", &back);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("60/1m → 100/1m"), "what it does to callers: {told}");
+    let plan = told.split_once(" approve p-").expect("what helps").1;
+    let plan =
+        format!("p-{}", plan.chars().take_while(char::is_ascii_alphanumeric).collect::<String>());
+    let (told, code) = stage.asks("bob", &["approve", &plan]);
+    assert_eq!(code, 0, "{told}");
+    let (told, code) = stage.asks("bob", &back);
+    assert_eq!(code, 3, "nobody approves what they ask for: {told}");
+    let (told, code) = stage.asks("carol", &["approve", &plan]);
+    assert_eq!(code, 0, "{told}");
+    let (told, code) = stage.asks("bob", &back);
+    assert_eq!(code, 0, "{told}");
+    assert!(stage.serves("100/1m"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_goes_on_where_it_was_cut_off() {
+    let mut stage = Stage::new().await;
+    two_changes(&stage).await;
+    let token = stage.folder.path().join("bob.jwt");
+    std::fs::write(&token, stage.token("bob", "https://gatewright.test", &[])).unwrap();
+    let mut asked = stage
+        .program(&["rollback", "--to", "1", "--json", "--server", &stage.server, "--env", "prod"])
+        .env("GATEWRIGHT_TOKEN_FILE", token)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // As soon as the first step is told, nothing is left of the server.
+    let mut lines = BufReader::new(asked.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    stage.kill();
+    let code = asked.wait().unwrap().code();
+    assert!(matches!(code, Some(0 | 6)), "{code:?}: {first}");
+
+    stage.start().await;
+    block_in_place(|| stage.await_served("100/1m"));
+    let (told, code) = stage.asks("bob", &["history"]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(told.matches("rollback (= 1)").count(), 1, "{told}");
+    stage.kill();
+    let ledger = ["--ledger", "state/ledger", "--key", "state/ledger.pub"];
+    let (told, code) = stage.says(&[&["audit", "verify"], &ledger[..]].concat());
+    assert!(code == 0 && told.contains("VERIFIED"), "{told}");
+}
