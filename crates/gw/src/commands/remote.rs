@@ -155,15 +155,25 @@ async fn rollback(
     command: &Rollback,
 ) -> Result<Exit, Failure> {
     if context.ui.form == Form::Text {
-        // What it does to callers is told before it is done, as any plan tells it.
-        let environment = remote.environment()?;
-        let token = remote.token(&[ChangeAction::Plan], None).await?;
-        let path = format!("/v1/environments/{environment}/plans");
-        let planned: Planned = remote.post(&token, &path, &json!({ "to": command.to })).await?;
-        context.ui.result(&planned.text);
+        match plan_back(remote, command.to).await {
+            Ok(planned) => context.ui.result(&planned.text),
+            // Whoever may go back and not plan is in a hurry all the same.
+            Err(failure) if failure.exit == Exit::Denied => {
+                context.ui.say("what it does to callers is not shown: no rule lets you plan");
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     let wanted = Wanted::Rollback { to: command.to, reason: command.reason.clone() };
     carry_out(context, remote, &wanted).await
+}
+
+/// What going back does to callers, told before it is done.
+async fn plan_back(remote: &Remote, to: u64) -> Result<Planned, Failure> {
+    let environment = remote.environment()?;
+    let token = remote.token(&[ChangeAction::Plan], None).await?;
+    let path = format!("/v1/environments/{environment}/plans");
+    remote.post(&token, &path, &json!({ "to": to })).await
 }
 
 async fn approve(

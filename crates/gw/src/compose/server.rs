@@ -14,6 +14,7 @@ use gw_control::{
 use gw_drivers::registry::{Overseer, Registry};
 use gw_model::{
     clock::Clock,
+    code::Code,
     environment::{SecretStore as Declared, Secrets},
     id::SecretName,
     secret::{Redacted, SecretStore, SecretStores as _},
@@ -210,8 +211,18 @@ async fn read_all(
     let mut values = vec![];
     for name in names {
         let secret = secrets.read(name).await;
-        let secret = secret.map_err(|refusal| Failure::wrong(refusal.to_string()))?;
-        values.push(Redacted::new(secret.value.reveal().trim_ascii_end().to_vec()));
+        let wrong = |words: String| {
+            Failure::wrong(words)
+                .coded(Code::SettingsWrong)
+                .note("`bitbucket.webhookSecrets` of the settings names it")
+                .help("put it where `[secrets]` of the settings says that secrets lie")
+        };
+        let secret = secret.map_err(|refusal| wrong(refusal.to_string()))?;
+        let value = secret.value.reveal().trim_ascii_end().to_vec();
+        if value.is_empty() {
+            return Err(wrong(format!("the secret `{name}` is empty")));
+        }
+        values.push(Redacted::new(value));
     }
     Ok(values)
 }

@@ -93,6 +93,7 @@ pub(super) struct Written {
     pub(super) state: Option<PathBuf>,
     pub(super) owners: Vec<Spanned<WrittenOwner>>,
     pub(super) identities: BTreeMap<IdentityName, WrittenIdentity>,
+    #[serde(rename = "testIssuer")]
     pub(super) test_issuer: Option<u16>,
     pub(super) login: Option<IdentityName>,
     pub(super) bitbucket: Option<WrittenBitbucket>,

@@ -125,6 +125,11 @@ impl Remote {
         Self { server, environment: Some(environment.clone()), proof: Proof::Given(proof) }
     }
 
+    /// The server's address, as commands take it.
+    pub(super) fn name(&self) -> String {
+        self.server.name()
+    }
+
     /// Who is signed in, where that is what is shown.
     pub(super) fn signed_in(&self) -> Result<Option<SignedIn>, Failure> {
         self.proof.signed_in()
@@ -133,7 +138,9 @@ impl Remote {
     /// The environment that was named, or the only one of the folder; a server has no favourite.
     pub(super) fn environment(&self) -> Result<&EnvironmentName, Failure> {
         self.environment.as_ref().ok_or_else(|| {
-            Failure::wrong("no environment is named").help("name one with `--env NAME`")
+            Failure::wrong("no environment is named").help(
+                "name one with `--env NAME`; only the single one of a folder without mistakes is meant",
+            )
         })
     }
 

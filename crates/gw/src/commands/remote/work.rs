@@ -40,7 +40,7 @@ pub(super) async fn carry_out(
         Form::Json => context.ui.json(&json!({ "line": line })),
         Form::Text => context.ui.line(&format!("  {line}")),
     });
-    conclude(context, &answer.await?)
+    conclude(context, remote, &answer.await?)
 }
 
 /// What becomes of it, once it has ended. Its lines are told as they come.
@@ -81,7 +81,7 @@ fn unwatched(remote: &Remote) -> Failure {
         .help(format!("see what became of it: `gatewright history --env {environment}`"))
 }
 
-fn conclude(context: Context<'_>, answer: &Answer) -> Result<Exit, Failure> {
+fn conclude(context: Context<'_>, remote: &Remote, answer: &Answer) -> Result<Exit, Failure> {
     let EndWord(end) = answer.end;
     let exit = match end {
         End::Done => Exit::Done,
@@ -108,8 +108,8 @@ fn conclude(context: Context<'_>, answer: &Answer) -> Result<Exit, Failure> {
         };
     }
     if let Some(decision) = &answer.decision {
-        failure =
-            failure.note(format!("`gatewright explain {decision}` tells each rule that was asked"));
+        let asked = format!("gatewright --server {} explain {decision}", remote.name());
+        failure = failure.note(format!("`{asked}` tells each rule that was asked"));
     }
     match &answer.help {
         Some(help) => Err(failure.help(help.clone())),

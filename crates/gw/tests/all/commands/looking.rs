@@ -385,6 +385,7 @@ fn what_is_accepted_for_ever_is_refused() {
 }
 
 /// Shows S0.3: holds
+/// Shows S2.13: part (who may do what, by `can`; the console comes later)
 #[test]
 fn who_may_change_an_environment_is_told_by_its_rules() {
     let machine = Machine::with_shop();

@@ -31,7 +31,7 @@ async fn a_refused_change_is_told_link_by_link() {
     assert_ne!(head, merged);
     let (told, code) = stage.asks("bob", &["apply", "--commit", &merged]);
     assert_eq!(code, 3, "{told}");
-    let said = told.split_once("`gatewright explain ").unwrap().1;
+    let said = told.split_once(" explain ").unwrap().1;
     let id = said.split_once('`').unwrap().0;
     let (told, code) = stage.asks("bob", &["explain", id]);
     assert_eq!(code, 0, "{told}");

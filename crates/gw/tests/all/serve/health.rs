@@ -19,12 +19,7 @@ async fn a_backend_is_called_by_its_gateway_after_a_change_and_what_it_answers_i
     };
     // Nobody may call it without a token; the gateway itself may.
     let proposed = stage.propose(&stage.bob, "backend", &with_health("100/1m")).await;
-    stage.status(&proposed, "gatewright-plan", "waits for").await;
-    stage.approve(&stage.carol, 1).await;
-    stage.comment(1, "✔ yes").await;
-    stage.merge(1, "squash").await;
-    let merged = stage.head("main").await;
-    stage.status(&merged, "gatewright-apply-prod", "applied and verified").await;
+    stage.bring(&proposed).await;
     let asked = backend.requests();
     let health: Vec<_> = asked.iter().filter(|it| it.target == "/orders").collect();
     assert!(!health.is_empty() && health.iter().all(|it| it.method == "GET"), "{asked:?}");

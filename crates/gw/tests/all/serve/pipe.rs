@@ -31,6 +31,7 @@ fn run(stage: &Stage, variables: &[(&str, &str)]) -> (String, i32) {
 /// Shows S0.1: part (the script of the step; nobody built its image)
 /// Shows S0.21: holds
 /// Shows S1.9: holds
+/// Shows S1.1: part (a refusal ends the step; TIMEOUT bounds the watching)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_brings_nothing_but_a_proof_of_who_it_is() {
     let stage = Stage::new().await;

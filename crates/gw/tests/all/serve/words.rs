@@ -88,12 +88,7 @@ async fn a_state_that_was_left_is_told_as_held() {
     let first = stage.head("main").await;
     assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
     let proposed = stage.propose(&stage.bob, "more", &api("orders-team", "200/1m")).await;
-    stage.status(&proposed, "gatewright-plan", "waits for").await;
-    stage.approve(&stage.carol, 1).await;
-    stage.comment(1, "✔ yes").await;
-    stage.merge(1, "squash").await;
-    let merged = stage.head("main").await;
-    stage.status(&merged, "gatewright-apply-prod", "applied and verified").await;
+    let merged = stage.bring(&proposed).await;
 
     let (told, code) = stage.asks("bob", &["rollback", "--to", "1", "--reason", "too many calls"]);
     assert_eq!(code, 0, "{told}");

@@ -17,14 +17,14 @@ const POLICY: &str = "policies/changes.cedar";
 const POLICY_TEXT: &str = r#"// Who gains access is looked at by somebody else than whoever asks for it.
 @id("widening-needs-security")
 @reason("giving anyone new access needs a review by security")
-forbid (principal, action == Gatewright::Action::"apply", resource)
+forbid (principal, action in [Gatewright::Action::"apply", Gatewright::Action::"rollback"], resource)
 when { context.plan.widensAccess }
 unless { context.approverTeams.contains("security") };
 
 // Without it one change could take the policy above away, and the next one widen.
 @id("rules-need-security")
 @reason("changing who may change what needs a review by security")
-forbid (principal, action == Gatewright::Action::"apply", resource)
+forbid (principal, action in [Gatewright::Action::"apply", Gatewright::Action::"rollback"], resource)
 when { context.plan.touchesChangeRules }
 unless { context.approverTeams.contains("security") };
 "#;
