@@ -138,6 +138,8 @@ pub enum Why {
     OtherEffect,
     /// No pull request brought it, so nobody can tell who made it.
     NoPullRequest,
+    /// Whoever goes back is nobody under `people`, so nobody can tell whether it is the same person.
+    NoAsker,
 }
 
 /// Says which approvals cover each entry that is changed. `permission` tells what an account may do
@@ -190,6 +192,7 @@ pub fn judge(
                 continue;
             }
             let why = match (question.back, first) {
+                (Some(_), _) if asker.is_none() => Some(Why::NoAsker),
                 (Some(_), _) => voice.is_of(asker).then_some(Why::Author),
                 (None, Some(_)) if !voice.is_in(run, &brought) => continue,
                 (None, first) => voice.unfit(first),
@@ -403,6 +406,7 @@ impl fmt::Display for Why {
             Self::NothingShown => "approved before a plan was shown",
             Self::OtherEffect => "approved something else than what would be done",
             Self::NoPullRequest => "approved what no pull request brought",
+            Self::NoAsker => "approved what somebody asks for who is not one person under `people`",
         })
     }
 }

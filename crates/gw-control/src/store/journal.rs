@@ -467,7 +467,8 @@ impl Store {
         let (action, by) = writing.begun(at, number).await?;
         writing.record(event::ended(by.clone(), at, number, ending), ending.at).await?;
         let took_effect = matches!(ending.outcome, Outcome::Verified | Outcome::Applied);
-        if action == Action::Apply && took_effect {
+        // What is put back is no other state: what was left stays left.
+        if action == Action::Apply && took_effect && writing.is_another(at, number).await? {
             writing.release(at, number, by, ending.at).await?;
         }
         writing.commit().await
@@ -548,6 +549,23 @@ impl Store {
 }
 
 impl Writing<'_> {
+    /// Whether a change brings another state than the one that took effect before it.
+    async fn is_another(&mut self, at: &EnvironmentName, number: u64) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT now.desired IS NOT (
+                 SELECT former.desired FROM document AS former JOIN change USING (environment, number)
+                 WHERE environment = now.environment AND number < now.number
+                     AND outcome IN ('verified', 'applied', 'unhealthy')
+                 ORDER BY number DESC LIMIT 1
+             ) AS another FROM document AS now WHERE environment = ? AND number = ?",
+        )
+        .bind(at.as_str())
+        .bind(to_column(number)?)
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        Ok(row.try_get("another")?)
+    }
+
     /// What a change is, and who makes it.
     async fn begun(
         &mut self,

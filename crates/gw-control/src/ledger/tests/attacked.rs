@@ -347,6 +347,18 @@ fn what_decides_is_what_the_ledger_says_or_nothing_is_done() {
         ("an approval by more than they are", "UPDATE approval SET given_by = replace(given_by, 'staff', 'security')"),
         ("an approval of another commit", "UPDATE approval SET commit_sha = 'c9'"),
         (
+            "other rules, and an index without what tells of them",
+            "CREATE TEMP TABLE kept AS SELECT sql FROM sqlite_master WHERE name = 'entry_of_change';
+             DROP INDEX entry_of_change;
+             CREATE INDEX entry_of_change ON entry (position)
+                 WHERE substr(bytes, 1, 15) = x'7b22616374223a226368616e67652e'
+                 AND instr(bytes, x'6368616e67652e626567616e') = 0;
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_master SET sql = (SELECT sql FROM kept) WHERE name = 'entry_of_change';
+             PRAGMA writable_schema = OFF;
+             UPDATE document SET desired = replace(desired, 'rules', 'Rules') WHERE number = 2",
+        ),
+        (
             "an approval of nobody",
             "INSERT INTO approval (environment, given_by, given_at, commit_sha, entries, salt)
                  SELECT environment, given_by, given_at, 'c8', entries, NULL FROM approval",

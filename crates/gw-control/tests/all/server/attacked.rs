@@ -7,7 +7,7 @@ use gw_control::{
 };
 use gw_emulators::bitbucket::{Fault, Permission};
 use gw_testkit::{
-    attack::change::{Attack, Bench, Lure, Said, attack},
+    attack::change::{Attack, Bench, Lure, attack},
     git::{FILE, FOLDER, GitRepository},
 };
 

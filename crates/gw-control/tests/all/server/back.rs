@@ -60,7 +60,7 @@ async fn going_back_to_what_lets_more_in_is_approved_by_its_own_plan() {
     assert_eq!(refused.end, End::Denied, "{refused:?}");
     let id = refused.plan.unwrap();
     let help = refused.help.unwrap();
-    assert!(help.contains(&format!("`gatewright approve {id}`")), "{help}");
+    assert!(help.contains(&format!("--env prod approve {id}`")), "{help}");
     let plan = house.server.store.plan(&id).await.unwrap().unwrap();
     assert!(plan.contains("\"restores\":2"), "{plan}");
     // Nor what the one who goes back says of it.
@@ -97,5 +97,48 @@ async fn an_approval_of_going_back_is_of_no_other() {
     let action = ChangeAction::Rollback;
     let planned = reconcile::plan(&house.server, &narrow, &ground, action).await.unwrap();
     assert!(planned.permit.is_err(), "another going back was not approved");
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_approves_what_they_ask_for_by_another_identity() {
+    let house = House::narrowed().await;
+    house.approve_going_back("carol").await;
+    let mut stranger = back("carol");
+    stranger.asker.caller.principals[0].subject = "carol-of-another-issuer".to_owned();
+    let refused = reconcile(&house.server, &stranger).await.unwrap();
+    assert_eq!(refused.end, End::Denied, "{refused:?}");
+    assert!(refused.text.contains("who is not one person under `people`"), "{}", refused.text);
+    assert!(!house.live.has("sales"));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_stays_left_when_drift_is_put_back() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    stage.advance();
+    stage.approve(&stage.carol, 1).await;
+    stage.advance();
+    stage.merge(1, "squash").await;
+    house.look().await;
+    assert!(house.live.has("sales"));
+    let aim = Aim::State { to: 1, reason: None };
+    let order = Order { environment: prod(), asker: somebody("ann"), aim };
+    let back = reconcile(&house.server, &order).await.unwrap();
+    assert_eq!(back.end, End::Done, "{back:?}");
+    assert!(back.text.contains("the state of change 2 is held"), "{}", back.text);
+
+    house.live.tamper("100/1m", "900/1m");
+    let aim = Aim::InForce;
+    let put_back = Order { environment: prod(), asker: Asker::server(), aim };
+    assert!(said(reconcile(&house.server, &put_back).await).done);
+    assert!(house.live.has("100/1m"));
+    let merged = stage.head("main").await;
+    let again = said(reconcile(&house.server, &super::order(somebody("ann"), &merged)).await);
+    assert_eq!(again.code.as_deref(), Some("GW3103"), "{}", again.words);
+    assert!(!house.live.has("sales"));
     house.end().await;
 }

@@ -1,15 +1,15 @@
 //! Two servers over one state, each of which takes the other for dead.
 
-use std::{cell::Cell, time::Duration};
+use std::cell::Cell;
 
 use gw_plan::driver::Step;
 use gw_testkit::attack::{
     self,
-    change::{Attack, Bench, Said},
+    change::{Attack, Bench},
 };
 use tokio::sync::Notify;
 
-use super::{target, *};
+use super::*;
 
 /// What whoever was overtaken is told.
 const BUSY: &str = "GW7102";
