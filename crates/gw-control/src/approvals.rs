@@ -83,14 +83,14 @@ async fn going_back(
     Ok(Some(GoingBack { to, asker: asked.actor.clone(), since }))
 }
 
-/// What came after the commit in force, the oldest first.
+/// What came after the commit that is in force by an ordinary change, the oldest first.
 async fn history(
     server: &Server,
     environment: &EnvironmentName,
     ground: &Ground,
 ) -> Result<Vec<ObjectId>, Stop> {
     let Some(commit) = ground.commit else { return Ok(vec![]) };
-    let in_force = server.store.in_force(environment).await?;
+    let in_force = server.store.ordinary(environment).await?;
     let in_force = in_force.and_then(|change| change.begun.commit);
     let view = ground.view.clone();
     aside(move || {

@@ -62,6 +62,16 @@ pub struct Wish<'a> {
     pub only: &'a BTreeSet<ApiName>,
     pub action: ChangeAction,
     pub facts: &'a Facts,
+    pub measured: Measured,
+}
+
+/// From where it is measured what a change does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    InForce,
+    /// From the last ordinary state, also while glass is broken: what came in need has to pass the rules
+    /// before it stays.
+    Ordinary,
 }
 
 /// What is known beside the files. It comes from the source and its host, never from whoever asks.
@@ -116,7 +126,11 @@ pub struct RolledBack {
 impl<'a> Engine<'a> {
     /// What would have to be done now, and whether it may.
     pub async fn plan(self, wish: Wish<'_>) -> Result<Planned, EngineError> {
-        let in_force = match self.store.in_force(self.environment).await? {
+        let from = match wish.measured {
+            Measured::InForce => self.store.in_force(self.environment).await?,
+            Measured::Ordinary => self.store.ordinary(self.environment).await?,
+        };
+        let in_force = match from {
             Some(change) => Some((self.in_force(&change, wish.declared).await?, change)),
             None => None,
         };

@@ -26,7 +26,9 @@ use crate::{
     approve::{Approved, Refused},
     asker::Asker,
     declared::Declared,
-    engine::{self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, RolledBack, Wish},
+    engine::{
+        self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, Measured, RolledBack, Wish,
+    },
     event,
     glass::{self, Glass},
     health,
@@ -211,8 +213,8 @@ pub async fn abandon(
         let engine = engine(server, &order, &held, &drivers);
         let (declared, only, facts) = (&desired, &BTreeSet::new(), &Facts::default());
         // It goes back to what is in force: who may go back may give up.
-        let action = ChangeAction::Rollback;
-        let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
+        let (action, measured) = (ChangeAction::Rollback, Measured::InForce);
+        let planned = engine.plan(Wish { declared, source, only, action, facts, measured }).await?;
         engine.permitted(&planned).await?;
         Ok::<_, Stop>(engine.abandon(&Watch { server, environment: &order.environment }).await?)
     };
@@ -244,8 +246,9 @@ pub(crate) async fn compare(server: &Server, order: &Order) -> Result<Plan, Stop
     let drivers = drivers(server, &ground.desired).await?;
     let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
     let (only, action) = (&BTreeSet::new(), ChangeAction::Apply);
+    let measured = Measured::InForce;
     let engine = engine(server, order, &server.store, &drivers);
-    Ok(engine.plan(Wish { declared, source, only, action, facts }).await?.plan)
+    Ok(engine.plan(Wish { declared, source, only, action, facts, measured }).await?.plan)
 }
 
 async fn bring(
@@ -549,8 +552,14 @@ async fn decide(
         let declared = ground.desired.apis.keys().cloned().collect();
         return Err(Stop::NoApi { name: name.clone(), declared });
     }
+    let measured = match &order.aim {
+        Aim::Head { .. } | Aim::Commit { .. } => Measured::Ordinary,
+        Aim::BreakGlass { .. } | Aim::InForce | Aim::State { .. } | Aim::Expired { .. } => {
+            Measured::InForce
+        }
+    };
     let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
-    let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
+    let planned = engine.plan(Wish { declared, source, only, action, facts, measured }).await?;
     let restores = order.aim.restores();
     let planned = match restores {
         Some(change) => planned.restoring(change),

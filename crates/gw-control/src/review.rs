@@ -16,7 +16,7 @@ use crate::{
     approve::{Approved, Shown},
     asker::Asker,
     declared::Declared,
-    engine::{Engine, Facts, Wish},
+    engine::{Engine, Facts, Measured, Wish},
     event,
     host::{PullRequest, PullRequestState},
     reconcile::{self, Aim, Ground, Order, aside},
@@ -157,7 +157,8 @@ async fn consider(server: &Server, order: Order, ground: &Ground) -> Result<Revi
     };
     let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
     let (only, action) = (&BTreeSet::new(), ChangeAction::Apply);
-    let planned = engine.plan(Wish { declared, source, only, action, facts }).await?;
+    let measured = Measured::Ordinary;
+    let planned = engine.plan(Wish { declared, source, only, action, facts, measured }).await?;
     let mut asked = engine.asked(action, facts);
     asked.at = planned.plan.made_at;
     let approved =

@@ -292,6 +292,18 @@ impl Store {
         found.map(|row| from_column(row.try_get("number")?)).transpose()
     }
 
+    /// The change in force or, while glass is broken, the ordinary one before it.
+    pub async fn ordinary(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
+        let Some(change) = self.in_force(at).await? else { return Ok(None) };
+        if change.begun.action != Action::BreakGlass {
+            return Ok(Some(change));
+        }
+        match self.ordinary_before(at, change.number).await? {
+            Some(number) => self.change(at, number).await,
+            None => Ok(Some(change)),
+        }
+    }
+
     /// The newest change before this one that took effect in the ordinary way.
     pub async fn ordinary_before(
         &self,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use clap::Args;
-use gw_control::engine::{ApplyResult, Facts, RolledBack, Wish};
+use gw_control::engine::{ApplyResult, Facts, Measured, RolledBack, Wish};
 use gw_model::environment::ChangeAction;
 use gw_plan::{
     plan::{Baseline, EffectMoved, Plan},
@@ -44,7 +44,8 @@ impl Rollback {
         let engine = scene.engine();
         let (only, facts) = (BTreeSet::new(), Facts::default());
         let action = ChangeAction::Rollback;
-        let wish = Wish { declared: &declared, source, only: &only, action, facts: &facts };
+        let (only, facts, measured) = (&only, &facts, Measured::InForce);
+        let wish = Wish { declared: &declared, source, only, action, facts, measured };
         let shown = engine.plan(wish.clone()).await.map_err(told)?;
         if shown.plan.allowed() && !shown.plan.is_empty() {
             match (context.ui.form, context.ui.input) {

@@ -8,7 +8,7 @@ use std::{
 
 use gw_control::{
     asker::Asker,
-    engine::{Drivers, Engine, EngineError, Facts, Wish, known_targets, state_of},
+    engine::{Drivers, Engine, EngineError, Facts, Measured, Wish, known_targets, state_of},
     store::{StateLock, Store, StoreError},
 };
 use gw_drivers::registry::{Overseer, Registry};
@@ -157,7 +157,8 @@ impl Scene {
     ) -> Result<Planned, EngineError> {
         let source = self.source.clone();
         let facts = &Facts::default();
-        self.engine().plan(Wish { declared: &self.desired, source, only, action, facts }).await
+        let (declared, measured) = (&self.desired, Measured::InForce);
+        self.engine().plan(Wish { declared, source, only, action, facts, measured }).await
     }
 
     /// The change that was rolled back, where a plan would bring its state again.

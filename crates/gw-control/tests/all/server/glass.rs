@@ -202,3 +202,28 @@ async fn a_difference_is_left_as_it_is_until_a_day() {
     assert_eq!(compare().await, "prod does not hold what was written");
     house.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_in_need_stays_only_by_what_the_rules_ask_for() {
+    let with_server = "    - { actions: [rollback], identities: [operators, server] }\n";
+    let house = House::with(ROLLBACK, &format!("{with_server}{ONCALL}")).await;
+    let stage = &house.stage;
+    let sha = house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    let answer = house.break_glass(oncall(), &sha).await;
+    assert_eq!(answer.change, Some(2), "{answer:?}");
+    stage.advance();
+    house.server.ask(Task::PullRequest { number: 1 }).await.unwrap();
+    house.settle().await;
+    let [comment] = &stage.comments(1).await[..] else { panic!("one comment") };
+    assert!(comment.contains("sales") && comment.contains("waits for"), "{comment}");
+
+    stage.advance();
+    stage.merge(1, "merge_commit").await;
+    house.look().await;
+    let refused = house.answer("release/prod/merge/refs/heads/main").await;
+    assert_eq!(refused.end, End::Denied, "{refused:?}");
+    let in_force = house.server.store.in_force(&prod()).await.unwrap().unwrap();
+    assert_eq!((in_force.number, in_force.begun.action), (2, Action::BreakGlass));
+    house.end().await;
+}
