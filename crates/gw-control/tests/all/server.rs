@@ -191,6 +191,16 @@ impl House {
         self.stage.propose(who, branch, api).await
     }
 
+    /// Carol approves a pull request, and it is merged in this way.
+    async fn merge_approved(&self, number: u64, way: &str) {
+        let stage = &self.stage;
+        stage.advance();
+        stage.approve(&stage.carol, number).await;
+        stage.advance();
+        stage.merge(number, way).await;
+        self.look().await;
+    }
+
     async fn change(&self) -> u64 {
         self.server.store.in_force(&prod()).await.unwrap().unwrap().number
     }

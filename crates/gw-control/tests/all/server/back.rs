@@ -21,11 +21,7 @@ impl House {
         for (number, groups) in [(1, "orders-team, sales"), (2, "orders-team")] {
             house.propose(&stage.bob, &format!("b{number}"), &api(groups, "100/1m")).await;
             house.look().await;
-            stage.advance();
-            stage.approve(&stage.carol, number).await;
-            stage.advance();
-            stage.merge(number, "squash").await;
-            house.look().await;
+            house.merge_approved(number, "squash").await;
             let remote = stage.remote(&stage.bob);
             stage.git(&house.desk, &["pull", "--quiet", &remote, "main"]).await;
         }
@@ -119,11 +115,7 @@ async fn what_was_left_stays_left_when_drift_is_put_back() {
     let stage = &house.stage;
     house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
     house.look().await;
-    stage.advance();
-    stage.approve(&stage.carol, 1).await;
-    stage.advance();
-    stage.merge(1, "squash").await;
-    house.look().await;
+    house.merge_approved(1, "squash").await;
     assert!(house.live.has("sales"));
     let aim = Aim::State { to: 1, reason: None };
     let order = Order { environment: prod(), asker: somebody("ann"), aim };

@@ -37,11 +37,7 @@ async fn what_was_approved_is_live_whatever_was_merged_in_between() {
     let stage = &house.stage;
     house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
     house.look().await;
-    stage.advance();
-    stage.approve(&stage.carol, 1).await;
-    stage.advance();
-    stage.merge(1, "squash").await;
-    house.look().await;
+    house.merge_approved(1, "squash").await;
     let applied = house.answer("release/prod/merge/refs/heads/main").await;
     assert_eq!(applied.end, End::Done, "{applied:?}");
     assert_eq!(applied.change, Some(2), "{applied:?}");

@@ -70,16 +70,6 @@ impl House {
         told.sort();
         told.into_iter().map(|(_, text)| text).collect()
     }
-
-    /// Carol approves the first pull request, and it is merged.
-    pub(super) async fn merge_approved(&self) {
-        let stage = &self.stage;
-        stage.advance();
-        stage.approve(&stage.carol, 1).await;
-        stage.advance();
-        stage.merge(1, "merge_commit").await;
-        self.look().await;
-    }
 }
 
 fn oncall() -> Asker {
@@ -125,7 +115,7 @@ async fn glass_is_broken_by_whom_a_rule_names_until_its_time_is_over() {
     assert!(!house.live.has("sales"));
     assert_eq!(house.alarms().await.len(), 2);
     // What was done in need comes again in the ordinary way: it is not held.
-    house.merge_approved().await;
+    house.merge_approved(1, "merge_commit").await;
     assert_eq!(house.change().await, 4);
     assert!(house.live.has("sales"));
     house.end().await;
@@ -143,7 +133,7 @@ async fn where_nobody_lets_the_server_go_back_it_stays_open_until_an_ordinary_ch
     let alarms = house.alarms().await;
     assert!(alarms[1].contains("does not go back"), "{alarms:?}");
     // The same by the ordinary way writes nothing, and takes its place.
-    house.merge_approved().await;
+    house.merge_approved(1, "merge_commit").await;
     let in_force = house.server.store.in_force(&prod()).await.unwrap().unwrap();
     assert_eq!((in_force.number, in_force.begun.action), (3, Action::Apply));
     assert_eq!(house.expire().await.text, "no glass is broken in prod");

@@ -20,7 +20,7 @@ async fn merge(house: &House) -> Answer {
     let api = api("orders-team, sales", "100/1m").replace(UPSTREAM, HEALTH);
     house.propose(&house.stage.bob, "sales", &api).await;
     house.look().await;
-    house.merge_approved().await;
+    house.merge_approved(1, "merge_commit").await;
     house.answer("release/prod/merge/refs/heads/main").await
 }
 
