@@ -69,16 +69,19 @@ pub enum NotifyError {
 /// Tells everybody whom the rules in force name for it. Says who could not be told.
 pub async fn notify(
     notifier: &dyn Notifier,
-    rules: &Desired,
+    wishes: &[Notify],
     notification: &Notification,
 ) -> Vec<NotifyError> {
-    let mut failed = vec![];
+    let (mut failed, mut told) = (vec![], vec![]);
     // That glass was broken everybody hears.
     let hears = |wish: &&Notify| {
         notification.on == Notice::BreakGlass || wish.on.contains(&notification.on)
     };
-    for wish in rules.spec.notify.iter().filter(hears) {
-        failed.extend(notifier.send(&wish.channel, notification).await.err());
+    for wish in wishes.iter().filter(hears) {
+        if !told.contains(&&wish.channel) {
+            failed.extend(notifier.send(&wish.channel, notification).await.err());
+            told.push(&wish.channel);
+        }
     }
     failed
 }

@@ -12,7 +12,9 @@ use tokio::{
 
 use crate::{
     answer::{Answer, End},
-    drift, glass,
+    drift,
+    engine::state_of,
+    glass,
     look::look,
     notify::{self, Notification},
     pull_request,
@@ -116,10 +118,18 @@ async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {
 
 /// Tells those whom the rules in force name.
 async fn notify(server: &Server, notification: &Notification) -> Result<Answer, Stop> {
-    let Some(rules) = server.in_force(&notification.environment).await? else {
+    let environment = &notification.environment;
+    let Some(rules) = server.in_force(environment).await? else {
         return Ok(Answer::done("nobody is named"));
     };
-    let failed = notify::notify(&*server.notifier, &rules, notification).await;
+    let mut wishes = rules.spec.notify.clone();
+    // Whoever breaks glass does not choose who hears of it.
+    if let Some(ordinary) = server.store.ordinary(environment).await? {
+        let (ordinary, _) = state_of(&server.store, environment, ordinary.number).await?;
+        let former = ordinary.spec.notify.iter().filter(|wish| !rules.spec.notify.contains(wish));
+        wishes.extend(former.cloned());
+    }
+    let failed = notify::notify(&*server.notifier, &wishes, notification).await;
     if failed.is_empty() {
         return Ok(Answer::done("everybody who is named is told"));
     }

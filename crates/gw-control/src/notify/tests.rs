@@ -50,7 +50,7 @@ async fn the_rules_in_force_say_who_is_told_of_what() {
     ];
     for (notification, told, failed) in rows {
         let heard = Heard::default();
-        assert_eq!(notify(&heard, &rules, &notification).await.len(), failed);
+        assert_eq!(notify(&heard, &rules.spec.notify, &notification).await.len(), failed);
         assert_eq!(*heard.0.lock(), told);
     }
 }

@@ -158,6 +158,32 @@ async fn broken_glass_changes_nothing_of_who_may_do_what() {
     house.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_breaks_glass_does_not_choose_who_hears_of_it() {
+    const NOTIFY: &str = "  notify: [{ webhook: platform, on: [denied] }]\n";
+    let (path, drift) = ("environments/prod.yaml", "  drift: ");
+    let rules = [
+        (path, ROLLBACK, format!("{ROLLBACK}{ONCALL}")),
+        (path, drift, format!("{NOTIFY}{drift}")),
+    ];
+    let rules: Vec<_> = rules.iter().map(|(path, from, to)| (*path, *from, to.as_str())).collect();
+    let house = House::edited(&rules).await;
+    let stage = &house.stage;
+    stage.git(&house.desk, &["checkout", "--quiet", "-b", "quiet"]).await;
+    let text = std::fs::read_to_string(house.desk.join(path)).unwrap();
+    std::fs::write(house.desk.join(path), text.replace(NOTIFY, "")).unwrap();
+    let sha = stage.commit(&house.desk, "Tell nobody").await;
+    stage.push(&stage.bob, &house.desk, &["HEAD"]).await;
+    let answer = house.break_glass(oncall(), &sha).await;
+    assert_eq!(answer.change, Some(2), "{answer:?}");
+    // The channel is asked for, although what is in force names it no more.
+    let tasks = house.server.store.tasks(1000).await.unwrap();
+    let mut told = tasks.iter().filter(|it| matches!(&it.task, Task::Notify { notification } if notification.on == Notice::BreakGlass));
+    let outcome = told.next().unwrap().outcome.clone().unwrap();
+    assert!(outcome.contains("platform"), "{outcome}");
+    house.end().await;
+}
+
 /// Shows S3.19: part (it is left as it is for a while; or put back, in `flow`)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_difference_is_left_as_it_is_until_a_day() {
