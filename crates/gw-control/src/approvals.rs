@@ -11,6 +11,7 @@ use gw_plan::{
     plan::{Changed, Effects, Planned, Rules},
 };
 use gw_policy::change::Asked;
+use time::OffsetDateTime;
 
 use crate::{
     approve::{self, Approved, Candidate, GoingBack, Question, TakenBack},
@@ -23,7 +24,8 @@ use crate::{
     stop::Stop,
 };
 
-/// So many pull requests are looked at, the newest first.
+/// So many open pull requests of one commit are asked for, the oldest first: nobody who comes later
+/// pushes one out.
 const MOST: usize = 100;
 /// A longer history is not looked through: then nothing of it lasts.
 const MOST_LATER: usize = 500;
@@ -46,20 +48,20 @@ pub(crate) async fn fill(
     let back = going_back(server, environment, asked, restores).await?;
     let mut candidates = vec![];
     if !planned.changed.is_empty() && back.is_none() {
-        candidates = gather(server, environment, planned).await?;
+        candidates = gather(server, environment, planned, &history).await?;
     }
     let given = server.store.given(environment).await?;
     let merged = candidates.iter().filter_map(|it| it.pull_request.merge_commit.as_ref());
     let approved = merged.chain(given.iter().map(|it| &it.commit)).cloned().collect();
     let taken_back = taken_back(server, ground, &history, planned, rules, approved).await?;
     let permissions = permissions(server, &candidates).await?;
-    let history: Vec<String> = history.iter().map(ToString::to_string).collect();
+    let shas = history.shas();
     let question = Question {
         changed: &planned.changed,
         rules,
         facts: &planned.plan.facts,
         commit: ground.facts.commit.as_ref(),
-        history: &history,
+        history: &shas,
         taken_back: &taken_back,
         back: back.as_ref(),
     };
@@ -83,19 +85,39 @@ async fn going_back(
     Ok(Some(GoingBack { to, asker: asked.actor.clone(), since }))
 }
 
-/// What came after the commit that is in force by an ordinary change, the oldest first.
+/// What came after the commit that is in force by an ordinary change.
+struct History {
+    /// The oldest first.
+    commits: Vec<ObjectId>,
+    /// When the oldest of all of them was made, by their own words.
+    since: OffsetDateTime,
+}
+
+impl History {
+    fn shas(&self) -> Vec<String> {
+        self.commits.iter().map(ToString::to_string).collect()
+    }
+}
+
 async fn history(
     server: &Server,
     environment: &EnvironmentName,
     ground: &Ground,
-) -> Result<Vec<ObjectId>, Stop> {
-    let Some(commit) = ground.commit else { return Ok(vec![]) };
+) -> Result<History, Stop> {
+    let now = server.clock.now();
+    let Some(commit) = ground.commit else { return Ok(History { commits: vec![], since: now }) };
     let in_force = server.store.ordinary(environment).await?;
     let in_force = in_force.and_then(|change| change.begun.commit);
     let view = ground.view.clone();
     aside(move || {
         let former = in_force.as_deref().and_then(|sha| view.find(sha));
-        view.since(former.as_ref(), &commit)
+        let commits = view.since(former.as_ref(), &commit)?;
+        let mut since = now;
+        for id in former.iter().chain(&commits) {
+            let committed = OffsetDateTime::from_unix_timestamp(view.commit(id)?.committed_at);
+            since = since.min(committed.unwrap_or(OffsetDateTime::UNIX_EPOCH));
+        }
+        Ok(History { commits, since })
     })
     .await
 }
@@ -106,19 +128,20 @@ async fn history(
 async fn taken_back(
     server: &Server,
     ground: &Ground,
-    history: &[ObjectId],
+    history: &History,
     planned: &Planned,
     rules: &Arc<Desired>,
     approved: BTreeSet<String>,
 ) -> Result<TakenBack, Stop> {
     let (view, changed) = (ground.view.clone(), planned.changed.clone());
     let found = approved.into_iter().filter_map(|sha| Some((view.find(&sha)?, sha)));
-    let found: Vec<(ObjectId, String)> = found.filter(|(id, _)| history.contains(id)).collect();
+    let found: Vec<(ObjectId, String)> =
+        found.filter(|(id, _)| history.commits.contains(id)).collect();
     if found.is_empty() || changed.is_empty() {
         return Ok(TakenBack::default());
     }
     let drivers = reconcile::drivers(server, &ground.desired).await?;
-    let (history, rules) = (history.to_vec(), Arc::clone(rules));
+    let (history, rules) = (history.commits.clone(), Arc::clone(rules));
     aside(move || {
         let is_long = history.len() > MOST_LATER;
         let mut states = States { view: &view, drivers, rules, changed, known: BTreeMap::new() };
@@ -179,14 +202,23 @@ impl States<'_> {
     }
 }
 
-/// The pull requests below which something of the change was shown.
+/// The pull requests below which something of the change was shown, and that brought a commit of it:
+/// however many others are open, they are not asked for.
 async fn gather(
     server: &Server,
     environment: &EnvironmentName,
     planned: &Planned,
+    history: &History,
 ) -> Result<Vec<Candidate>, Stop> {
+    let shas = history.shas();
+    let mut numbers = server.host.merged_as(&shas, history.since).await?;
+    if let Some(planned) = shas.last() {
+        let open = server.store.shown_for(environment, planned).await?;
+        numbers.extend(open.into_iter().take(MOST));
+    }
+    let numbers: BTreeSet<u64> = numbers.into_iter().collect();
     let mut candidates = vec![];
-    for number in server.store.shown_on(environment).await?.into_iter().take(MOST) {
+    for number in numbers {
         let shown = server.store.shown(environment, number).await?;
         let moves = |name: &String| shown.iter().any(|it| it.entries.contains_key(name));
         if planned.changed.keys().any(moves) {

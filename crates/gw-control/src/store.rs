@@ -46,7 +46,7 @@ pub use tokens::{Carried, Fresh, Granted, Unique};
 use tokio::sync::Mutex;
 
 /// The statements that bring a state to each version, in order. Each ends its own transaction.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 15] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -61,6 +61,7 @@ const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/0012.sql"),
     include_str!("../migrations/0013.sql"),
     include_str!("../migrations/0014.sql"),
+    include_str!("../migrations/0015.sql"),
 ];
 
 /// The file in the folder of the state.

@@ -60,6 +60,23 @@ impl Task {
         }
     }
 
+    /// Whether it only tells somebody something. Everybody who may push makes as many of these as they
+    /// like, so they never take all places: what changes something does not wait behind them.
+    pub const fn speaks(&self) -> bool {
+        match self {
+            Self::PullRequest { .. }
+            | Self::Remark { .. }
+            | Self::Tell { .. }
+            | Self::Notify { .. } => true,
+            Self::Look
+            | Self::Release { .. }
+            | Self::Drift { .. }
+            | Self::Expire { .. }
+            | Self::Renew
+            | Self::Request { .. } => false,
+        }
+    }
+
     /// Tasks of one lane are done one after the other: those that write to one environment, and
     /// those that speak below one pull request.
     pub fn lane(&self) -> String {

@@ -33,6 +33,9 @@ use crate::{identities::Identities, intake::Intake, reads::Reads};
 
 /// So many plans are made for callers at once.
 const PLANNING: usize = 4;
+/// So many other answers that take work are made for readers at once: they do not keep others from
+/// planning.
+const LOOKING: usize = 4;
 
 /// Everything that an answer needs.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub struct Web {
     intake: Intake,
     reads: Reads,
     planning: Semaphore,
+    looking: Semaphore,
 }
 
 /// By what webhooks are known, and about which repository they are.
@@ -79,6 +83,7 @@ impl Web {
             intake: Intake::default(),
             reads: Reads::default(),
             planning: Semaphore::new(PLANNING),
+            looking: Semaphore::new(LOOKING),
         }
     }
 }

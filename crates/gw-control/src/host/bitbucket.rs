@@ -14,7 +14,7 @@ use std::sync::Arc;
 use gw_model::{clock::Clock, secret::SecretStore};
 use gw_net::client::Client;
 use serde::Deserialize;
-use time::Date;
+use time::{Date, OffsetDateTime};
 use url::Url;
 
 use self::api::{Api, LONGEST, Part};
@@ -216,6 +216,14 @@ impl GitHost for Bitbucket {
 
     fn open_pull_requests(&self) -> Pending<'_, Vec<u64>> {
         Box::pin(self.read_open())
+    }
+
+    fn merged_as<'a>(
+        &'a self,
+        commits: &'a [String],
+        since: OffsetDateTime,
+    ) -> Pending<'a, Vec<u64>> {
+        Box::pin(self.read_merged_as(commits, since))
     }
 
     fn pull_requests_of<'a>(&'a self, commit: &'a str) -> Pending<'a, Vec<u64>> {

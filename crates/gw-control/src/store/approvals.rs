@@ -87,6 +87,23 @@ impl Store {
         rows.iter().map(|row| from_column(row.try_get("pull_request")?)).collect()
     }
 
+    /// The pull requests on which a plan of a commit was shown, the oldest first.
+    pub async fn shown_for(
+        &self,
+        environment: &EnvironmentName,
+        head: &str,
+    ) -> Result<Vec<u64>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT pull_request FROM shown WHERE environment = ? AND head = ?
+                 GROUP BY pull_request ORDER BY pull_request",
+        )
+        .bind(environment.as_str())
+        .bind(head)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| from_column(row.try_get("pull_request")?)).collect()
+    }
+
     /// The plans that were shown on a pull request, the oldest first.
     pub async fn shown(
         &self,

@@ -12,6 +12,8 @@ use crate::task::Task;
 
 /// So many tasks that were done are kept for whoever asks what became of them.
 const KEPT: i64 = 1_000;
+/// So many tasks that only speak are under way at once: fewer than there are workers.
+const SPEAKERS: i64 = 2;
 /// No task waits longer than this, so a later time comes from a clock that was set back since.
 const LONGEST_WAIT_MS: i64 = 3_600_000;
 
@@ -125,18 +127,21 @@ impl Store {
         Ok(gone.rows_affected())
     }
 
-    /// The task that has waited longest of those whose lane is free.
+    /// The task that has waited longest of those whose lane is free, and that have a place.
     pub async fn take_task(&self, now: OffsetDateTime) -> Result<Option<Queued>, StoreError> {
         let row = sqlx::query(
             "UPDATE task SET state = 'running', attempts = attempts + 1 WHERE id = (
                  SELECT id FROM task
                  WHERE state = 'waiting' AND (due_ms <= ?1 OR due_ms > ?1 + ?2)
                      AND lane NOT IN (SELECT lane FROM task WHERE state = 'running')
+                     AND (NOT speaks OR ?3 >
+                         (SELECT count(*) FROM task WHERE state = 'running' AND speaks))
                  ORDER BY due_ms, id LIMIT 1)
              RETURNING *",
         )
         .bind(millis(now))
         .bind(LONGEST_WAIT_MS)
+        .bind(SPEAKERS)
         .fetch_optional(&self.pool)
         .await?;
         row.as_ref().map(read_queued).transpose()
@@ -146,8 +151,11 @@ impl Store {
     pub async fn next_task_due(&self, now: OffsetDateTime) -> Result<Option<u64>, StoreError> {
         let row = sqlx::query(
             "SELECT min(due_ms) AS due_ms FROM task
-             WHERE state = 'waiting' AND lane NOT IN (SELECT lane FROM task WHERE state = 'running')",
+             WHERE state = 'waiting' AND lane NOT IN (SELECT lane FROM task WHERE state = 'running')
+                 AND (NOT speaks OR ?1 >
+                     (SELECT count(*) FROM task WHERE state = 'running' AND speaks))",
         )
+        .bind(SPEAKERS)
         .fetch_one(&self.pool)
         .await?;
         let due: Option<i64> = row.try_get("due_ms")?;
@@ -307,8 +315,8 @@ async fn enqueue(
     at: OffsetDateTime,
 ) -> Result<u64, StoreError> {
     let row = sqlx::query(
-        "INSERT INTO task (key, lane, task, state, hints, attempts, queued_at, due_ms)
-         VALUES (?, ?, ?, 'waiting', 1, 0, ?, ?)
+        "INSERT INTO task (key, lane, speaks, task, state, hints, attempts, queued_at, due_ms)
+         VALUES (?, ?, ?, ?, 'waiting', 1, 0, ?, ?)
          ON CONFLICT (key) WHERE state = 'waiting'
          DO UPDATE SET hints = hints + 1, task = excluded.task,
              due_ms = min(due_ms, excluded.due_ms)
@@ -316,6 +324,7 @@ async fn enqueue(
     )
     .bind(new.task.key())
     .bind(new.task.lane())
+    .bind(new.task.speaks())
     .bind(to_json(&new.task)?)
     .bind(written_time(at)?)
     .bind(millis(new.due_at))

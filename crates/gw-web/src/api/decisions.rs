@@ -45,7 +45,7 @@ pub(super) async fn decided(
     id: Option<&str>,
 ) -> Result<Decided, Refusal> {
     // Each asks the Git host: a few at a time.
-    let _place = web.planning.try_acquire().map_err(|_| Refusal::Busy)?;
+    let _place = web.looking.try_acquire().map_err(|_| Refusal::Busy)?;
     let (store, environment) = (&web.server.store, &granted.scope.environment);
     let explained = explain(&web.server, environment, id).await?.ok_or(Refusal::Unseen)?;
     let entries = match &explained.decision {

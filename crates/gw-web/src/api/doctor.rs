@@ -29,7 +29,7 @@ pub(super) async fn examine(
     }
     let rules = web.server.in_force(&environment).await?;
     // It asks everybody there is: a few at a time.
-    let _place = web.planning.try_acquire().map_err(|_| Refusal::Busy)?;
+    let _place = web.looking.try_acquire().map_err(|_| Refusal::Busy)?;
     let mut links = web.examine(rules.as_deref()).await;
     links.extend(of_environment(&web.server, rules.as_deref()).await);
     let links = links.into_iter().map(Tested::from).collect();

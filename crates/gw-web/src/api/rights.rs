@@ -51,7 +51,7 @@ pub(super) async fn look(
     })?;
     let rights = query.rights(&rules)?;
     // Each asks the Git host: a few at a time.
-    let _place = web.planning.try_acquire().map_err(|_| Refusal::Busy)?;
+    let _place = web.looking.try_acquire().map_err(|_| Refusal::Busy)?;
     let links = compare(&web.server, &rules).await;
     let shown: Result<Vec<_>, _> = rights.iter().map(serde_json::to_value).collect();
     Ok(Json(Rights {

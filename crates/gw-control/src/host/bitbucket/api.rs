@@ -118,11 +118,34 @@ impl Api {
         part: Part,
         what: &str,
     ) -> Result<Vec<T>, HostError> {
-        let (most, mut url, mut values) = (part.pages(), url, Vec::new());
-        for _ in 0..most {
+        self.pages(url, part, |_| false, what).await
+    }
+
+    /// The values of an ordered list up to the page that has one that is far enough.
+    pub(super) async fn list_until<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        is_enough: impl Fn(&T) -> bool,
+        what: &str,
+    ) -> Result<Vec<T>, HostError> {
+        self.pages(url, Part::Whole, is_enough, what).await
+    }
+
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        mut url: Url,
+        part: Part,
+        is_enough: impl Fn(&T) -> bool,
+        what: &str,
+    ) -> Result<Vec<T>, HostError> {
+        let mut values = Vec::new();
+        for _ in 0..part.pages() {
             let page: Page<T> = self.read(&url, what).await?;
             values.extend(page.values);
             let Some(next) = page.next else { return Ok(values) };
+            if values.last().is_some_and(&is_enough) {
+                return Ok(values);
+            }
             url = self.next(&next, what)?;
         }
         match part {

@@ -13,6 +13,7 @@ use crate::host::{Account, Approval, HostError, PullRequest, PullRequestState, R
 
 /// The most that pull requests, and what belongs to them, come in.
 const PAGE: (&str, &str) = ("pagelen", "50");
+const NEWEST_MERGED: [(&str, &str); 3] = [("state", "MERGED"), ("sort", "-updated_on"), PAGE];
 /// So many pages of merged pull requests are searched for the one that a commit came by.
 const SEARCHED_PAGES: usize = 4;
 
@@ -32,6 +33,14 @@ struct PullRequestPart {
 struct NumberPart {
     id: u64,
     merge_commit: Option<CommitPart>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MergedPart {
+    id: u64,
+    merge_commit: Option<CommitPart>,
+    #[serde(with = "time::serde::rfc3339")]
+    updated_on: OffsetDateTime,
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,6 +167,24 @@ impl Bitbucket {
         Ok(open.iter().map(|it| it.id).collect())
     }
 
+    /// Merging touches a pull request, so those that were touched last come first, and behind the
+    /// first that was not touched since there is none.
+    pub(super) async fn read_merged_as(
+        &self,
+        commits: &[String],
+        since: OffsetDateTime,
+    ) -> Result<Vec<u64>, HostError> {
+        let url = self.url(&["pullrequests"], &NEWEST_MERGED);
+        let is_before = |it: &MergedPart| it.updated_on < since;
+        let what = "the pull requests that were merged";
+        let merged: Vec<MergedPart> = self.api.list_until(url, is_before, what).await?;
+        let became = |it: &&MergedPart| {
+            let hash = it.merge_commit.as_ref();
+            hash.is_some_and(|hash| commits.iter().any(|commit| hash.is(commit)))
+        };
+        Ok(merged.iter().filter(became).map(|it| it.id).collect())
+    }
+
     /// What links commits to pull requests is an app that has to be installed, and does not always
     /// know what a commit became; then the newest merged ones are searched.
     pub(super) async fn read_pull_requests_of(&self, commit: &str) -> Result<Vec<u64>, HostError> {
@@ -171,8 +198,7 @@ impl Bitbucket {
         if !linked.is_empty() {
             return Ok(linked.iter().map(|it| it.id).collect());
         }
-        let query = [("state", "MERGED"), ("sort", "-updated_on"), PAGE];
-        let url = self.url(&["pullrequests"], &query);
+        let url = self.url(&["pullrequests"], &NEWEST_MERGED);
         let merged: Vec<NumberPart> =
             self.api.list(url, Part::Pages(SEARCHED_PAGES), &what).await?;
         let became = |it: &&NumberPart| it.merge_commit.as_ref().is_some_and(|it| it.is(&commit));

@@ -72,6 +72,24 @@ async fn one_environment_is_worked_on_by_one_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn what_changes_something_does_not_wait_behind_what_only_speaks() {
+    let store = store().await;
+    for number in 1..=100 {
+        queue(&store, pull_request(number)).await;
+    }
+    queue(&store, release("prod")).await;
+    let first = take(&store).await.unwrap();
+    assert_eq!(first.task, pull_request(1));
+    assert_eq!(take(&store).await.unwrap().task, pull_request(2));
+    assert_eq!(take(&store).await.unwrap().task, release("prod"));
+    assert_eq!(take(&store).await, None, "no third one speaks");
+    assert_eq!(store.next_task_due(NOON).await.unwrap(), None);
+    store.finish_task(first.id, "planned", NOON).await.unwrap();
+    assert_eq!(store.next_task_due(NOON).await.unwrap(), Some(0));
+    assert_eq!(take(&store).await.unwrap().task, pull_request(3));
+}
+
+#[tokio::test]
 async fn what_failed_is_kept_and_what_was_cut_off_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path(), key()).await.unwrap();

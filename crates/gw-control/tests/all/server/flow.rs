@@ -1,5 +1,6 @@
 //! From a pull request to what is served, and back.
 
+use gw_emulators::bitbucket::Fault;
 use gw_model::environment::Notice;
 use time::format_description::well_known::Rfc3339;
 
@@ -46,6 +47,30 @@ async fn what_was_approved_is_live_whatever_was_merged_in_between() {
     let statuses = stage.get(&format!("/commit/{head}/statuses")).await;
     let told = statuses["values"][0]["description"].as_str().unwrap();
     assert_eq!(told, "change 2 is applied and verified");
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_did_not_bring_the_change_is_not_asked_for() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    for name in ["finance", "support", "audit"] {
+        house.propose(&stage.bob, name, &api(&format!("orders-team, {name}"), "100/1m")).await;
+    }
+    house.look().await;
+    stage.advance();
+    stage.approve(&stage.carol, 1).await;
+    stage.advance();
+    stage.merge(1, "squash").await;
+    for number in 2..=4 {
+        stage.bitbucket.fail_next(&format!("/pullrequests/{number}"), Fault::Status(404));
+    }
+    let head = stage.head("main").await;
+    let answer = reconcile(&house.server, &order(somebody("dana"), &head)).await.unwrap();
+    assert_eq!(answer.end, End::Done, "{answer:?}");
+    assert!(house.live.has("sales"));
     house.end().await;
 }
 
