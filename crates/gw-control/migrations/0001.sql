@@ -1,5 +1,4 @@
 -- The state of one workspace on this machine.
-BEGIN IMMEDIATE;
 
 -- One numbered apply or rollback of an environment.
 CREATE TABLE change (
@@ -80,4 +79,3 @@ CREATE TABLE plan (
 ) STRICT;
 
 PRAGMA user_version = 1;
-COMMIT;

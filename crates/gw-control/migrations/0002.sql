@@ -1,5 +1,4 @@
 -- The ledger: what was decided and done, one entry each, in the order in which it became true.
-BEGIN IMMEDIATE;
 
 -- Written in the transaction of what it tells of, and never changed. The files of the ledger are
 -- made from here.
@@ -26,4 +25,3 @@ CREATE TABLE sealed (
 UPDATE change SET actor = json_object('identity', actor, 'proof', 'state');
 
 PRAGMA user_version = 2;
-COMMIT;

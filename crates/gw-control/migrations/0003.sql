@@ -1,5 +1,4 @@
 -- What a server remembers: who writes where, what is to be done, and which events it has heard.
-BEGIN IMMEDIATE;
 
 -- The newest token of each lease. Whoever holds an older one writes nothing any more.
 CREATE TABLE lease (
@@ -60,4 +59,3 @@ CREATE TABLE comment (
 ) STRICT;
 
 PRAGMA user_version = 3;
-COMMIT;

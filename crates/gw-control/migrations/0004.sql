@@ -1,5 +1,4 @@
 -- What approvals are for: plans that stood below a pull request, and approvals given to us.
-BEGIN IMMEDIATE;
 
 -- From when on a plan could be read, and what it changes. An approval in the Git host is for the
 -- last one on its head before it was given.
@@ -28,4 +27,3 @@ CREATE TABLE approval (
 CREATE INDEX approval_of ON approval (environment, position);
 
 PRAGMA user_version = 4;
-COMMIT;

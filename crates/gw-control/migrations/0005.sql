@@ -1,5 +1,4 @@
 -- Texts about people.
-BEGIN IMMEDIATE;
 
 -- What the ledger says of people only as a salted hash. Whoever takes a row away erases a person, and
 -- no proof.
@@ -10,4 +9,3 @@ CREATE TABLE opened (
 ) STRICT;
 
 PRAGMA user_version = 5;
-COMMIT;

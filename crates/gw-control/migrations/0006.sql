@@ -1,5 +1,4 @@
 -- Who was let in: short tokens of ours, and proofs that were used.
-BEGIN IMMEDIATE;
 
 -- A token is kept as its hash only, and no longer than it is good.
 CREATE TABLE token (
@@ -21,4 +20,3 @@ CREATE TABLE proof_used (
 ) STRICT;
 
 PRAGMA user_version = 6;
-COMMIT;

@@ -1,5 +1,4 @@
 -- The second place that remembers how large the ledger is.
-BEGIN IMMEDIATE;
 
 CREATE TABLE witness (
     only        INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
@@ -12,4 +11,3 @@ CREATE TABLE witness (
 ) STRICT;
 
 PRAGMA user_version = 7;
-COMMIT;

@@ -1,5 +1,4 @@
 -- Which entries of the ledger tell of a decision: whoever asks for one does not read through them all.
-BEGIN IMMEDIATE;
 
 CREATE TABLE decided (
     decision TEXT    NOT NULL,
@@ -12,4 +11,3 @@ SELECT json_extract(CAST(bytes AS TEXT), '$.decision'), position FROM entry
 WHERE json_extract(CAST(bytes AS TEXT), '$.decision') IS NOT NULL;
 
 PRAGMA user_version = 8;
-COMMIT;

@@ -1,5 +1,4 @@
 -- What pull requests wait for, and for how long.
-BEGIN IMMEDIATE;
 
 -- A pull request at a gate of an environment.
 CREATE TABLE wait (
@@ -28,4 +27,3 @@ CREATE TABLE wait_told (
 ) STRICT;
 
 PRAGMA user_version = 9;
-COMMIT;

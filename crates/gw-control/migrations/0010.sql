@@ -1,5 +1,4 @@
 -- Emergencies, and differences that somebody accepted.
-BEGIN IMMEDIATE;
 
 -- Until when a change holds that went round the ordinary rules; none: it is an ordinary one.
 ALTER TABLE change ADD COLUMN until TEXT;
@@ -16,4 +15,3 @@ CREATE TABLE drift_accepted (
 ) STRICT;
 
 PRAGMA user_version = 10;
-COMMIT;

@@ -1,5 +1,4 @@
 -- Where the table of access was tried on the running gateway.
-BEGIN IMMEDIATE;
 
 CREATE TABLE trial (
     environment   TEXT NOT NULL,
@@ -11,4 +10,3 @@ CREATE TABLE trial (
 ) STRICT;
 
 PRAGMA user_version = 11;
-COMMIT;

@@ -1,5 +1,4 @@
 -- What the ledger says of what decides is compared with what the tables say.
-BEGIN IMMEDIATE;
 
 -- The entries that tell of changes, found without reading the others: `{"act":"change.`.
 CREATE INDEX entry_of_change ON entry (position)
@@ -9,4 +8,3 @@ WHERE substr(bytes, 1, 15) = x'7b22616374223a226368616e67652e';
 ALTER TABLE approval ADD COLUMN salt TEXT;
 
 PRAGMA user_version = 12;
-COMMIT;

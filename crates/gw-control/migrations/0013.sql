@@ -1,5 +1,4 @@
 -- When the secrets that the settings of a server name were used last.
-BEGIN IMMEDIATE;
 
 CREATE TABLE credential (
     name        TEXT NOT NULL PRIMARY KEY,
@@ -9,4 +8,3 @@ CREATE TABLE credential (
 ) STRICT;
 
 PRAGMA user_version = 13;
-COMMIT;

@@ -1,8 +1,6 @@
 -- Approvals of going back.
-BEGIN IMMEDIATE;
 
 -- The change whose state comes back by what was approved; none: what the commit brings.
 ALTER TABLE approval ADD COLUMN restores INTEGER;
 
 PRAGMA user_version = 14;
-COMMIT;

@@ -1,7 +1,5 @@
 -- What only speaks has places of its own.
-BEGIN IMMEDIATE;
 
 ALTER TABLE task ADD COLUMN speaks INTEGER NOT NULL DEFAULT 0;
 
 PRAGMA user_version = 15;
-COMMIT;

@@ -38,14 +38,15 @@ use parking_lot::RwLock;
 pub use queue::{Delivered, Delivery, NewTask, Queued, TaskState};
 pub use shown::Hold;
 use sqlx::{
-    Row, SqlitePool,
+    Row, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use time::OffsetDateTime;
 pub use tokens::{Carried, Fresh, Granted, Unique};
 use tokio::sync::Mutex;
 
-/// The statements that bring a state to each version, in order. Each ends its own transaction.
+/// The statements that bring a state to each version, in order; all that are missing are done in one
+/// transaction.
 const MIGRATIONS: [&str; 15] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
@@ -181,16 +182,28 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// Brings the state to this version, whole or not at all.
     async fn migrate(&self) -> Result<(), StoreError> {
-        let row = sqlx::query("PRAGMA user_version").fetch_one(&self.pool).await?;
-        let found: i64 = row.try_get(0)?;
-        let known = usize::try_from(found).ok().filter(|version| *version <= MIGRATIONS.len());
-        let done = known.ok_or(StoreError::Newer { found })?;
-        for migration in MIGRATIONS.iter().skip(done) {
-            sqlx::raw_sql(*migration).execute(&self.pool).await?;
+        if version_of(&mut *self.pool.acquire().await?).await? == MIGRATIONS.len() {
+            return Ok(());
         }
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        // Somebody else may have done it while this one waited.
+        let done = version_of(&mut transaction).await?;
+        for migration in MIGRATIONS.iter().skip(done) {
+            sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
+}
+
+/// How many migrations were done.
+async fn version_of(connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+    let row = sqlx::query("PRAGMA user_version").fetch_one(connection).await?;
+    let found: i64 = row.try_get(0)?;
+    let known = usize::try_from(found).ok().filter(|version| *version <= MIGRATIONS.len());
+    known.ok_or(StoreError::Newer { found })
 }
 
 /// Makes a folder that only its owner may enter.
@@ -267,3 +280,6 @@ impl From<sqlx::Error> for StoreError {
         Self::Broken { reason: error.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests;

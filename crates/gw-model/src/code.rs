@@ -591,7 +591,8 @@ codes! {
 
     StateNewer = 7103 Error "the state is newer than this program",
         "The state folder was written by a newer version of Gatewright, whose changes this version \
-         cannot understand. Use that version again.";
+         cannot understand; nothing is changed in it. Use that version again, or put back the copy \
+         of the folder that was made before it.";
 
     NoStateFolder = 7104 Error "no place for the state",
         "The state of a workspace lies in `--state`, else in GATEWRIGHT_STATE, else below \
