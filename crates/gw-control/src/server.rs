@@ -32,6 +32,7 @@ use crate::{
     host::GitHost,
     ledger::{Ledger, Lost, Published},
     notify::{Notification, Notifier},
+    reconcile,
     source::git::{Fetched, ObjectId, Repository, Tree, View, Wanted},
     stop::Stop,
     store::{Delivered, Delivery, NewTask, Store, StoreError},
@@ -279,6 +280,18 @@ impl Server {
         Ok(environments)
     }
 
+    /// Whether a branch that the rules in force name declares an environment, as it was fetched last.
+    pub async fn declares(&self, environment: &EnvironmentName) -> Result<bool, Stop> {
+        let Some(view) = self.repository.view() else { return Ok(false) };
+        for reference in self.wanted().await?.named {
+            let Some(head) = view.reference(&reference) else { continue };
+            if reconcile::read(&view, head).await?.1.declares(environment) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is in force in an environment.
     pub async fn in_force(
         &self,
@@ -359,7 +372,7 @@ impl Server {
 }
 
 /// Whether both are the same repository by what is trusted: names may change.
-fn is_same(one: &Source, other: &Source) -> bool {
+pub fn is_same(one: &Source, other: &Source) -> bool {
     match (one, other) {
         (
             Source::Bitbucket { repository: _, repository_uuid, workspace_uuid },
@@ -381,7 +394,7 @@ fn is_same(one: &Source, other: &Source) -> bool {
 }
 
 /// A source as people call it, and what is trusted of it.
-fn name_of(source: &Source) -> String {
+pub fn name_of(source: &Source) -> String {
     match source {
         Source::Bitbucket { repository, repository_uuid, workspace_uuid } => {
             format!("{repository} ({repository_uuid} of {workspace_uuid})")

@@ -571,7 +571,9 @@ codes! {
     SourceForeign = 6203 Error "the commit is of another repository",
         "Who may ask for what is bound to the ids of one repository and one workspace. A commit whose \
          declarations name others (`source` of the workspace, or `.gatewright/id`) was made for another \
-         server, or somebody wants to be taken for another repository. Nothing of it is put in force.";
+         server, or somebody wants to be taken for another repository. Nothing of it is put in force. \
+         A state on this machine that a server, or a folder with another source, looks after is likewise \
+         not told or changed by this folder.";
 
     // GW7xxx: settings, state store, the gateway as a process.
 

@@ -57,9 +57,31 @@ pub(crate) async fn viewer(
 ) -> Result<Granted, Refusal> {
     let granted = holder(web, headers).await?;
     let environment = granted.scope.environment.clone();
+    is_there(web, &granted).await?;
     may(web, &granted, &environment, ChangeAction::View, &Facts::default()).await?;
     web.reads.record(&web.server, &granted, what).await?;
     Ok(granted)
+}
+
+/// An environment that nobody knows is most often a slip. Whoever may see another one is told so; for
+/// others it is as if it were there.
+async fn is_there(web: &Web, granted: &Granted) -> Result<(), Refusal> {
+    let (server, name) = (&web.server, &granted.scope.environment);
+    if server.store.environments().await?.contains(name) {
+        return Ok(());
+    }
+    let asked = asked(server, granted, ChangeAction::View, &Facts::default());
+    let mut seen = vec![];
+    for known in server.environments().await? {
+        let rules = server.in_force(&known).await?;
+        if rules.is_some_and(|rules| judge(&rules, &asked, &PlanFacts::default()).is_ok()) {
+            seen.push(known);
+        }
+    }
+    if seen.is_empty() || server.declares(name).await? {
+        return Ok(());
+    }
+    Err(Refusal::NoEnvironment { name: name.clone(), seen })
 }
 
 /// Somebody who may see every environment in force: the files of the ledger tell of all of them.

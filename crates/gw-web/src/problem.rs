@@ -10,7 +10,7 @@ use gw_control::{
     stop::Stop,
     store::StoreError,
 };
-use gw_model::code::Code;
+use gw_model::{code::Code, id::EnvironmentName};
 use gw_policy::change::ChangeDenial;
 
 use crate::contract::Problem;
@@ -30,6 +30,11 @@ pub(crate) enum Refusal {
     Denied(Box<ChangeDenial>),
     /// There is no such thing, or the one who asks may not see it: which, nobody is told.
     Unseen,
+    /// No environment has this name, while others are there.
+    NoEnvironment {
+        name: EnvironmentName,
+        seen: Vec<EnvironmentName>,
+    },
     /// What is asked for cannot be read.
     Malformed {
         what: String,
@@ -79,13 +84,6 @@ impl Refusal {
     }
 
     fn words(self) -> Words {
-        let plain = |status, reason, title: &str, help: Option<&str>| Words {
-            status,
-            reason,
-            title: title.to_owned(),
-            code: None,
-            help: help.map(str::to_owned),
-        };
         match self {
             Self::NotLetIn => Words {
                 code: Some(Code::TokenOver.to_string()),
@@ -117,6 +115,7 @@ impl Refusal {
                 "there is no such thing, or you may not see it",
                 None,
             ),
+            Self::NoEnvironment { name, seen } => no_environment(&name, &seen),
             Self::Malformed { what } => {
                 plain(StatusCode::BAD_REQUEST, "malformed", &what, Some("see /openapi.json"))
             }
@@ -129,7 +128,7 @@ impl Refusal {
                 Some("try again in a few seconds"),
             ),
             Self::Conflict { what } => plain(StatusCode::CONFLICT, "conflict", &what, None),
-            Self::Webhook(unwelcome) => unwelcome.words(plain),
+            Self::Webhook(unwelcome) => unwelcome.words(),
             Self::Stopped(answer) => Words {
                 status: status_of(answer.end),
                 reason: reason_of(answer.end),
@@ -152,8 +151,23 @@ impl Refusal {
     }
 }
 
+fn plain(status: StatusCode, reason: &'static str, title: &str, help: Option<&str>) -> Words {
+    let (title, help) = (title.to_owned(), help.map(str::to_owned));
+    Words { status, reason, title, code: None, help }
+}
+
+fn no_environment(name: &EnvironmentName, seen: &[EnvironmentName]) -> Words {
+    let seen: Vec<&str> = seen.iter().map(EnvironmentName::as_str).collect();
+    let title = format!("there is no environment `{name}`");
+    Words {
+        code: Some(Code::NoEnvironment.to_string()),
+        help: Some(format!("declared are: {}", seen.join(", "))),
+        ..plain(StatusCode::UNPROCESSABLE_ENTITY, "no-environment", &title, None)
+    }
+}
+
 impl Unwelcome {
-    fn words(self, plain: impl Fn(StatusCode, &'static str, &str, Option<&str>) -> Words) -> Words {
+    fn words(self) -> Words {
         match self {
             Self::NotTaken => plain(
                 StatusCode::NOT_FOUND,

@@ -283,7 +283,8 @@ impl RequestFault {
             }
             Self::Scope => "name actions as they stand under `changes`, such as `plan apply`",
             Self::Resource => {
-                "write `urn:gatewright:ENVIRONMENT` or `urn:gatewright:ENVIRONMENT:PLAN`"
+                "write `urn:gatewright:ENVIRONMENT` or `urn:gatewright:ENVIRONMENT:PLAN`; `urn:gatewright` \
+                 alone where there is one environment"
             }
             Self::Missing { .. } | Self::Twice { .. } | Self::Unsupported { .. } => {
                 "send the parameters of RFC 8693 that docs/login.md lists, each once"

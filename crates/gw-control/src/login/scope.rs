@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::refused::RequestFault;
 
 const RESOURCE: &str = "urn:gatewright:";
+/// Instead of one: the only environment that there is.
+pub const ONLY: &str = "urn:gatewright";
 
 /// One environment of the workspace that this store is of, and what may be asked of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,11 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The resource of an environment.
+    pub fn resource(environment: &EnvironmentName) -> String {
+        format!("{RESOURCE}{environment}")
+    }
+
     /// From the two parameters of a request: `plan apply` and `urn:gatewright:prod:p-1`.
     pub fn parse(scope: &str, resource: &str) -> Result<Self, RequestFault> {
         let action = |word: &str| ChangeAction::ALL.into_iter().find(|it| it.as_str() == word);

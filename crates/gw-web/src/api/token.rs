@@ -13,6 +13,7 @@ use gw_control::{
     login::{
         self, Issued, NotIssued, Proof, Refused,
         exchange::{ISSUED_TYPE, PREFIX},
+        scope::{self, Scope},
     },
     store::Granted,
 };
@@ -35,8 +36,14 @@ pub(super) async fn exchange(
 ) -> Result<Response, Refusal> {
     let body = door::body(request, FORM_BYTES).await?;
     let fields: Vec<_> = form_urlencoded::parse(&body).collect();
+    let only = only(&web).await?;
+    // Who names no environment means the only one; where there are more, nobody's choice is guessed.
+    let meant = |name: &str, value| match only.as_deref() {
+        Some(only) if name == "resource" && value == scope::ONLY => only,
+        _ => value,
+    };
     let fields: Vec<(&str, &str)> =
-        fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+        fields.iter().map(|(name, value)| (&**name, meant(name, &**value))).collect();
     let issued = match login::Request::parse(&fields) {
         Ok(request) => {
             let environment = &request.scope.environment;
@@ -51,6 +58,13 @@ pub(super) async fn exchange(
         Err(NotIssued::Store(error)) => Err(error.into()),
         Err(NotIssued::Random) => Err(Refusal::Fault),
     }
+}
+
+/// What is meant where there is one environment.
+async fn only(web: &Web) -> Result<Option<String>, Refusal> {
+    let known = web.server.environments().await?;
+    let only = known.first().filter(|_| known.len() == 1);
+    Ok(only.map(Scope::resource))
 }
 
 fn given(web: &Web, issued: &Issued) -> Token {

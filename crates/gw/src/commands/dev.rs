@@ -84,7 +84,7 @@ impl Dev {
         match &self.command {
             None => match self.with {
                 None => self.serve(context).await,
-                Some(With::Bitbucket) => bitbucket::serve(context, self.port).await,
+                Some(With::Bitbucket) => Box::pin(bitbucket::serve(context, self.port)).await,
             },
             Some(Command::Token(command)) => command.run(context).await,
             Some(Command::Break(command)) => command.run(context).await,

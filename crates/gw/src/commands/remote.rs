@@ -90,7 +90,7 @@ pub(super) fn is_for_a_server(command: &Command) -> bool {
 }
 
 async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<Exit, Failure> {
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     if let Some(flag) = command.of_this_machine() {
         return Err(Failure::wrong(format!("`{flag}` is for plans that this machine makes"))
             .help("a server keeps its plans: `gatewright --server URL apply PLAN`"));
@@ -170,7 +170,7 @@ async fn rollback(
 
 /// What going back does to callers, told before it is done.
 async fn plan_back(remote: &Remote, to: u64) -> Result<Planned, Failure> {
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     let token = remote.token(&[ChangeAction::Plan], None).await?;
     let path = format!("/v1/environments/{environment}/plans");
     remote.post(&token, &path, &json!({ "to": to })).await
@@ -238,7 +238,7 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
 }
 
 async fn history(context: Context<'_>, remote: &Remote, limit: usize) -> Result<Exit, Failure> {
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     let token = remote.token(&[ChangeAction::View], None).await?;
     let path = format!("/v1/environments/{environment}/changes");
     let mut changes: Changes = remote.get(&token, &path).await?;

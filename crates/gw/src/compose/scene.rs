@@ -9,13 +9,16 @@ use std::{
 use gw_control::{
     asker::Asker,
     engine::{Drivers, Engine, EngineError, Facts, Measured, Wish, known_targets, state_of},
+    server::{is_same, name_of},
     store::{StateLock, Store, StoreError},
 };
 use gw_drivers::registry::{Overseer, Registry};
 use gw_model::{
+    code::Code,
     desired::Desired,
     environment::{ChangeAction, Target},
     id::{ApiName, EnvironmentName, TargetName},
+    workspace::Source,
 };
 use gw_plan::{
     digest::Digest,
@@ -27,7 +30,7 @@ use gw_policy::{gateway::Unready, generation::SigningKey};
 use super::{Purpose, State, SystemClock, Workspace, gateway_status};
 use crate::{
     commands::Context,
-    exit::{Failure, Fault},
+    exit::{Exit, Failure, Fault},
 };
 
 /// One environment, with its state and its targets.
@@ -63,7 +66,9 @@ impl Scene {
     pub(crate) async fn open(context: Context<'_>, purpose: Purpose) -> Result<Self, Failure> {
         let opened = async {
             let opening = Opening::read(context, purpose).await?;
-            opening.declared(context, context.globals.env.as_ref()).await
+            let scene = opening.declared(context, context.globals.env.as_ref()).await?;
+            scene.is_ours(context, purpose).await?;
+            Ok(scene)
         };
         // Whoever only looks does not wonder.
         opened.await.map_err(|failure: Failure| match (failure.fault, purpose) {
@@ -77,7 +82,9 @@ impl Scene {
     pub(crate) async fn in_force(context: Context<'_>, purpose: Purpose) -> Result<Self, Failure> {
         let opening = Opening::read(context, purpose).await?;
         if opening.workspace.faultless().is_some() {
-            return opening.declared(context, context.globals.env.as_ref()).await;
+            let scene = opening.declared(context, context.globals.env.as_ref()).await?;
+            scene.is_ours(context, purpose).await?;
+            return Ok(scene);
         }
         let known = opening.known().await?;
         let environment = match (&context.globals.env, known.as_slice()) {
@@ -102,12 +109,45 @@ impl Scene {
         }
         let mut scenes = vec![];
         for name in &names {
-            scenes.push(match declared {
+            let scene = match declared {
                 Some(_) => opening.declared(context, Some(name)).await?,
                 None => opening.stored(context, name).await?,
-            });
+            };
+            scene.is_ours(context, purpose).await?;
+            scenes.push(scene);
         }
         Ok(scenes)
+    }
+
+    /// Refuses a state that others look after: what is in force there, and whether it is served, is not
+    /// known by these declarations, and nothing of it is this folder's to change.
+    async fn is_ours(&self, context: Context<'_>, purpose: Purpose) -> Result<(), Failure> {
+        let told = |error: StoreError| Failure::from(&error);
+        let change = self.store.in_force(&self.environment).await.map_err(told)?;
+        let former = match &change {
+            Some(_) => self.former().await?,
+            None => None,
+        };
+        let by_server = change.is_some_and(|change| change.begun.commit.is_some());
+        let source = &self.desired.source;
+        let is_other = former.is_some_and(|former| !is_same(&former.source, source));
+        let follows = format!("this folder follows {}", name_of(source));
+        let folder = self.state.folder.display();
+        if is_other || (by_server && purpose == Purpose::Change) {
+            let whose = if by_server { "of a server" } else { "of another folder" };
+            return Err(Failure::new(Exit::Denied, format!("the state here is {whose}"))
+                .coded(Code::SourceForeign)
+                .note(format!("it lies in `{folder}`; {follows}"))
+                .help("ask the server that follows it: `--server URL`, or GATEWRIGHT_SERVER")
+                .help("to try something out, with a state of its own: `--state DIR`"));
+        }
+        if purpose == Purpose::Look && !matches!(source, Source::Local {}) {
+            context.ui.say(&format!(
+                "{follows}: what is in force there its server knows (`--server URL`); this is \
+                 about the state of this machine, `{folder}`"
+            ));
+        }
+        Ok(())
     }
 
     /// Environments that the folder does not declare any more, and where something is in force.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use gw_control::login::scope::{ONLY, Scope};
 use gw_model::{environment::ChangeAction, id::EnvironmentName, secret::Redacted};
 use gw_net::{
     address::LoopbackReach,
     client::{Ask, Authorization, Client, ClientSettings, FetchError, Method},
 };
-use gw_web::contract::{Problem, Token, TokenRefusal};
+use gw_web::contract::{Problem, Token, TokenRefusal, Whoami};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::OnceCell;
 use url::{Url, form_urlencoded};
 
 use super::proof::Proof;
@@ -35,7 +37,7 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(in crate::commands) struct Remote {
     server: Server,
-    environment: Option<EnvironmentName>,
+    environment: OnceCell<EnvironmentName>,
     proof: Proof,
 }
 
@@ -112,8 +114,8 @@ impl Remote {
     pub(super) fn new(context: Context<'_>, server: &str) -> Result<Self, Failure> {
         let server = Server::parse(server)?;
         let proof = Proof::find(context, &server.name())?;
-        let named = context.globals.env.clone();
-        Ok(Self { server, environment: named.or_else(|| only_environment(context)), proof })
+        let named = context.globals.env.clone().or_else(|| only_environment(context));
+        Ok(Self { server, environment: OnceCell::new_with(named), proof })
     }
 
     /// The same for whoever has the proof in hand.
@@ -122,7 +124,8 @@ impl Remote {
         environment: &EnvironmentName,
         proof: Redacted<String>,
     ) -> Self {
-        Self { server, environment: Some(environment.clone()), proof: Proof::Given(proof) }
+        let environment = OnceCell::new_with(Some(environment.clone()));
+        Self { server, environment, proof: Proof::Given(proof) }
     }
 
     /// The server's address, as commands take it.
@@ -135,13 +138,15 @@ impl Remote {
         self.proof.signed_in()
     }
 
-    /// The environment that was named, or the only one of the folder; a server has no favourite.
-    pub(super) fn environment(&self) -> Result<&EnvironmentName, Failure> {
-        self.environment.as_ref().ok_or_else(|| {
-            Failure::wrong("no environment is named").help(
-                "name one with `--env NAME`; only the single one of a folder without mistakes is meant",
-            )
-        })
+    /// The environment that was named, or the only one of the folder, or of the server.
+    pub(super) async fn environment(&self) -> Result<&EnvironmentName, Failure> {
+        let ask = || async {
+            let token = self.exchange(&[ChangeAction::View], ONLY).await?;
+            let whoami: Whoami = self.get(&token, "/v1/whoami").await?;
+            EnvironmentName::parse(&whoami.environment)
+                .map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+        };
+        self.environment.get_or_try_init(ask).await
     }
 
     /// A token for these actions, perhaps on one plan only.
@@ -150,19 +155,27 @@ impl Remote {
         actions: &[ChangeAction],
         plan: Option<&str>,
     ) -> Result<Redacted<String>, Failure> {
-        let scope: Vec<&str> = actions.iter().map(|action| action.as_str()).collect();
-        let mut resource = format!("urn:gatewright:{}", self.environment()?);
+        let mut resource = Scope::resource(self.environment().await?);
         if let Some(plan) = plan {
             resource.push(':');
             resource.push_str(plan);
         }
+        self.exchange(actions, &resource).await
+    }
+
+    async fn exchange(
+        &self,
+        actions: &[ChangeAction],
+        resource: &str,
+    ) -> Result<Redacted<String>, Failure> {
+        let scope: Vec<&str> = actions.iter().map(|action| action.as_str()).collect();
         let shown = self.proof.show().await?;
         let fields = [
             ("grant_type", GRANT),
             ("subject_token", shown.reveal().as_str()),
             ("subject_token_type", JWT),
             ("scope", &scope.join(" ")),
-            ("resource", &resource),
+            ("resource", resource),
         ];
         let (status, body) = self.server.post_form("/v1/token", &fields).await?;
         if status == 200 {
@@ -172,6 +185,11 @@ impl Remote {
         let Ok(refusal) = serde_json::from_slice::<TokenRefusal>(&body) else {
             return Err(problem(status, &body));
         };
+        if resource == ONLY && refusal.error == "invalid_target" {
+            return Err(Failure::wrong("no environment is named").help(
+                "name one with `--env NAME`; only the single one of a folder, or of the server, is meant",
+            ));
+        }
         Err(self.proof.refused(&refusal).unwrap_or_else(|| {
             let failure = Failure::new(Exit::Denied, refusal.error_description);
             told(failure, Some(&refusal.code), refusal.reason, Some(refusal.help))

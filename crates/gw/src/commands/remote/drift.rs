@@ -26,7 +26,7 @@ pub(super) async fn run(
 }
 
 async fn look(context: Context<'_>, remote: &Remote, command: &Drift) -> Result<Exit, Failure> {
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     let token = remote.token(&[ChangeAction::View], None).await?;
     let path = format!("/v1/environments/{environment}/drift");
     let known: Known = remote.get(&token, &path).await?;
@@ -52,7 +52,7 @@ async fn look(context: Context<'_>, remote: &Remote, command: &Drift) -> Result<
 
 async fn leave(context: Context<'_>, remote: &Remote, command: &Accept) -> Result<Exit, Failure> {
     let Accept { id, until, as_branch } = command;
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     let token = remote.token(&[ChangeAction::AcceptDrift], None).await?;
     if *as_branch {
         let path = format!("/v1/environments/{environment}/drift/{id}/adoption");

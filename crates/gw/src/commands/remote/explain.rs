@@ -16,7 +16,7 @@ pub(super) async fn explain(
     remote: &Remote,
     command: &Explain,
 ) -> Result<Exit, Failure> {
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     match command.what() {
         None => decision(context, remote, "last").await,
         Some(what) if what.starts_with("d-") => decision(context, remote, what).await,

@@ -23,7 +23,7 @@ pub(super) async fn can(
         Failure::wrong("a server is asked about changes, and not about calls")
             .help("calls are judged by the files here: leave out `--server`")
     })?;
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(asked.action.map(|action| ("action", action.as_str())));
     query.extend_pairs(asked.who.map(|who| ("who", who)));
@@ -47,7 +47,7 @@ pub(super) async fn can(
 }
 
 pub(super) async fn doctor(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> {
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     let token = remote.token(&[ChangeAction::View], None).await?;
     let path = format!("/v1/environments/{environment}/doctor");
     let examined: Examined = remote.get(&token, &path).await?;
@@ -56,7 +56,7 @@ pub(super) async fn doctor(context: Context<'_>, remote: &Remote) -> Result<Exit
 }
 
 pub(super) async fn secrets(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> {
-    let environment = remote.environment()?;
+    let environment = remote.environment().await?;
     let token = remote.token(&[ChangeAction::View], None).await?;
     let path = format!("/v1/environments/{environment}/secrets");
     let secrets: Secrets = remote.get(&token, &path).await?;

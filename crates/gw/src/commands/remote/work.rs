@@ -50,7 +50,7 @@ pub(in crate::commands) async fn ended(
     wanted: &Wanted,
     tell: impl Fn(&str),
 ) -> Result<Answer, Failure> {
-    let path = format!("/v1/environments/{}/changes", remote.environment()?);
+    let path = format!("/v1/environments/{}/changes", remote.environment().await?);
     let Accepted { task } = remote.post(token, &path, &wanted.order()).await?;
     let path = format!("/v1/tasks/{task}?wait={WAIT_S}");
     let (mut token, mut is_new) = (token.clone(), true);
@@ -59,7 +59,10 @@ pub(in crate::commands) async fn ended(
         let Some(task) = remote.look::<Task>(&token, &path).await? else {
             // What takes longer than a token lives is watched with the next one.
             let next = remote.token(&[ChangeAction::View], None).await;
-            token = next.ok().filter(|_| !is_new).ok_or_else(|| unwatched(remote))?;
+            token = match next.ok().filter(|_| !is_new) {
+                Some(token) => token,
+                None => return Err(unwatched(remote).await),
+            };
             is_new = true;
             continue;
         };
@@ -74,8 +77,9 @@ pub(in crate::commands) async fn ended(
     }
 }
 
-fn unwatched(remote: &Remote) -> Failure {
-    let environment = remote.environment().map_or_else(|_| "NAME".to_owned(), ToString::to_string);
+async fn unwatched(remote: &Remote) -> Failure {
+    let environment = remote.environment().await;
+    let environment = environment.map_or_else(|_| "NAME".to_owned(), ToString::to_string);
     Failure::new(Exit::Half, "the proof of who asks has ended, so nobody watches any more")
         .note("what was asked goes on at the server, to its end")
         .help(format!("see what became of it: `gatewright history --env {environment}`"))

@@ -406,3 +406,35 @@ fn who_may_change_an_environment_is_told_by_its_rules() {
         assert!(told.contains("help"), "{wrong:?}: {told}");
     }
 }
+
+/// Whoever has another folder of the same workspace is told whose state is here, and changes nothing.
+#[test]
+fn the_state_of_another_folder_is_neither_told_nor_changed_as_ones_own() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let uuid = "\"{6d1b2c3d-0000-4000-8000-000000000001}\"";
+    let source = format!(
+        "source: {{ bitbucket: {{ repository: acme/shop, repositoryUuid: {uuid}, workspaceUuid: {uuid} }} }}"
+    );
+    machine.edit("source: { local: {} }", &source);
+    machine.edit("  targets:\n", "  egress: [localhost]\n  targets:\n");
+    for command in [
+        &["plan"][..],
+        &["status"],
+        &["drift"],
+        &["apply", "--no-input"],
+        &["rollback", "--to", "1", "--no-input"],
+    ] {
+        let (told, code) = machine.tells(command);
+        assert_eq!(code, 3, "{command:?}: {told}");
+        assert!(told.contains("error[GW6203]: the state here is of another folder"), "{told}");
+        assert!(told.contains("this folder follows acme/shop"), "{told}");
+    }
+    let (told, code) = machine.tells(&["doctor"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("✘ state") && told.contains("another folder"), "{told}");
+    // With a state of its own it tells what it is about.
+    let (told, code) = machine.tells(&["status", "--state", "../own"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("its server knows (`--server URL`)"), "{told}");
+}

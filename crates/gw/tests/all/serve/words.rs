@@ -16,7 +16,6 @@ async fn a_slip_is_told_with_what_helps() {
     assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
     let commit = first.as_str();
     let whole = "`git rev-parse HEAD` tells the whole hash";
-    let unseen = "there is no such thing, or you may not see it";
     let slips: &[(&[&str], i32, &[&str])] = &[
         (&["plan"], 2, &["no commit is named", whole]),
         (&["plan", "--commit", "HEAD"], 2, &["`HEAD` is not the whole hash of a commit", whole]),
@@ -42,12 +41,19 @@ async fn a_slip_is_told_with_what_helps() {
         program.env("GATEWRIGHT_TOKEN_FILE", stage.folder.path().join("proof.jwt"));
         said(program.output().unwrap())
     };
-    for arguments in [&["drift", "--exit-code"][..], &["history"]] {
+    for arguments in [
+        &["drift", "--exit-code"][..],
+        &["history"],
+        &["status"],
+        &["doctor"],
+        &["show", "secrets"],
+        &["can", "--who-can", "apply"],
+    ] {
         let (told, code) = at(&stage.server, arguments);
-        assert!(code == 3 && told.contains(unseen), "{arguments:?}: {told}");
+        assert_eq!(code, 2, "{arguments:?}: {told}");
+        assert!(told.contains("error[GW3113]: there is no environment `nosuch`"), "{told}");
+        assert!(told.contains("declared are: prod"), "{arguments:?}: {told}");
     }
-    let (told, code) = at(&stage.server, &["status"]);
-    assert!(code == 0 && told.contains("nosuch  nothing is in force here"), "{told}");
     let (told, code) = at("http://10.0.0.1", &["status"]);
     assert!(code == 2 && told.contains("name the server as `--server https://HOST`"), "{told}");
     let stranger = Backend::start();
@@ -65,21 +71,70 @@ async fn a_slip_is_told_with_what_helps() {
     assert!(told.contains("is empty") && told.contains("GATEWRIGHT_TOKEN_FILE"), "{told}");
 }
 
-/// The environment need not be named where the folder declares one.
+/// The environment need not be named where the folder declares one, or the server has one.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_only_environment_of_a_folder_is_meant() {
+async fn the_only_environment_of_a_folder_or_a_server_is_meant() {
     let stage = Stage::new().await;
     let token = stage.folder.path().join("proof.jwt");
     fs::write(&token, stage.token("ann", "https://gatewright.test", &[])).unwrap();
-    let whoami = |folder: &str| {
+    let desk = stage.desk();
+    let at = |folder: &str, command: &[&str]| {
         let folder = stage.folder.path().join(folder);
-        let arguments = ["whoami", "--server", &stage.server, "-w", folder.to_str().unwrap()];
-        said(stage.program(&arguments).env("GATEWRIGHT_TOKEN_FILE", &token).output().unwrap())
+        let named = ["--server", &stage.server, "-w", folder.to_str().unwrap()];
+        let mut program = stage.program(&[command, &named].concat());
+        said(program.env("GATEWRIGHT_TOKEN_FILE", &token).output().unwrap())
     };
-    let (told, code) = whoami(stage.desk().to_str().unwrap());
+    let desk_name = desk.to_str().unwrap();
+    let (told, code) = at(desk_name, &["whoami"]);
     assert!(code == 0 && told.contains("operators  ann of"), "{told}");
-    let (told, code) = whoami("");
+    let (told, code) = at("", &["whoami"]);
     assert!(code == 2 && told.contains("no environment is named"), "{told}");
+
+    let first = stage.head("main").await;
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
+    // The files are broken, which is when people want to go back.
+    let declared = fs::read_to_string(desk.join("gatewright.yaml")).unwrap();
+    fs::write(desk.join("gatewright.yaml"), declared.replace("spec:", "spek:")).unwrap();
+    for folder in [desk_name, ""] {
+        for command in [
+            &["status"][..],
+            &["history"],
+            &["can", "--who-can", "rollback"],
+            &["rollback", "--to", "1"],
+        ] {
+            let (told, code) = at(folder, command);
+            assert_eq!(code, 0, "{folder} {command:?}: {told}");
+        }
+        let (told, _) = at(folder, &["doctor"]);
+        assert!(told.contains("target default"), "{told}");
+    }
+}
+
+/// What is done here is not mistaken for what a server does.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_a_server_is_not_that_of_a_clone() {
+    let stage = Stage::new().await;
+    let first = stage.head("main").await;
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
+    let desk = stage.desk();
+    let here = |arguments: &[&str]| {
+        let place = ["-w", desk.to_str().unwrap()];
+        said(stage.program(&[arguments, &place].concat()).output().unwrap())
+    };
+    for (command, exit) in [("plan", 0), ("status", 0), ("doctor", 1)] {
+        let (told, code) = here(&[command]);
+        assert_eq!(code, exit, "{command}: {told}");
+        assert!(told.contains("this folder follows acme/apis"), "{command}: {told}");
+        assert!(told.contains("its server knows (`--server URL`)"), "{command}: {told}");
+    }
+    let before = stage.generation();
+    for command in [&["apply"][..], &["rollback", "--to", "1", "--no-input"]] {
+        let (told, code) = here(&[command, &["--state", "state"]].concat());
+        assert_eq!(code, 3, "{command:?}: {told}");
+        assert!(told.contains("error[GW6203]: the state here is of a server"), "{told}");
+        assert!(told.contains("`--server URL`, or GATEWRIGHT_SERVER"), "{told}");
+    }
+    assert_eq!(stage.generation(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
