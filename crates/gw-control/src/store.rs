@@ -39,11 +39,15 @@ pub use queue::{Delivered, Delivery, NewTask, Queued, TaskState};
 pub use shown::Hold;
 use sqlx::{
     Row, SqliteConnection, SqlitePool,
+    error::DatabaseError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use time::OffsetDateTime;
 pub use tokens::{Carried, Fresh, Granted, Unique};
-use tokio::sync::Mutex;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 
 /// The statements that bring a state to each version, in order; all that are missing are done in one
 /// transaction.
@@ -69,6 +73,9 @@ const MIGRATIONS: [&str; 15] = [
 const FILE: &str = "state.db";
 /// How long a reader waits for a writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long between two attempts where SQLite itself waits for nobody.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+const SQLITE_BUSY: i32 = 5;
 
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -131,11 +138,7 @@ impl Store {
             // What was erased is written over.
             .pragma("secure_delete", "ON")
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(closed)?;
+        let pool = connected(options).await.map_err(closed)?;
         Self::over(pool, ledger).await
     }
 
@@ -196,6 +199,25 @@ impl Store {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// A connection, also to a file that somebody else makes at this moment: SQLite waits for every writer
+/// but the one who settles how a new file is written.
+async fn connected(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let connecting = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone());
+        match connecting.await {
+            Err(error) if is_busy(&error) && Instant::now() < until => sleep(BUSY_PAUSE).await,
+            connected => return connected,
+        }
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    // What follows the first byte says more of the same.
+    code.and_then(|code| code.parse().ok()).is_some_and(|code: i32| code & 0xff == SQLITE_BUSY)
 }
 
 /// How many migrations were done.

@@ -109,7 +109,8 @@ async fn killed_at_any_statement_of_the_way_to_this_version_the_next_opening_goe
 
 #[tokio::test]
 async fn of_many_who_open_a_former_state_at_once_each_finds_it_up_to_date() {
-    for folder in [former(), tempfile::tempdir().unwrap()] {
+    let new = (0..10).map(|_| tempfile::tempdir().unwrap());
+    for folder in new.chain([former()]) {
         let opening: Vec<_> = (0..8)
             .map(|_| {
                 let folder = folder.path().to_owned();
