@@ -124,6 +124,8 @@ words! {
         Decided = "change.decided",
         Began = "change.began",
         Ended = "change.ended",
+        /// What the Git host calls the deployment of the step that asked for a change.
+        Deployed = "change.deployed",
         /// In force, and a backend does not work any more.
         Unhealthy = "change.unhealthy",
         /// A state that was left by going back: it does not come again by itself.

@@ -32,6 +32,8 @@ pub struct Row {
     pub rules: Vec<String>,
     pub outcome: String,
     pub reason: Option<String>,
+    /// What the Git host calls the deployment that brought it.
+    pub deployment: Option<String>,
     /// Ascending.
     pub entries: Vec<u64>,
 }
@@ -71,6 +73,7 @@ impl Report {
             Act::StepIntended
             | Act::StepEnded
             | Act::Ended
+            | Act::Deployed
             | Act::Unhealthy
             | Act::Held
             | Act::Released => self.go_on(entry),
@@ -146,6 +149,9 @@ impl Report {
             row.ended_at = Some(entry.at);
             row.outcome = text(event, "outcome").unwrap_or(event.outcome.as_str()).to_owned();
         }
+        if event.act == Act::Deployed {
+            row.deployment = Some(deployed(event));
+        }
         if event.act == Act::Unhealthy {
             row.outcome = "unhealthy".to_owned();
             row.reason = text(event, "why").map(str::to_owned).or_else(|| row.reason.take());
@@ -176,6 +182,7 @@ impl Row {
                 _ => event.outcome.as_str().to_owned(),
             },
             reason: ["reason", "why"].iter().find_map(|name| text(event, name)).map(str::to_owned),
+            deployment: None,
             entries: vec![entry.index],
         };
         row.judge(event);
@@ -228,6 +235,27 @@ fn waits(event: &Event) -> Vec<(String, Duration)> {
         Some((wait.get(0)?.as_str()?.to_owned(), Duration::seconds(secs)))
     };
     waits.into_iter().flatten().filter_map(wait).collect()
+}
+
+/// What the Git host says of a deployment: `prod #12 failed (https://…): the change is verified`.
+pub fn deployed(event: &Event) -> String {
+    let state = match text(event, "state") {
+        Some("underWay") => Some("under way"),
+        state => state,
+    };
+    let words = [text(event, "deployment"), text(event, "run"), state].into_iter().flatten();
+    let mut told: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    if told.is_empty() {
+        told.push("unknown");
+    }
+    let mut told = told.join(" ");
+    if let Some(url) = text(event, "url") {
+        told.push_str(&format!(" ({url})"));
+    }
+    if let Some(why) = text(event, "why") {
+        told.push_str(&format!(": {why}"));
+    }
+    told
 }
 
 /// Half of them are at most this long; of an even number the shorter one in the middle.

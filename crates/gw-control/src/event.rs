@@ -16,6 +16,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub use self::login::{issued, revoked, turned_away};
 use crate::{
     asker::Asker,
+    deployment::{Asked, ReadBack},
+    host::DeploymentState,
     stop::Stop,
     store::{Begun, Ending, Hold, Outcome, StepRecord, StepState},
     tell::Waiting,
@@ -226,6 +228,41 @@ pub fn ended(by: Actor, at: &EnvironmentName, number: u64, ending: &Ending) -> E
     let event = of_change(Act::Ended, outcome, by, at, number);
     let event = event.fact("outcome", ending.outcome.as_str());
     with_text(event, "detail", ending.detail.as_deref())
+}
+
+/// What the Git host of that kind calls the deployment of the step that asked for a change.
+pub(crate) fn deployed(kind: &str, asked: Asked<'_>, read: &ReadBack, why: Option<&str>) -> Event {
+    let Asked { environment, change, commit, run } = asked;
+    let by = Actor {
+        identity: kind.to_owned(),
+        issuer: None,
+        subject: None,
+        proof: Proof::GitHost,
+        via: vec![],
+    };
+    let found = match read {
+        ReadBack::Found(found) => Some(found),
+        ReadBack::Nothing | ReadBack::Withheld(_) => None,
+    };
+    let outcome = match found.map(|found| found.state) {
+        Some(DeploymentState::Done) => entry::Outcome::Done,
+        Some(DeploymentState::Failed | DeploymentState::Stopped) => entry::Outcome::Failed,
+        Some(DeploymentState::UnderWay) | None => entry::Outcome::Unproven,
+    };
+    let mut event = of_change(Act::Deployed, outcome, by, environment, change);
+    event.commit = Some(commit.to_owned());
+    let at = found.and_then(|found| found.at?.format(&Rfc3339).ok());
+    let facts = [
+        ("deployment", found.map(|found| found.environment.as_str())),
+        ("state", found.map(|found| found.state.as_str())),
+        ("run", found.and_then(|found| found.release.as_deref())),
+        ("url", found.and_then(|found| found.url.as_deref())),
+        ("endedAt", at.as_deref()),
+        ("pipeline", run.pipeline.as_deref()),
+        ("pipelineStep", run.step.as_deref()),
+        ("why", why),
+    ];
+    facts.into_iter().fold(event, |event, (name, text)| with_text(event, name, text))
 }
 
 /// That a backend does not work any more since a change.

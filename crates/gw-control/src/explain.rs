@@ -97,6 +97,8 @@ struct Known<'a> {
 struct HostView {
     repository: Result<Repository, HostError>,
     reviews: Vec<Review>,
+    /// What it says of the step that asked, as far as that was read back.
+    deployment: Option<String>,
 }
 
 /// Approvals of a pull request that brought the commit.
@@ -205,6 +207,7 @@ fn host(known: &Known<'_>) -> Option<Link> {
             });
         }
     }
+    says.extend(known.host.deployment.as_ref().map(|it| format!("deployment {it}")));
     link.says = says;
     Some(link)
 }

@@ -11,6 +11,7 @@ pub mod report;
 use std::{fmt, pin::Pin};
 
 use gw_model::id::SecretName;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 pub use self::error::{CredentialFault, HostError};
@@ -67,6 +68,11 @@ pub trait GitHost: fmt::Debug + Send + Sync {
     /// Who started a pipeline of the repository. None: this host has no such thing.
     fn starter<'a>(&'a self, _pipeline: &'a str) -> Pending<'a, Option<Account>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// What the host itself calls deployments of a commit. None: this host has no such thing.
+    fn deployments<'a>(&'a self, _commit: &'a str) -> Pending<'a, Vec<Deployment>> {
+        Box::pin(std::future::ready(Ok(vec![])))
     }
 
     /// Opens a pull request for a branch of the repository. Answers its number.
@@ -179,6 +185,37 @@ pub struct Remark {
     pub text: String,
 }
 
+/// Where a pipeline is, by ids of the host; what is empty nobody said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+}
+
+/// A step that says in the words of the host where it deploys to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// As the host calls it.
+    pub environment: String,
+    pub state: DeploymentState,
+    pub run: Run,
+    /// What people call the run: `#12`.
+    pub release: Option<String>,
+    pub url: Option<String>,
+    /// When it ended, or else began.
+    pub at: Option<OffsetDateTime>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentState {
+    UnderWay,
+    Done,
+    Failed,
+    Stopped,
+}
+
 /// What the host itself demands of whoever changes a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protection {
@@ -232,6 +269,27 @@ impl Account {
     /// Whether both are the same somebody, whatever they call themselves.
     pub fn is(&self, other: &Self) -> bool {
         self.host == other.host && self.id == other.id
+    }
+}
+
+impl Deployment {
+    /// Whether it is the one of that step; where the host names no steps, of that pipeline.
+    pub fn is_of(&self, run: &Run) -> bool {
+        match (&self.run.step, &run.step) {
+            (Some(own), Some(step)) => own == step,
+            _ => self.run.pipeline.is_some() && self.run.pipeline == run.pipeline,
+        }
+    }
+}
+
+impl DeploymentState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnderWay => "underWay",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Makes changes: reads sources, executes plans, keeps journal and ledger. It never names a driver.
 
 mod approvals;
+mod deployment;
 mod release;
 mod renew;
 

@@ -38,6 +38,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use url::Url;
 
+pub(crate) use self::pipelines::deploying;
 pub use self::{
     aws::SignedRequest,
     exchange::{Exchange, Issued, NotIssued, Request},

@@ -119,7 +119,9 @@ pub async fn tell_apply(
     let links = Links::to(&server.address);
     let decision = answer.decision.as_deref().and_then(|id| DecisionId::parse(id).ok());
     let progress = match (answer.end, answer.change, &decision) {
-        (End::Done, Some(change), _) => Progress::Verified(change),
+        (End::Done, Some(change), decision) => {
+            Progress::Verified { change, decision: decision.as_ref() }
+        }
         (End::Done, None, _) => Progress::Nothing,
         (End::Denied, _, Some(decision)) => Progress::Refused { decision, why: &answer.text },
         _ => Progress::Failed(&answer.text),

@@ -26,6 +26,7 @@ use crate::{
     approve::{Approved, Refused},
     asker::Asker,
     declared::Declared,
+    deployment,
     engine::{
         self, ApplyResult, Drivers, Engine, EngineError, Facts, Former, Measured, RolledBack, Wish,
     },
@@ -134,6 +135,7 @@ async fn carry_out(server: &Server, order: &Order) -> Result<Answer, Stop> {
     server.publish().await?;
     // The Git host is told by a task of its own: it may not answer, and that stops nothing here.
     tell(server, order, &ground, &brought).await?;
+    deployment::await_end(server, order, &ground, &brought).await?;
     brought
 }
 

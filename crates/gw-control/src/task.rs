@@ -4,7 +4,7 @@
 use gw_model::id::EnvironmentName;
 use serde::{Deserialize, Serialize};
 
-use crate::{answer::Answer, notify::Notification, request::Request};
+use crate::{answer::Answer, host::Run, notify::Notification, request::Request};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -23,6 +23,8 @@ pub enum Task {
     Expire { environment: EnvironmentName },
     /// What became of a commit in an environment is written beside it in the Git host.
     Tell { environment: EnvironmentName, commit: String, answer: Box<Answer> },
+    /// What the Git host made of the step that asked for a change is read, once the step has ended.
+    Deployment { environment: EnvironmentName, change: u64, commit: String, run: Run },
     /// What proves us may end soon.
     Renew,
     /// Those whom the rules name for it are told of something.
@@ -54,19 +56,23 @@ impl Task {
             Self::Drift { environment } => format!("drift/{environment}"),
             Self::Expire { environment } => format!("expire/{environment}"),
             Self::Tell { environment, commit, .. } => format!("tell/{environment}/{commit}"),
+            Self::Deployment { environment, change, .. } => {
+                format!("deployment/{environment}/{change}")
+            }
             Self::Renew => "renew".to_owned(),
             Self::Notify { notification } => format!("notify/{}", notification.id()),
             Self::Request { id, .. } => format!("request/{id}"),
         }
     }
 
-    /// Whether it only tells somebody something. Everybody who may push makes as many of these as they
+    /// Whether it only tells, or hears, something. Everybody who may push makes as many of these as they
     /// like, so they never take all places: what changes something does not wait behind them.
     pub const fn speaks(&self) -> bool {
         match self {
             Self::PullRequest { .. }
             | Self::Remark { .. }
             | Self::Tell { .. }
+            | Self::Deployment { .. }
             | Self::Notify { .. } => true,
             Self::Look
             | Self::Release { .. }
@@ -89,8 +95,7 @@ impl Task {
             | Self::Drift { environment }
             | Self::Expire { environment } => format!("environment/{environment}"),
             Self::Tell { commit, .. } => format!("tell/{commit}"),
-            Self::Renew => "renew".to_owned(),
-            Self::Notify { notification } => format!("notify/{}", notification.id()),
+            Self::Deployment { .. } | Self::Renew | Self::Notify { .. } => self.key(),
             Self::Request { request, .. } => format!("environment/{}", request.environment),
         }
     }

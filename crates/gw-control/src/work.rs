@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     answer::{Answer, End},
-    drift,
+    deployment, drift,
     engine::state_of,
     glass,
     look::look,
@@ -81,9 +81,9 @@ pub async fn work(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
 /// Does one task and writes down what came of it. A state that cannot be written to now is asked again:
 /// until then nothing else of the lane is done, and everything else that needs the state says why.
 async fn attend(server: &Arc<Server>, queued: Queued, mut stop: watch::Receiver<bool>) {
-    let (worker, task) = (Arc::clone(server), queued.task.clone());
+    let (worker, task, attempts) = (Arc::clone(server), queued.task.clone(), queued.attempts);
     // What panics takes nothing with it but itself.
-    let done = tokio::spawn(async move { perform(&worker, &task).await }).await;
+    let done = tokio::spawn(async move { perform(&worker, &task, attempts).await }).await;
     let at = server.clock.now();
     let mut pace = Pace::default();
     while settle(server, &queued, &done, at).await.is_err() {
@@ -97,7 +97,7 @@ async fn attend(server: &Arc<Server>, queued: Queued, mut stop: watch::Receiver<
     server.shared.settled.notify_waiters();
 }
 
-async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {
+async fn perform(server: &Server, task: &Task, attempts: u32) -> Result<Answer, Stop> {
     match task {
         Task::Look => look(server).await,
         Task::PullRequest { number } => pull_request::review(server, *number).await,
@@ -108,6 +108,10 @@ async fn perform(server: &Server, task: &Task) -> Result<Answer, Stop> {
         Task::Drift { environment } => drift::compare(server, environment).await,
         Task::Tell { environment, commit, answer } => {
             pull_request::tell_apply(server, environment, commit, answer).await
+        }
+        Task::Deployment { environment, change, commit, run } => {
+            let asked = deployment::Asked { environment, change: *change, commit, run };
+            deployment::read_back(server, asked, attempts).await
         }
         Task::Expire { environment } => glass::expire(server, environment).await,
         Task::Renew => renew(server).await,

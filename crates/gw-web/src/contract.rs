@@ -313,10 +313,28 @@ body! {
         restores: Option<u64>,
         /// why it went back
         reason: Option<String>,
+        /// once the step of a pipeline that asked for it has ended
+        deployment: Option<Deployment>,
         /// RFC 3339
         began_at as "beganAt": String,
         /// RFC 3339
         ended_at as "endedAt": Option<String>,
+    }
+
+    /// What the Git host says of the step that asked for a change, and that deploys in its words.
+    Deployment {
+        /// as the Git host calls it
+        environment: Option<String>,
+        /// `done`, `failed`, `stopped` or `underWay`; none: nobody knows
+        state: Option<String>,
+        /// what people call the run: `#12`
+        run: Option<String>,
+        /// where it can be seen
+        url: Option<String>,
+        /// in which the Git host says otherwise than the change, or why it is not known
+        why: Option<String>,
+        /// for people
+        text: String,
     }
 
     /// Changes, the newest first.

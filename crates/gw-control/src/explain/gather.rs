@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gw_audit::entry::{Act, Entry};
+use gw_audit::{
+    entry::{Act, Entry},
+    report,
+};
 use gw_model::id::EnvironmentName;
 use gw_plan::plan::{Plan, from_file};
 
@@ -28,7 +31,11 @@ pub async fn explain(
     let Some(entry) = find(server, environment, decision).await? else { return Ok(None) };
     let change = change(server, environment, &entry).await?;
     let plan = plan(server, environment, &entry, change.as_ref()).await?;
-    let host = host(server, entry.event.commit.as_deref()).await;
+    let mut host = host(server, entry.event.commit.as_deref()).await;
+    if let Some((change, _)) = &change {
+        let deployed = server.store.deployed(environment, change.number).await?;
+        host.deployment = deployed.as_ref().map(report::deployed);
+    }
     Ok(Some(Explained::of(&Known {
         who: server.store.who(&entry.event.by).await?,
         entry: &entry,
@@ -97,7 +104,7 @@ async fn host(server: &Server, commit: Option<&str>) -> HostView {
         (Ok(_), Some(commit)) => reviews(server, commit).await.unwrap_or_default(),
         _ => vec![],
     };
-    HostView { repository, reviews }
+    HostView { repository, reviews, deployment: None }
 }
 
 async fn reviews(server: &Server, commit: &str) -> Result<Vec<Review>, Stop> {

@@ -25,7 +25,8 @@ fn repository() -> Repository {
 
 fn reviewed(approvals: &[(&str, Option<Discounted>)]) -> HostView {
     let approvals = approvals.iter().map(|(who, why)| ((*who).to_owned(), *why)).collect();
-    HostView { repository: Ok(repository()), reviews: vec![Review { number: 3, approvals }] }
+    let reviews = vec![Review { number: 3, approvals }];
+    HostView { repository: Ok(repository()), reviews, deployment: None }
 }
 
 fn entry(event: Event) -> Entry {
@@ -106,7 +107,7 @@ fn the_git_host_lets_nobody_in_any_more() {
         has: vec!["read:repository:bitbucket".to_owned()],
     };
     let missing = HostError::Secret(SecretRefusal::Missing { name: secret });
-    let view = |error| HostView { repository: Err(error), reviews: vec![] };
+    let view = |error| HostView { repository: Err(error), reviews: vec![], deployment: None };
     assert_snapshot!(told(event.clone(), None, &view(scope)));
     assert_snapshot!("the_git_host_by_its_secret", told(event, None, &view(missing)));
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod credential;
+mod deployments;
 mod protection;
 mod pull_requests;
 #[cfg(test)]
@@ -20,8 +21,8 @@ use url::Url;
 use self::api::{Api, LONGEST, Part};
 pub use self::credential::Credential;
 use super::{
-    Account, AccountKind, Comment, Ending, GitHost, HostError, Pending, Permission, Proposal,
-    Protection, PullRequest, Remark, Report, Repository, Status, Told,
+    Account, AccountKind, Comment, Deployment, Ending, GitHost, HostError, Pending, Permission,
+    Proposal, Protection, PullRequest, Remark, Report, Repository, Status, Told,
 };
 use crate::source::git::address as git;
 
@@ -242,6 +243,10 @@ impl GitHost for Bitbucket {
         Box::pin(self.read_starter(pipeline))
     }
 
+    fn deployments<'a>(&'a self, commit: &'a str) -> Pending<'a, Vec<Deployment>> {
+        Box::pin(self.read_deployments(commit))
+    }
+
     fn permission<'a>(&'a self, account: &'a Account) -> Pending<'a, Permission> {
         Box::pin(self.read_permission(account))
     }
@@ -325,6 +330,13 @@ struct AccountPart {
     uuid: String,
     display_name: Option<String>,
     nickname: Option<String>,
+}
+
+impl CommitPart {
+    /// Whether it names this commit, perhaps by a part of its hash.
+    fn is(&self, full: &str) -> bool {
+        is_hash(&self.hash, 7) && full.starts_with(&self.hash)
+    }
 }
 
 impl AccountPart {

@@ -15,7 +15,10 @@ use gw_model::{
 use gw_policy::principal::Principal;
 
 use super::{exchange, refused::StepRefusal};
-use crate::host::bitbucket::Place;
+use crate::{
+    asker::Asker,
+    host::{Run, bitbucket::Place},
+};
 
 const WORKSPACE: &str = "workspaceUuid";
 const REPOSITORY: &str = "repositoryUuid";
@@ -149,6 +152,17 @@ pub(super) fn pipeline(principal: &Principal) -> Option<Actor> {
         proof: Proof::Token,
         via: vec![],
     })
+}
+
+/// Where the pipeline is that asks by a step which deploys, as its host calls that.
+pub(crate) fn deploying(asker: &Asker) -> Option<Run> {
+    if !asker.actor.via.iter().any(|via| via.identity == exchange::PIPELINE) {
+        return None;
+    }
+    let principal = asker.caller.principals.first()?;
+    only(principal, ENVIRONMENT)?;
+    let id = |claim| Some(only(principal, claim)?.to_ascii_lowercase());
+    Some(Run { pipeline: Some(id(PIPELINE)?), step: Some(id(STEP)?) })
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ struct Place {
 struct Course {
     began: Option<Event>,
     outcome: Option<Outcome>,
+    /// What the Git host made of the step that asked for it.
+    deployed: Option<Event>,
 }
 
 impl Document {
@@ -98,6 +100,9 @@ impl Told {
                 if let Some(outcome) = fact(&event, "outcome").and_then(|it| it.parse().ok()) {
                     course(place, outcome);
                 }
+            }
+            Act::Deployed => {
+                place.changes.entry(number).or_default().deployed = Some(event);
             }
             Act::Unhealthy => course(place, Outcome::Unhealthy),
             Act::Held => {
@@ -295,6 +300,16 @@ impl Store {
             known.insert(named(name)?);
         }
         Ok(known)
+    }
+
+    /// What the ledger says of the deployment that brought a change.
+    pub async fn deployed(
+        &self,
+        at: &EnvironmentName,
+        number: u64,
+    ) -> Result<Option<Event>, StoreError> {
+        let told = self.told().await?;
+        Ok(told.course(at, number).and_then(|course| course.deployed.clone()))
     }
 
     /// The same change, where its row is what the ledger says of it.

@@ -87,6 +87,7 @@ const fn is_privileged(act: Act) -> bool {
             | Act::Shown
             | Act::Decided
             | Act::Ended
+            | Act::Deployed
             | Act::Held
             | Act::Released
             | Act::StepIntended

@@ -11,8 +11,11 @@ use crate::host::report::{Status, StatusState};
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     UnderWay,
-    /// With the number of the change.
-    Verified(u64),
+    Verified {
+        change: u64,
+        /// By which it was allowed, and under which the ledger has it.
+        decision: Option<&'a DecisionId>,
+    },
     /// Everything is as declared.
     Nothing,
     /// It waits for somebody, or for a while.
@@ -85,7 +88,7 @@ pub fn of_apply(
 ) -> Status {
     let (state, description) = match progress {
         Progress::UnderWay => (StatusState::Running, "under way".to_owned()),
-        Progress::Verified(change) => {
+        Progress::Verified { change, decision: _ } => {
             (StatusState::Passed, format!("change {change} is applied and verified"))
         }
         Progress::Nothing => (StatusState::Passed, "everything is as declared".to_owned()),
@@ -97,7 +100,8 @@ pub fn of_apply(
         Progress::Abandoned => (StatusState::Stopped, "given up".to_owned()),
     };
     let url = match progress {
-        Progress::Refused { decision, why: _ } => links.decision(decision),
+        Progress::Refused { decision, why: _ }
+        | Progress::Verified { change: _, decision: Some(decision) } => links.decision(decision),
         // What cannot be read has no plan.
         _ if plan.is_empty() => links.server().to_owned(),
         _ => links.plan(plan),

@@ -199,7 +199,8 @@ fn statuses_say_in_a_line_how_far_it_is() {
     for progress in [
         Progress::UnderWay,
         Progress::Waits("security"),
-        Progress::Verified(42),
+        Progress::Verified { change: 42, decision: Some(decision) },
+        Progress::Verified { change: 42, decision: None },
         Progress::Nothing,
         Progress::Refused { decision, why: "no rule holds\n" },
         Progress::Failed("stopped half way"),

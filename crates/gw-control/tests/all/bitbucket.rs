@@ -2,6 +2,7 @@
 //! and by the API, and the host is asked about them.
 
 mod credentials;
+mod deployments;
 mod facts;
 mod faults;
 mod webhooks;
@@ -99,6 +100,15 @@ impl Stage {
         let token = self.bitbucket.add_access_token(reach, "gatewright", &scopes).unwrap();
         let token = self.vault.put("writer", &token);
         self.host_by(Credential::AccessToken { token })
+    }
+
+    /// The host with everything that a server needs but the right to see pipelines.
+    pub(super) fn without_pipelines(&self) -> Bitbucket {
+        let scopes = SERVER_SCOPES.iter().copied().filter(|it| !it.contains("pipeline"));
+        let scopes: Vec<&str> = scopes.collect();
+        let token = self.bitbucket.add_api_token(&self.ann.uuid, &scopes).unwrap();
+        let token = self.vault.put("without-pipelines", &token);
+        self.host_by(Credential::ApiToken { email: self.ann.email.clone(), token })
     }
 
     /// Bob pushes a branch with one commit and opens pull request 1 for it. Where he works, and the

@@ -3,6 +3,7 @@
 
 mod attacked;
 mod back;
+mod deployed;
 mod flow;
 mod glass;
 mod health;

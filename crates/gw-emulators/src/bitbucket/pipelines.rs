@@ -127,11 +127,19 @@ impl View<'_> {
             encode(&self.full_name(repository)),
             pipeline.number
         );
+        let mut state = state("deployment", "IN_PROGRESS", step.ended);
+        if let Some(state) = state.as_object_mut() {
+            state.insert("url".to_owned(), json!(url));
+            state.insert("deployer".to_owned(), self.account(&pipeline.creator));
+            state.insert("start_date".to_owned(), json!(stamp(step.started)));
+            let ended = step.ended.map(|(at, _)| json!(stamp(at)));
+            state.extend(ended.map(|at| ("completion_date".to_owned(), at)));
+        }
         Some(json!({
             "type": "deployment",
             "uuid": deployment.as_str(),
             "environment": self.environment(environment),
-            "state": state("deployment", "IN_PROGRESS", step.ended),
+            "state": state,
             "step": { "type": "pipeline_step", "uuid": step.uuid.as_str() },
             "release": {
                 "type": "deployment_release",
@@ -139,6 +147,7 @@ impl View<'_> {
                 "name": format!("#{}", pipeline.number),
                 "url": url,
                 "commit": commit,
+                "pipeline": { "type": "pipeline", "uuid": pipeline.uuid.as_str() },
                 "created_on": stamp(step.started),
             },
         }))
@@ -152,11 +161,12 @@ fn state(of: &str, running: &str, ended: Ended) -> Value {
         return json!({ "type": format!("{of}_state_{kind}"), "name": running });
     };
     let ending = ending.as_str();
+    let kind = ending.to_lowercase();
     if of == "deployment" {
-        let status = json!({ "type": "deployment_status", "name": ending });
+        let status = format!("deployment_state_completed_status_{kind}");
+        let status = json!({ "type": status, "name": ending });
         return json!({ "type": "deployment_state_completed", "name": "COMPLETED", "status": status });
     }
-    let kind = ending.to_lowercase();
     json!({
         "type": format!("{of}_state_completed"),
         "name": "COMPLETED",

@@ -32,6 +32,7 @@ pub const SERVER_SCOPES: &[&str] = &[
     "admin:repository:bitbucket",
     "read:pullrequest:bitbucket",
     "write:pullrequest:bitbucket",
+    "read:pipeline:bitbucket",
     "read:workspace:bitbucket",
     "read:user:bitbucket",
 ];

@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State},
     http::HeaderMap,
 };
+use gw_audit::{entry::Event, report};
 use gw_control::{
     store::{self, Store},
     waits,
@@ -17,7 +18,8 @@ use super::{environment, written};
 use crate::{
     Web,
     contract::{
-        Change, ChangeWithSteps, Changes, Environment, Environments, Gate, Glass, Step, Wait,
+        Change, ChangeWithSteps, Changes, Deployment, Environment, Environments, Gate, Glass, Step,
+        Wait,
     },
     door,
     problem::Refusal,
@@ -105,6 +107,7 @@ pub(super) async fn seen(
 /// A change, and who asked for it by name.
 async fn named(store: &Store, change: store::Change) -> Result<Change, Refusal> {
     let store::Change { number, begun, ended_at, outcome, detail } = change;
+    let deployed = store.deployed(&begun.environment, number).await?;
     Ok(Change {
         number,
         action: begun.action.as_str().to_owned(),
@@ -116,9 +119,24 @@ async fn named(store: &Store, change: store::Change) -> Result<Change, Refusal> 
         effect: begun.effect_digest,
         restores: begun.restores,
         reason: begun.reason,
+        deployment: deployed.as_ref().map(Deployment::from),
         began_at: written(begun.began_at),
         ended_at: ended_at.map(written),
     })
+}
+
+impl From<&Event> for Deployment {
+    fn from(deployed: &Event) -> Self {
+        let fact = |name: &str| deployed.facts.get(name)?.as_str().map(str::to_owned);
+        Self {
+            environment: fact("deployment"),
+            state: fact("state"),
+            run: fact("run"),
+            url: fact("url"),
+            why: fact("why"),
+            text: report::deployed(deployed),
+        }
+    }
 }
 
 impl From<waits::Wait> for Wait {

@@ -140,6 +140,7 @@ fn about(task: &Task) -> Option<&EnvironmentName> {
         Task::Release { environment, .. }
         | Task::Drift { environment }
         | Task::Expire { environment }
+        | Task::Deployment { environment, .. }
         | Task::Tell { environment, .. } => Some(environment),
         Task::Notify { notification } => Some(&notification.environment),
         Task::Request { request, .. } => Some(&request.environment),

@@ -1,6 +1,7 @@
 //! `gatewright explain`.
 
 use clap::Args;
+use gw_audit::report;
 use gw_control::{
     engine::plan_of,
     store::{Action, Change, StepRecord, StepState, Store, StoreError},
@@ -308,7 +309,12 @@ async fn tell_change(context: Context<'_>, scene: &Scene, change: &Change) -> Re
             steps: steps.iter().map(step_document).collect(),
         }),
         Form::Text => {
-            let text = change_text(change, &steps);
+            let mut text = change_text(change, &steps);
+            let deployed = scene.store.deployed(environment, number).await;
+            if let Some(deployed) = deployed.map_err(|error| store_failure(&error))? {
+                let told = report::deployed(&deployed);
+                text.push_str(&format!("  deployment  {}\n", Visible(&told)));
+            }
             context.ui.result(&format!("{text}{}", render::for_callers(&plan)));
         }
     }

@@ -266,6 +266,10 @@ async fn history(context: Context<'_>, remote: &Remote, limit: usize) -> Result<
             reason.unwrap_or_default()
         );
         context.ui.line(&visible(&line));
+        // Where the Git host says just what the change is, nobody has to read it.
+        if let Some(deployment) = change.deployment.as_ref().filter(|it| it.why.is_some()) {
+            context.ui.line(&visible(&format!("      deployment {}", deployment.text)));
+        }
     }
     Ok(Exit::Done)
 }

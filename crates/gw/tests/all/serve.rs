@@ -15,5 +15,6 @@ mod rights;
 mod secrets;
 mod stage;
 mod story;
+mod traced;
 mod trial;
 mod words;

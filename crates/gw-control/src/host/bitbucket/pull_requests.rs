@@ -6,9 +6,7 @@ mod tests;
 use serde::{Deserialize, de::IgnoredAny};
 use time::OffsetDateTime;
 
-use super::{
-    AccountPart, Bitbucket, CommitPart, NamePart, UuidPart, api::Part, is_declared, is_hash,
-};
+use super::{AccountPart, Bitbucket, CommitPart, NamePart, UuidPart, api::Part, is_declared};
 use crate::host::{Account, Approval, HostError, PullRequest, PullRequestState, Remark, Side};
 
 /// The most that pull requests, and what belongs to them, come in.
@@ -220,13 +218,6 @@ impl Bitbucket {
             }
             _ => Err(HostError::Missing { what }),
         }
-    }
-}
-
-impl CommitPart {
-    /// Whether it names this commit, perhaps by a part of its hash.
-    fn is(&self, full: &str) -> bool {
-        is_hash(&self.hash, 7) && full.starts_with(&self.hash)
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) struct Told {
     effect: Option<String>,
     rules: Vec<String>,
     reason: Option<String>,
+    deployment: Option<String>,
     entries: Vec<u64>,
 }
 
@@ -164,6 +165,7 @@ impl Told {
             effect: row.effect.clone(),
             rules: row.rules.clone(),
             reason: row.reason.clone(),
+            deployment: row.deployment.clone(),
             entries: row.entries.clone(),
         }
     }
@@ -241,6 +243,7 @@ fn text(rows: &[Row], told: &[Told], gates: &[Gate], verified: &Verified) -> Str
             lines.push(format!("  {}", about.join(" · ")));
         }
         lines.extend(told.reason.as_ref().map(|reason| format!("  reason {reason}")));
+        lines.extend(told.deployment.as_ref().map(|it| format!("  deployment {it}")));
         lines.push(format!("  entries {}", told.ranges()));
         for line in lines {
             text.push_str(&format!("{}\n", Visible(&line)));

@@ -83,6 +83,9 @@ async fn change(context: Context<'_>, remote: &Remote, path: &str) -> Result<Exi
     if let Some(reason) = &change.reason {
         context.ui.line(&visible(&format!("  reason  {reason}")));
     }
+    if let Some(deployment) = &change.deployment {
+        context.ui.line(&visible(&format!("  deployment  {}", deployment.text)));
+    }
     for step in &told.steps {
         let detail = step.detail.as_deref().unwrap_or_default();
         let line = format!("  {} {}: {} {detail}", step.step, step.target, step.state);

@@ -48,6 +48,13 @@ impl Clock for SystemClock {
 /// A path of the repository and its text.
 pub(super) type File = (&'static str, String);
 
+/// A step of a pipeline that runs.
+pub(super) struct Run {
+    pub(super) pipeline: Uuid,
+    pub(super) step: Uuid,
+    pub(super) token: String,
+}
+
 pub(super) struct Stage {
     forge: Forge,
     issuer: Issuer,
@@ -252,12 +259,18 @@ subject = \"ann\"
 
     /// The same of a step that deploys to an environment of Bitbucket.
     pub(super) fn deploying(&self, audience: &str, environment: Option<&Uuid>) -> String {
+        self.run(audience, environment).token
+    }
+
+    /// A new pipeline of `main` with one step.
+    pub(super) fn run(&self, audience: &str, environment: Option<&Uuid>) -> Run {
         let main = "main";
         let pipeline =
             self.bitbucket.start_pipeline(&self.repository, main, &self.bob.uuid).unwrap();
         let step = self.bitbucket.start_step(&pipeline, "Gatewright", environment).unwrap();
         let audience = Audience::One(audience.to_owned());
-        self.bitbucket.step_token(&step, &audience).unwrap().unwrap()
+        let token = self.bitbucket.step_token(&step, &audience).unwrap().unwrap();
+        Run { pipeline, step, token }
     }
 
     /// What callers of the gateway get.
@@ -301,6 +314,13 @@ subject = \"ann\"
     /// Waits until it stands there no more.
     pub(super) fn await_gone(&self, text: &str) {
         self.await_moved(&self.target(), text, || !self.serves(text));
+    }
+
+    /// Waits until a command of somebody says a text, and looks each time that the server wrote.
+    pub(super) fn await_asked(&self, who: &str, arguments: &[&str], text: &str) -> String {
+        let ask = || self.asks(who, arguments).0;
+        self.await_moved(&self.folder.path().join("state"), text, || ask().contains(text));
+        ask()
     }
 
     /// Waits until the server has said a text.

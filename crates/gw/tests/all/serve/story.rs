@@ -11,7 +11,6 @@ use super::stage::Stage;
 /// Shows S1.7: holds
 /// Shows S2.2: holds
 /// Shows S3.22: holds
-/// Shows S0.17: part (comment, report, build status and ledger; deployments of Bitbucket are not read)
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_branch_to_what_callers_meet() {
     let mut stage = Stage::new().await;

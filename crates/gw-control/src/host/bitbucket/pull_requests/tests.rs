@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use time::macros::datetime;
 
-use super::*;
+use super::{super::is_hash, *};
 
 fn user(name: &str) -> Value {
     json!({ "type": "user", "uuid": format!("{{{name}}}"), "display_name": name })

@@ -4,7 +4,7 @@ use gw_model::terminal::Visible;
 
 use super::Told;
 
-const HEAD: [&str; 18] = [
+const HEAD: [&str; 19] = [
     "at",
     "endedAt",
     "environment",
@@ -22,6 +22,7 @@ const HEAD: [&str; 18] = [
     "effect",
     "rules",
     "reason",
+    "deployment",
     "entries",
 ];
 
@@ -47,13 +48,14 @@ pub(super) fn table(rows: &[Told]) -> String {
             optional(&row.effect),
             row.rules.join("; "),
             optional(&row.reason),
+            optional(&row.deployment),
             row.ranges(),
         ]));
     }
     table
 }
 
-fn line(cells: &[String; 18]) -> String {
+fn line(cells: &[String; 19]) -> String {
     let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     format!("{}\r\n", cells.join(","))
 }
