@@ -11,6 +11,8 @@ need strace strace
 need valgrind valgrind
 need ip iproute2
 need unshare util-linux
+need gpg gpg
+need gpg-agent gpg-agent
 if [ ${#missing[@]} -gt 0 ]; then
   echo "installing ${missing[*]}"
   as_root=()

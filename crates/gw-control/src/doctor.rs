@@ -19,6 +19,7 @@ use crate::{
     answer::Answer,
     host::{Ending, HostError},
     server::Server,
+    source::git::signature::SigningKey,
     stop::Stop,
 };
 
@@ -104,6 +105,7 @@ pub async fn of_environment(server: &Server, rules: Option<&Desired>) -> Vec<Lin
         return links;
     };
     links.extend(rights::compare(server, rules).await);
+    links.extend(signing_keys(rules));
     links.extend(targets(server, rules).await);
     links
 }
@@ -176,6 +178,20 @@ async fn ledger(server: &Server) -> Vec<Link> {
     }
 }
 
+/// Keys of people by which nothing can be proved.
+fn signing_keys(rules: &Desired) -> Vec<Link> {
+    let mut links = vec![];
+    for (name, person) in &rules.people {
+        for (key, number) in person.signing_keys.iter().zip(1..) {
+            let Err(error) = SigningKey::parse(key) else { continue };
+            let repair = "put one there by which they sign commits, or take it out of `people`";
+            let link = format!("signing key {number} of {name}");
+            links.push(Link::broken(&link, error.to_string(), repair));
+        }
+    }
+    links
+}
+
 async fn targets(server: &Server, rules: &Desired) -> Vec<Link> {
     let drivers = match server.drivers(rules).await {
         Ok(Ok(drivers)) => drivers,
@@ -229,3 +245,6 @@ pub async fn issuer(client: &Client, name: &str, issuer: &str) -> Link {
     };
     Link::broken(&link, found, "ask whoever runs the issuer: every token is refused")
 }
+
+#[cfg(test)]
+mod tests;

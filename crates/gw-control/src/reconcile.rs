@@ -480,8 +480,12 @@ pub(crate) async fn facts(
         let written = view.commit(&commit)?;
         let branches = view.branches_with(&commit)?;
         let tags = view.tags_of(&commit).into_iter().map(str::to_owned).collect();
-        let signed = matches!(Standing::of(&written, &people), Standing::By(_));
-        let facts = CommitFacts { sha: commit.to_string(), branches, tags, signed };
+        let (signed, unproven) = match Standing::of(&written, &people) {
+            Standing::By(_) => (true, None),
+            Standing::Unsigned => (false, None),
+            Standing::Unproven(why) => (false, Some(why.to_string())),
+        };
+        let facts = CommitFacts { sha: commit.to_string(), branches, tags, signed, unproven };
         Ok(Facts { commit: Some(facts), subject: Some(written.subject), verified_in })
     })
     .await

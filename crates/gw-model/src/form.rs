@@ -81,6 +81,8 @@ forms! {
     BRANCH = r"^[^-/.\s~^:?*\[\\](\.?[^.\s~^:?*\[\\])*$", "the exact name of a branch";
     TAG = r"^[^-/.\s~^:\\](\.?[^.\s~^:\\])*$", "the name of a tag, `*` for any part";
     DIFFERENCE_CODE = r"^GW[0-9]{4}$", "a code such as `GW2111`";
+    PUBLIC_KEY = r"^(-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]+-----END PGP PUBLIC KEY BLOCK-----\s*|(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/]+=*( .*)?\s*)$",
+        "a public key as `ssh-keygen` (`ssh-ed25519 AAAA…`) or `gpg --armor --export` (`-----BEGIN PGP PUBLIC KEY BLOCK-----`) writes it";
     ROOTED = r"^/", "a path that begins with `/`";
 }
 

@@ -203,7 +203,7 @@ declaration! {
             table(name(), text(255).at_least(1)).at_least(1);
         /// only these count for commit.signed
         pub signing_keys as "signingKeys": Vec<String>, optional,
-            list(text(8192).at_least(1).role(Role::PublicKey).about("OpenPGP or SSH public key")).at_least(1);
+            list(form(8192, &form::PUBLIC_KEY).at_least(1).role(Role::PublicKey).about("OpenPGP or SSH public key")).at_least(1);
     }
     rules(Shape::not_empty)
 }

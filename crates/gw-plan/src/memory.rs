@@ -42,6 +42,7 @@ pub(crate) fn asked() -> Asked {
             branches: BTreeSet::from(["main".to_owned()]),
             tags: BTreeSet::new(),
             signed: false,
+            unproven: None,
         }),
         approvers: BTreeSet::new(),
         approver_teams: BTreeSet::new(),

@@ -143,6 +143,25 @@ impl GitRepository {
     }
 
     /// A pack of these objects, whether or not they name one another or anything that is there.
+    /// The text of a commit's signature, and the bytes that it is over.
+    pub fn signature(&self, id: &str) -> (String, Vec<u8>) {
+        let raw = self.git(&["cat-file", "commit", id]) + "\n";
+        let (mut text, mut signed, mut inside) = (String::new(), String::new(), false);
+        for line in raw.split_inclusive('\n') {
+            match line.strip_prefix("gpgsig ") {
+                Some(first) => (inside, text) = (true, first.to_owned()),
+                None => match line.strip_prefix(' ').filter(|_| inside) {
+                    Some(next) => text.push_str(next),
+                    None => {
+                        inside = false;
+                        signed.push_str(line);
+                    }
+                },
+            }
+        }
+        (text, signed.into_bytes())
+    }
+
     pub fn pack(&self, ids: &[&str], options: &[&str]) -> Vec<u8> {
         let base = self.root().join("packed");
         let base = base.to_str().expect("a temporary folder has a plain name");

@@ -147,6 +147,7 @@ fn asked() -> Asked {
             branches: BTreeSet::from(["main".to_owned()]),
             tags: BTreeSet::new(),
             signed: true,
+            unproven: None,
         }),
         approvers: BTreeSet::from([PersonName::parse("mira").unwrap()]),
         approver_teams: BTreeSet::from([TeamName::parse("security").unwrap()]),

@@ -561,3 +561,29 @@ fn what_cannot_be_read_may_declare_any_name() {
         assert!(!told.contains("GW1110"), "{told}");
     }
 }
+
+/// A key of OpenPGP, as far as a text shows it.
+const OPENPGP: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQENBGsCxZEBCAC353c40WPtRpWfrxbxgrSLPIPcwnMoMULsSoMMBCJQFcdWdzZ8\nwuk9/+85ez48C5azfx+SW+5mFVIecYfpzjbz3kuS5PliIrjv/prO4/C5HIxH8UU1\n=byoK\n-----END PGP PUBLIC KEY BLOCK-----";
+
+#[test]
+fn public_keys_are_taken_and_nothing_else_for_one() {
+    let with = |keys: &str| {
+        let person = format!("{{ erik: {{ github: \"12\", signingKeys: [{keys}] }} }}");
+        folder().edit("gatewright.yaml", "{ erik: { github: \"12\" } }", &person).told()
+    };
+    let block = OPENPGP.replace('\n', "\n        ");
+    let block = format!(
+        "\n    erik:\n      github: \"12\"\n      signingKeys:\n      - |\n        {block}\n"
+    );
+    let taken = folder().edit("gatewright.yaml", "{ erik: { github: \"12\" } }", &block).told();
+    assert_eq!(taken, "");
+    let ssh = "AAAAC3NzaC1lZDI1NTE5AAAAIJrYGdy4AyMmPqJYl3Pm0ZQ4bGqO9mJHnGdVb7yCkD0p";
+    assert_eq!(with(&format!("\"ssh-ed25519 {ssh} erik@example.com\"")), "");
+    assert_eq!(with(&format!("\"sk-ssh-ed25519@openssh.com {ssh}\"")), "");
+    assert_snapshot!(with("\"1234ABCD\", \"ssh-dss AAAA\""), @"
+    GW1105 `1234ABCD` is not a public key as `ssh-keygen` (`ssh-ed25519 AAAA…`) or `gpg --armor --export` (`-----BEGIN PGP PUBLIC KEY BLOCK-----`) writes it
+      gatewright.yaml:9:49 the value of an item of `signingKeys`
+    GW1105 `ssh-dss AAAA` is not a public key as `ssh-keygen` (`ssh-ed25519 AAAA…`) or `gpg --armor --export` (`-----BEGIN PGP PUBLIC KEY BLOCK-----`) writes it
+      gatewright.yaml:9:61 the value of an item of `signingKeys`
+    ");
+}

@@ -26,6 +26,7 @@ fn the_schema_is_as_strict_as_the_reference() {
     differences.dedup();
     assert_snapshot!(differences.join("\n"), @r#"
     + /oneOf/0/properties/spec/properties/identities/additionalProperties/properties/oidc/properties/rename/propertyNames: {"maxLength":256,"minLength":1}
+    + /oneOf/0/properties/spec/properties/people/additionalProperties/properties/signingKeys/items/pattern: "^(-----BEGIN PGP PUBLIC KEY BLOCK-----[\\s\\S]+-----END PGP PUBLIC KEY BLOCK-----\\s*|(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\\.com) [A-Za-z0-9+/]+=*( .*)?\\s*)$"
     + /oneOf/0/properties/spec/properties/teams/additionalProperties/properties/holders/properties/claims/propertyNames: {"maxLength":256,"minLength":1}
     + /oneOf/1/properties/spec/properties/changes/items/properties/claims/propertyNames: {"maxLength":256,"minLength":1}
     + /oneOf/1/properties/spec/properties/deletions/default: {"mode":"byRule","ceiling":5}

@@ -40,6 +40,9 @@ pub struct CommitFacts {
     pub tags: BTreeSet<String>,
     /// By a key that the workspace lists for a person.
     pub signed: bool,
+    /// Why it is not, where it carries a signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<String>,
 }
 
 /// What the change would do.

@@ -226,7 +226,7 @@ fn context(asked: &Asked, plan: &PlanFacts) -> Result<Fields, NotEvaluated> {
         ("plan".to_owned(), lower_plan(plan)?),
         ("verifiedIn".to_owned(), names(verified_in)),
     ];
-    if let Some(CommitFacts { sha, branches, tags: _, signed }) = commit {
+    if let Some(CommitFacts { sha, branches, tags: _, signed, unproven: _ }) = commit {
         let commit = [
             ("branches".to_owned(), texts(branches)),
             ("sha".to_owned(), RestrictedExpression::new_string(sha.clone())),

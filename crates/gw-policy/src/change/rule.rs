@@ -254,7 +254,8 @@ fn look_at_commit(wanted: &CommitRule, asked: &Asked, found: &mut Findings) {
         found.say(tag.is_some(), "commit.tag", met, format!("a tag like {pattern}"));
     }
     if wanted.signed == Some(true) {
-        let needs = "a commit signed by a key of `people`".to_owned();
+        let why = commit.unproven.as_deref().unwrap_or("it is not signed");
+        let needs = format!("a commit signed by a key of `people` ({why})");
         found.say(commit.signed, "commit.signed", "signed".to_owned(), needs);
     }
 }

@@ -60,6 +60,7 @@ fn asked(action: ChangeAction, actor: Caller) -> Asked {
             branches: text("main"),
             tags: text("v1.2"),
             signed: false,
+            unproven: None,
         }),
         approvers: [PersonName::parse("erik").unwrap()].into(),
         approver_teams: BTreeSet::new(),
@@ -133,6 +134,10 @@ fn tags_signatures_and_earlier_stages_count() {
     let denial = denied(&rules, &asked, &PlanFacts::default());
     let facts: Vec<_> = denial.rules[0].missing.iter().map(|it| it.fact.as_str()).collect();
     assert_eq!(facts, ["verifiedIn", "commit.signed"]);
+    assert!(denial.to_string().contains("a key of `people` (it is not signed)"), "{denial}");
+    asked.commit.as_mut().unwrap().unproven = Some("declared by nobody".to_owned());
+    let denial = denied(&rules, &asked, &PlanFacts::default());
+    assert!(denial.to_string().contains("a key of `people` (declared by nobody)"), "{denial}");
     asked.verified_in.insert(EnvironmentName::parse("staging").unwrap());
     asked.commit.as_mut().unwrap().signed = true;
     assert!(is_allowed(&rules, &asked));
