@@ -1,5 +1,6 @@
 //! A test of the running program, run again in a process of its own under a program that watches it:
-//! `strace` for its system calls, `valgrind` for the instructions and the memory of one function.
+//! `strace` for its system calls, `valgrind` for the instructions and the memory of one function. And a
+//! program that `strace` kills right before one of its system calls.
 //!
 //! `make counterparts` installs both. A machine may forbid tracing; [`Watcher::find`] says so.
 
@@ -8,7 +9,7 @@ mod tests;
 
 use std::{
     env, fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -36,6 +37,44 @@ pub struct SystemCall {
     pub thread: String,
     /// With its arguments, as `strace` writes them.
     pub text: String,
+}
+
+/// A system call before which a program is killed: what it asks for is not done any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Kill<'a> {
+    /// Its name.
+    pub call: &'a str,
+    /// The first one is 1. Each thread counts its own.
+    pub nth: usize,
+    pub counted: Counted<'a>,
+}
+
+/// Which calls of that name count.
+#[derive(Clone, Copy, Debug)]
+pub enum Counted<'a> {
+    /// Those about any of these files and folders.
+    About(&'a [PathBuf]),
+    /// Those of the thread with which the program began.
+    OfFirstThread,
+}
+
+impl Kill<'_> {
+    /// What `strace` is told; the program and its own arguments come behind it.
+    pub fn arguments(&self) -> Vec<String> {
+        let Self { call, nth, counted } = self;
+        let mut arguments: Vec<String> = match counted {
+            Counted::OfFirstThread => vec![],
+            Counted::About(paths) => {
+                let each = paths.iter().map(|path| path.display().to_string());
+                let named = each.flat_map(|path| ["-P".to_owned(), path]);
+                ["-f".to_owned()].into_iter().chain(named).collect()
+            }
+        };
+        let how = format!("inject={call}:signal=KILL:when={nth}");
+        let trace = format!("trace={call}");
+        arguments.extend(["-qq", "-o", "/dev/null", "-e", &trace, "-e", &how].map(str::to_owned));
+        arguments
+    }
 }
 
 impl SystemCall {
@@ -139,7 +178,7 @@ impl Watcher {
     }
 }
 
-fn files(folder: &Path) -> impl Iterator<Item = std::path::PathBuf> {
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(folder).expect("the folder can be listed");
     entries.flatten().map(|entry| entry.path())
 }

@@ -1,4 +1,4 @@
-use std::hint::black_box;
+use std::{hint::black_box, os::unix::process::ExitStatusExt};
 
 use super::*;
 use crate::absent::not_run;
@@ -41,4 +41,27 @@ fn instructions_and_memory_are_those_of_the_function() {
     let [few, many] = instructions.as_slice() else { unreachable!("two calls: {instructions:?}") };
     assert!(few * 3 < *many && *many < few * 12, "{instructions:?}");
     assert_eq!(watcher.heap(TEST, &[function]), [20_000]);
+}
+
+#[test]
+fn a_program_is_killed_before_a_call_is_done() {
+    if watcher(Program::Strace).is_none() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let places = ["first", "second", "third"].map(|name| folder.path().join(name));
+    let there = || places.each_ref().map(|place| place.exists());
+    let run = |kill: Kill<'_>| {
+        let mut program = Command::new("strace");
+        program.args(kill.arguments()).arg("mkdir").args(&places).output().unwrap().status
+    };
+    let about = &places[1..];
+    let kill = Kill { call: "mkdir", nth: 2, counted: Counted::About(about) };
+    assert_eq!(run(kill).signal(), Some(9));
+    assert_eq!(there(), [true, true, false]);
+    let kill = Kill { counted: Counted::OfFirstThread, nth: 3, ..kill };
+    assert_eq!(run(kill).signal(), Some(9));
+    assert_eq!(there(), [true, true, false]);
+    let ended = run(Kill { nth: 4, ..kill });
+    assert_eq!((ended.signal(), there()), (None, [true; 3]));
 }

@@ -13,6 +13,7 @@ mod full;
 mod hook;
 mod hostile;
 mod interrupted;
+mod killed;
 mod looking;
 mod machine;
 mod policies;

@@ -84,6 +84,19 @@ impl Machine {
         command
     }
 
+    /// The same, run by another program that is told this first.
+    pub(super) fn under(
+        &self,
+        watcher: &str,
+        told: &[String],
+        at: &str,
+        arguments: &[&str],
+    ) -> Command {
+        let mut command = self.bare(watcher, at);
+        command.args(told).arg(env!("CARGO_BIN_EXE_gatewright")).args(arguments);
+        command
+    }
+
     fn bare(&self, program: &str, at: &str) -> Command {
         let mut command = Command::new(program);
         command
