@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    slice,
     sync::Arc,
 };
 
@@ -10,11 +11,12 @@ use gw_plan::{
     driver::Class,
     plan::{Changed, Effects, Planned, Rules},
 };
-use gw_policy::change::Asked;
+use gw_policy::{change::Asked, principal::Caller};
 use time::OffsetDateTime;
 
 use crate::{
-    approve::{self, Approved, Candidate, GoingBack, Question, TakenBack},
+    approve::{self, Approved, Candidate, Given, GoingBack, Question, TakenBack, Why},
+    back,
     declared::Declared,
     engine::Drivers,
     host::{Account, Permission},
@@ -44,45 +46,111 @@ pub(crate) async fn fill(
     let (Rules::Declared(rules), Some(_)) = (&planned.rules, ground.commit) else {
         return Ok(Approved::default());
     };
-    let history = history(server, environment, ground).await?;
-    let back = going_back(server, environment, asked, restores).await?;
-    let mut candidates = vec![];
-    if !planned.changed.is_empty() && back.is_none() {
-        candidates = gather(server, environment, planned, &history).await?;
-    }
+    let back = going_back(server, environment, asked.at, &asked.actor, restores).await?;
     let given = server.store.given(environment).await?;
-    let merged = candidates.iter().filter_map(|it| it.pull_request.merge_commit.as_ref());
-    let approved = merged.chain(given.iter().map(|it| &it.commit)).cloned().collect();
-    let taken_back = taken_back(server, ground, &history, planned, rules, approved).await?;
-    let permissions = permissions(server, &candidates).await?;
-    let shas = history.shas();
-    let question = Question {
-        changed: &planned.changed,
-        rules,
-        facts: &planned.plan.facts,
-        commit: ground.facts.commit.as_ref(),
-        history: &shas,
-        taken_back: &taken_back,
-        back: back.as_ref(),
-    };
-    let approved = approve::judge(question, &candidates, &given, |account| {
+    let gathered = Gathered::of(server, environment, ground, planned, rules, back, &given).await?;
+    let permissions = permissions(server, &gathered.candidates).await?;
+    let question = gathered.question(ground, planned, rules);
+    let approved = approve::judge(question, &gathered.candidates, &given, |account| {
         permissions.get(&account.id).copied()
     });
     approved.fill(asked);
     Ok(approved)
 }
 
+/// Why an approval would not count for what a plan changes, whatever else is approved. None: it may.
+pub async fn in_vain(
+    server: &Server,
+    environment: &EnvironmentName,
+    ground: &Ground,
+    planned: &Planned,
+    given: &Given,
+) -> Result<Option<Why>, Stop> {
+    let (Rules::Declared(rules), Some(_)) = (&planned.rules, ground.commit) else {
+        return Ok(None);
+    };
+    let asker = match given.restores {
+        Some(to) => back::asker(server, environment, rules, to).await?,
+        None => None,
+    };
+    let nobody_yet = asker.is_none();
+    let asker = asker.unwrap_or_default();
+    let back = going_back(server, environment, given.at, &asker, given.restores).await?;
+    let given = slice::from_ref(given);
+    let mut gathered =
+        Gathered::of(server, environment, ground, planned, rules, back, given).await?;
+    // What was said in the Git host is told there.
+    gathered.candidates.iter_mut().for_each(|it| it.pull_request.approvals.clear());
+    let question = gathered.question(ground, planned, rules);
+    let refused = approve::judge(question, &gathered.candidates, given, |_| None).refused;
+    let is_final = |why: &Why| match why {
+        Why::Author | Why::Unlisted | Why::NotAdmitted { .. } => true,
+        // Who asks for it comes later, and so does the pull request that brings it.
+        Why::NoAsker => !nobody_yet,
+        Why::Host(_) | Why::NothingShown | Why::OtherEffect | Why::NoPullRequest => false,
+    };
+    Ok(refused.into_iter().map(|it| it.why).find(is_final))
+}
+
+/// What approvals are judged by beside a plan.
+struct Gathered {
+    candidates: Vec<Candidate>,
+    history: Vec<String>,
+    taken_back: TakenBack,
+    back: Option<GoingBack>,
+}
+
+impl Gathered {
+    async fn of(
+        server: &Server,
+        environment: &EnvironmentName,
+        ground: &Ground,
+        planned: &Planned,
+        rules: &Arc<Desired>,
+        back: Option<GoingBack>,
+        given: &[Given],
+    ) -> Result<Self, Stop> {
+        let history = history(server, environment, ground).await?;
+        let mut candidates = vec![];
+        if !planned.changed.is_empty() && back.is_none() {
+            candidates = gather(server, environment, planned, &history).await?;
+        }
+        let merged = candidates.iter().filter_map(|it| it.pull_request.merge_commit.as_ref());
+        let approved = merged.chain(given.iter().map(|it| &it.commit)).cloned().collect();
+        let taken_back = taken_back(server, ground, &history, planned, rules, approved).await?;
+        Ok(Self { candidates, history: history.shas(), taken_back, back })
+    }
+
+    fn question<'a>(
+        &'a self,
+        ground: &'a Ground,
+        planned: &'a Planned,
+        rules: &'a Desired,
+    ) -> Question<'a> {
+        Question {
+            changed: &planned.changed,
+            rules,
+            facts: &planned.plan.facts,
+            commit: ground.facts.commit.as_ref(),
+            history: &self.history,
+            taken_back: &self.taken_back,
+            back: self.back.as_ref(),
+        }
+    }
+}
+
 /// What going back to a change is judged by beside its plan.
 async fn going_back(
     server: &Server,
     environment: &EnvironmentName,
-    asked: &Asked,
+    at: OffsetDateTime,
+    asker: &Caller,
     restores: Option<u64>,
 ) -> Result<Option<GoingBack>, Stop> {
     let Some(to) = restores else { return Ok(None) };
     let in_force = server.store.in_force(environment).await?;
-    let since = in_force.map_or(asked.at, |change| change.begun.began_at);
-    Ok(Some(GoingBack { to, asker: asked.actor.clone(), since }))
+    let since = in_force.map_or(at, |change| change.begun.began_at);
+    Ok(Some(GoingBack { to, asker: asker.clone(), since }))
 }
 
 /// What came after the commit that is in force by an ordinary change.

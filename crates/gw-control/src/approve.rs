@@ -224,6 +224,11 @@ pub fn judge(
     approved
 }
 
+/// Somebody of `people`, as far as the declarations know them.
+pub fn caller_of(rules: &Desired, person: &PersonName) -> Option<Caller> {
+    rules.people.get(person).map(|person| voice::caller(rules, &person.subjects))
+}
+
 impl Approved {
     /// Nobody has to hear the same twice.
     fn refuse(&mut self, refused: Refused) {

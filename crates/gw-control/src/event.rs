@@ -127,6 +127,7 @@ pub fn stopped(by: Actor, at: &EnvironmentName, stop: &Stop) -> Event {
     event.environment = Some(at.to_string());
     event.commit = stop.commit().map(str::to_owned);
     let event = with_text(event, "why", Some(&stop.to_string()));
+    let event = with_text(event, "cure", stop.help().as_deref());
     match stop.code() {
         Some(code) => event.fact("code", code.to_string()),
         None => event,

@@ -386,7 +386,11 @@ fn cure(known: &Known<'_>) -> Option<String> {
         return Some(help);
     }
     if let Some(code) = code(known.entry) {
-        return Some(format!("gatewright explain {code}"));
+        let asked = format!("gatewright explain {code}");
+        return Some(match fact(known.entry, "cure") {
+            Some(cure) => format!("{cure}\n{asked}"),
+            None => asked,
+        });
     }
     let told = fact(known.entry, "cure").map(str::to_owned);
     let Some(plan) = known.plan else { return told };

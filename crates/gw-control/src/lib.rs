@@ -1,14 +1,15 @@
 //! Makes changes: reads sources, executes plans, keeps journal and ledger. It never names a driver.
 
-mod approvals;
 mod deployment;
 mod release;
 mod renew;
 
 pub mod answer;
 pub mod apply;
+pub mod approvals;
 pub mod approve;
 pub mod asker;
+pub mod back;
 pub mod credentials;
 pub mod declared;
 pub mod doctor;

@@ -25,6 +25,7 @@ use crate::{
     approvals,
     approve::{Approved, Refused},
     asker::Asker,
+    back,
     declared::Declared,
     deployment,
     engine::{
@@ -242,6 +243,14 @@ pub async fn plan(
     Ok(planned)
 }
 
+/// The same for whoever only wants to know whether it may be done: nobody is shown it, so it is not kept.
+pub(crate) async fn judged(server: &Server, order: &Order) -> Result<Plan, Stop> {
+    let ground = ground(server, order).await?;
+    let drivers = drivers(server, &ground.desired).await?;
+    let engine = engine(server, order, &server.store, &drivers);
+    Ok(decide(server, order, &ground, engine, order.aim.action()).await?.0.plan)
+}
+
 /// What would be done to put back what is in force. Nobody is shown it, so it is not kept.
 pub(crate) async fn compare(server: &Server, order: &Order) -> Result<Plan, Stop> {
     let ground = ground(server, order).await?;
@@ -305,6 +314,7 @@ async fn bring(
             let plan = &planned.plan;
             // Whoever asks later why is told by the plan that was judged.
             keep(server, order, plan).await?;
+            back::wait(server, plan, &approved).await?;
             let waiting = Notification::waiting(plan, &links);
             server.notify(waiting.unwrap_or_else(|| Notification::denied(plan, &links))).await?;
             let answer = uncounted(Answer::from(&Stop::Engine(error)), &approved.refused);

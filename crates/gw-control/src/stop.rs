@@ -172,6 +172,7 @@ impl Stop {
                 EngineError::Target(error)
                 | EngineError::Halt(Halt::NotBegun(error) | Halt::HalfWay { error, .. }),
             ) => error.help().to_owned(),
+            Self::Unfit(note) if !note.help.is_empty() => note.help.join("; "),
             Self::Wrong { .. } | Self::Unfit(_) => "mend what is named, and push it".to_owned(),
             Self::Foreign { .. } => {
                 "each repository has a server of its own: mend the declaration or the settings"

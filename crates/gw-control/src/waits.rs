@@ -1,13 +1,17 @@
-//! How long pull requests wait before they may be applied, and for whom. Pure: what waited before and
-//! who approved was read.
+//! How long pull requests wait before they may be applied, and for whom; and who waits to go back. Pure:
+//! what waited before and who approved was read.
 
 use std::fmt;
 
 use gw_audit::report::median;
+use gw_model::id::PersonName;
 use time::{Duration, OffsetDateTime};
 
 /// So many of the newest waits at a gate say how long one waits there.
 pub const COUNTED: usize = 200;
+
+/// What going back waits for that was approved.
+pub const AGAIN: &str = "whoever asked, to ask again";
 
 /// A pull request at a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,20 @@ pub struct Wait {
     pub since: OffsetDateTime,
     /// None: it still waits.
     pub until: Option<OffsetDateTime>,
+}
+
+/// Somebody who was refused going back, because others have to approve it first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// The change whose state is asked for.
+    pub to: u64,
+    /// By which it is approved.
+    pub plan: String,
+    /// In the words of the rules; none: it has to be asked for again.
+    pub gates: Vec<String>,
+    /// Who asked; none: nobody under `people`.
+    pub asked_by: Option<PersonName>,
+    pub since: OffsetDateTime,
 }
 
 /// What is known of a pull request when it is looked at.

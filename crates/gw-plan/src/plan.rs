@@ -435,7 +435,8 @@ impl Decision {
         permit: &Result<ChangePermit, Box<ChangeDenial>>,
         notes: &[Note],
     ) -> Self {
-        let broken = notes.iter().filter(|note| note.severity == Weight::Error).count();
+        let errors = notes.iter().filter(|note| note.severity == Weight::Error);
+        let broken = errors.clone().count();
         let (allowed, rules, why, cure) = match permit {
             Ok(permit) => (true, permit.rules().to_vec(), None, None),
             Err(denial) => {
@@ -448,7 +449,11 @@ impl Decision {
             return Self { id, allowed, rules, why, cure };
         }
         let why = Some(format!("{broken} {} above", if broken == 1 { "error" } else { "errors" }));
-        Self { id, allowed: false, rules, why, cure: Some("mend what is named there".to_owned()) }
+        let cure = match errors.map(|note| note.help.join("; ")).find(|help| !help.is_empty()) {
+            Some(help) => help,
+            None => "mend what is named there".to_owned(),
+        };
+        Self { id, allowed: false, rules, why, cure: Some(cure) }
     }
 }
 

@@ -173,10 +173,14 @@ body! {
         until: String,
     }
 
-    /// A pull request that waits.
+    /// A pull request that waits, or somebody who would go back.
     Wait {
         /// its number in the Git host
-        pull_request as "pullRequest": u64,
+        pull_request as "pullRequest": Option<u64>,
+        /// instead: the change whose state is asked for
+        rollback_to as "rollbackTo": Option<u64>,
+        /// the plan of that, by which it is approved
+        plan: Option<String>,
         /// in the words of the rules: `approval by team security`
         gate: String,
         /// RFC 3339
@@ -197,6 +201,8 @@ body! {
         commit: String,
         /// the entries of the effect it is for
         entries: Vec<String>,
+        /// what comes then, for people
+        next: String,
     }
 
     /// What is to be done to an environment.
@@ -279,8 +285,10 @@ body! {
         under_way as "underWay": Option<Change>,
         /// in force is what went round the ordinary rules: it stays open until an ordinary change
         glass: Option<Glass>,
-        /// pull requests that wait, the longest first
+        /// what waits for somebody, pull requests first, the longest before others
         waits: Vec<Wait>,
+        /// changes whose state was left by going back: it is not applied again until another was
+        held: Vec<u64>,
         /// how long one waits at each gate, where some came through
         gates: Vec<Gate>,
     }
@@ -341,6 +349,8 @@ body! {
     Changes {
         /// at most a hundred
         changes: Vec<Change>,
+        /// those whose state was left by going back: it is not applied again until another was
+        held: Vec<u64>,
     }
 
     /// One act of a change.

@@ -7,6 +7,7 @@ use axum::{
 };
 use gw_control::{
     answer::{Answer, End},
+    approve::Why,
     stop::Stop,
     store::StoreError,
 };
@@ -44,6 +45,10 @@ pub(crate) enum Refusal {
     TooSlow,
     /// So many others ask that this one has to come again.
     Busy,
+    /// It would not count, so nobody is told that it does.
+    InVain {
+        why: Why,
+    },
     /// It holds no longer, or not yet.
     Conflict {
         what: String,
@@ -74,6 +79,8 @@ struct Words {
     help: Option<String>,
 }
 
+const NOT_YOUR_OWN: &str = "somebody else whom the rules name approves it";
+const LISTED: &str = "declare the person under `people`, with the subject that the issuer of their identity gives them";
 const TOO_LARGE: &str = "the body is too large";
 const TOO_SLOW: &str = "the body did not arrive in time";
 const FAULT: &str = "a fault of this program";
@@ -127,6 +134,7 @@ impl Refusal {
                 "too many ask at once",
                 Some("try again in a few seconds"),
             ),
+            Self::InVain { why } => in_vain(&why),
             Self::Conflict { what } => plain(StatusCode::CONFLICT, "conflict", &what, None),
             Self::Webhook(unwelcome) => unwelcome.words(),
             Self::Stopped(answer) => Words {
@@ -154,6 +162,17 @@ impl Refusal {
 fn plain(status: StatusCode, reason: &'static str, title: &str, help: Option<&str>) -> Words {
     let (title, help) = (title.to_owned(), help.map(str::to_owned));
     Words { status, reason, title, code: None, help }
+}
+
+fn in_vain(why: &Why) -> Words {
+    let (why, help) = match why {
+        Why::Author => ("you made what is changed, or asked for it".to_owned(), NOT_YOUR_OWN),
+        Why::Unlisted => ("you are not one person under `people`".to_owned(), LISTED),
+        Why::NoAsker => ("who asks for it is not one person under `people`".to_owned(), LISTED),
+        why => (format!("whoever you are {why}"), "ask whom a rule for `approve` names"),
+    };
+    let title = format!("your approval would not count: {why}");
+    plain(StatusCode::FORBIDDEN, "in-vain", &title, Some(help))
 }
 
 fn no_environment(name: &EnvironmentName, seen: &[EnvironmentName]) -> Words {

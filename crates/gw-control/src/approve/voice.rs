@@ -292,17 +292,7 @@ impl<'a> Hearing<'a> {
                 "rules or policies judge who approves, and `people` lists no subject of theirs",
             );
         };
-        let principals = subjects.iter().map(|(identity, subject)| Principal {
-            identity: identity.clone(),
-            issuer: match rules.identities.get(identity) {
-                Some(Identity::Oidc(oidc)) => oidc.issuer.clone(),
-                _ => String::new(),
-            },
-            subject: subject.clone(),
-            claims: ClaimSet::new(),
-            expires_at: None,
-        });
-        self.admit(rules, Caller { principals: principals.collect() }, at)
+        self.admit(rules, caller(rules, subjects), at)
     }
 
     fn admit(&self, rules: &Desired, actor: Caller, at: OffsetDateTime) -> Result<(), Why> {
@@ -320,6 +310,21 @@ impl<'a> Hearing<'a> {
         let judged = change::judge(rules, &asked, self.question.facts);
         judged.map(|_| ()).map_err(|denial| Why::NotAdmitted { because: denial.why })
     }
+}
+
+/// A person, as every identity that they have, and with no claims.
+pub(super) fn caller(rules: &Desired, subjects: &BTreeMap<IdentityName, String>) -> Caller {
+    let principals = subjects.iter().map(|(identity, subject)| Principal {
+        identity: identity.clone(),
+        issuer: match rules.identities.get(identity) {
+            Some(Identity::Oidc(oidc)) => oidc.issuer.clone(),
+            _ => String::new(),
+        },
+        subject: subject.clone(),
+        claims: ClaimSet::new(),
+        expires_at: None,
+    });
+    Caller { principals: principals.collect() }
 }
 
 /// The rules by which approvals in the Git host are judged: those that need nothing but to know who

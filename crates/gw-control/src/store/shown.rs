@@ -101,6 +101,17 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The changes whose states are held, as rows say it: for telling, not for judging.
+    pub async fn holds(&self, environment: &EnvironmentName) -> Result<Vec<u64>, StoreError> {
+        let rows = sqlx::query("SELECT number FROM hold WHERE environment = ? ORDER BY number")
+            .bind(environment.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| from_column(row.try_get("number")?)).collect()
+    }
+}
+
 impl Writing<'_> {
     /// Holds a state back until a newer one is applied.
     pub(super) async fn hold(

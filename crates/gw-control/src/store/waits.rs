@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use gw_model::id::EnvironmentName;
+use gw_model::id::{EnvironmentName, PersonName};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::{Duration, OffsetDateTime};
 
 use super::{
     Store, StoreError,
-    column::{from_column, read_time, to_column, to_json, written_time},
+    column::{from_column, from_json, named, read_time, to_column, to_json, written_time},
 };
-use crate::waits::{self, Fate, Gate, Look, Wait};
+use crate::waits::{self, Back, Fate, Gate, Look, Wait};
 
 /// So many of an environment are kept, the newest.
 const KEPT: i64 = 5_000;
@@ -160,6 +160,63 @@ impl Store {
             over.push((row.try_get("gate")?, time("until")? - time("since")?));
         }
         Ok(Gate::all(over))
+    }
+}
+
+impl Store {
+    /// Remembers what going back waits for, as long as the same change is in force.
+    pub async fn wait_back(
+        &self,
+        environment: &EnvironmentName,
+        leaves: u64,
+        back: &Back,
+    ) -> Result<(), StoreError> {
+        let Back { to, plan, gates, asked_by, since } = back;
+        sqlx::query(
+            "INSERT INTO going_back (environment, restores, leaves, plan, gates, asked_by, since)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (environment, restores) DO UPDATE SET
+                 since = CASE WHEN leaves = excluded.leaves THEN since ELSE excluded.since END,
+                 leaves = excluded.leaves, plan = excluded.plan, gates = excluded.gates,
+                 asked_by = excluded.asked_by",
+        )
+        .bind(environment.as_str())
+        .bind(to_column(*to)?)
+        .bind(to_column(leaves)?)
+        .bind(plan)
+        .bind(to_json(gates)?)
+        .bind(asked_by.as_ref().map(PersonName::as_str))
+        .bind(written_time(*since)?)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Who waits to go back from a change, the longest first.
+    pub async fn waits_back(
+        &self,
+        environment: &EnvironmentName,
+        leaves: u64,
+    ) -> Result<Vec<Back>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT restores, plan, gates, asked_by, since FROM going_back
+                 WHERE environment = ? AND leaves = ? ORDER BY since, restores",
+        )
+        .bind(environment.as_str())
+        .bind(to_column(leaves)?)
+        .fetch_all(&self.pool)
+        .await?;
+        let back = |row: &SqliteRow| {
+            let asked_by: Option<String> = row.try_get("asked_by")?;
+            Ok(Back {
+                to: from_column(row.try_get("restores")?)?,
+                plan: row.try_get("plan")?,
+                gates: from_json(&row.try_get::<String, _>("gates")?)?,
+                asked_by: asked_by.as_deref().map(named).transpose()?,
+                since: read_time(&row.try_get::<String, _>("since")?)?,
+            })
+        };
+        rows.iter().map(back).collect()
     }
 }
 

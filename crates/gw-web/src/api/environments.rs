@@ -55,10 +55,33 @@ pub(super) async fn list(
         glass,
         in_force,
         under_way,
-        waits: store.waits(&name).await?.into_iter().map(Wait::from).collect(),
+        waits: waiting(store, &name).await?,
+        held: store.holds(&name).await?,
         gates: store.gates(&name).await?.iter().map(Gate::from).collect(),
     };
     Ok(Json(Environments { environments: vec![environment] }))
+}
+
+/// What waits for people: pull requests, and those who would go back from what is in force.
+async fn waiting(store: &Store, name: &EnvironmentName) -> Result<Vec<Wait>, Refusal> {
+    let mut waits: Vec<Wait> = store.waits(name).await?.into_iter().map(Wait::from).collect();
+    let Some(in_force) = store.in_force(name).await? else { return Ok(waits) };
+    for waits::Back { to, plan, mut gates, asked_by: _, since } in
+        store.waits_back(name, in_force.number).await?
+    {
+        if gates.is_empty() {
+            gates.push(waits::AGAIN.to_owned());
+        }
+        let wait = |gate| Wait {
+            pull_request: None,
+            rollback_to: Some(to),
+            plan: Some(plan.clone()),
+            gate,
+            since: written(since),
+        };
+        waits.extend(gates.into_iter().map(wait));
+    }
+    Ok(waits)
 }
 
 pub(super) async fn changes(
@@ -74,7 +97,7 @@ pub(super) async fn changes(
     for change in known.into_iter().take(MOST) {
         changes.push(named(store, change).await?);
     }
-    Ok(Json(Changes { changes }))
+    Ok(Json(Changes { changes, held: store.holds(&environment).await? }))
 }
 
 pub(super) async fn change(
@@ -142,7 +165,8 @@ impl From<&Event> for Deployment {
 impl From<waits::Wait> for Wait {
     fn from(wait: waits::Wait) -> Self {
         let waits::Wait { pull_request, gate, since, head: _, until: _ } = wait;
-        Self { pull_request, gate, since: written(since) }
+        let (pull_request, since) = (Some(pull_request), written(since));
+        Self { pull_request, rollback_to: None, plan: None, gate, since }
     }
 }
 

@@ -9,10 +9,10 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use gw_control::{
+    approvals,
     approve::Given,
-    engine::Facts,
-    event,
-    reconcile::{self, Aim, Order},
+    back, event,
+    reconcile::{self, Aim, Ground, Order},
     store::{Granted, StoreError},
     task::Task,
     tell::{Links, Waiting},
@@ -100,20 +100,26 @@ pub(super) async fn approve(
         None => Aim::Commit { sha: sha.clone(), only, plan: Some(former.id.clone()) },
     };
     let order = Order { environment, asker: granted.asker.clone(), aim };
-    let (facts, planned) = plan(&web, &granted, &order, ChangeAction::Approve).await?;
+    let (ground, planned) = plan(&web, &granted, &order, ChangeAction::Approve).await?;
     replan(&former, &planned.plan)
         .map_err(|moved| Refusal::Conflict { what: moved.to_string() })?;
     let Rules::Declared(rules) = &planned.rules else {
         let what = "nothing is in force yet: the first state is brought by an owner".to_owned();
         return Err(Refusal::Conflict { what });
     };
-    let asked = door::asked(&web.server, &granted, ChangeAction::Approve, &facts);
+    let asked = door::asked(&web.server, &granted, ChangeAction::Approve, &ground.facts);
     judge(rules, &asked, &planned.plan.facts).map_err(denied)?;
     let entries = planned.changed.keys().cloned().collect();
     let by = granted.asker.caller;
     let at = web.server.clock.now();
     let (commit, restores) = (sha.clone(), former.restores);
     let given = Given { by, at, commit, restores, entries: planned.changed.clone() };
+    let server = &web.server;
+    if let Some(why) =
+        approvals::in_vain(server, &order.environment, &ground, &planned, &given).await?
+    {
+        return Err(Refusal::InVain { why });
+    }
     let told = event::approved(granted.asker.actor, &planned);
     let told = match reason {
         Some(reason) => told.fact("reason", reason),
@@ -121,8 +127,22 @@ pub(super) async fn approve(
     };
     web.server.store.approve(&order.environment, &given, told).await?;
     tell_again(&web, &order.environment, &sha).await?;
-    let approved = Approved { plan: name.to_owned(), commit: sha, entries };
+    if let Some(to) = given.restores {
+        back::look_again(server, &order.environment, to).await?;
+    }
+    let next = next(&web, &order.environment, given.restores, name);
+    let approved = Approved { plan: name.to_owned(), commit: sha, entries, next };
     Ok((StatusCode::CREATED, Json(approved)))
+}
+
+/// Nothing is done because somebody approved it.
+fn next(web: &Web, environment: &EnvironmentName, restores: Option<u64>, plan: &str) -> String {
+    let links = Links::to(&web.server.address);
+    let program = format!("gatewright --server {} --env {environment}", links.server());
+    match restores {
+        Some(to) => format!("whoever asked asks again: `{program} rollback --to {to}`"),
+        None => format!("merge its pull request; or, once it is merged: `{program} apply {plan}`"),
+    }
 }
 
 /// The pull requests with this head say what is still missing.
@@ -148,12 +168,12 @@ async fn plan(
     granted: &Granted,
     order: &Order,
     action: ChangeAction,
-) -> Result<(Facts, gw_plan::plan::Planned), Refusal> {
+) -> Result<(Ground, gw_plan::plan::Planned), Refusal> {
     let _place = web.planning.try_acquire().map_err(|_| Refusal::Busy)?;
     let ground = reconcile::ground(&web.server, order).await?;
     may(web, granted, &order.environment, action, &ground.facts).await?;
     let planned = reconcile::plan(&web.server, order, &ground, order.aim.action()).await?;
-    Ok((ground.facts, planned))
+    Ok((ground, planned))
 }
 
 /// A plan of the environment that the token is for. Of others it is not told whether they are there.

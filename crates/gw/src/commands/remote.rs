@@ -154,15 +154,14 @@ async fn rollback(
     remote: &Remote,
     command: &Rollback,
 ) -> Result<Exit, Failure> {
-    if context.ui.form == Form::Text {
-        match plan_back(remote, command.to).await {
-            Ok(planned) => context.ui.result(&planned.text),
-            // Whoever may go back and not plan is in a hurry all the same.
-            Err(failure) if failure.exit == Exit::Denied => {
-                context.ui.say("what it does to callers is not shown: no rule lets you plan");
-            }
-            Err(failure) => return Err(failure),
+    match (plan_back(remote, command.to).await, context.ui.form) {
+        (Ok(planned), Form::Text) => context.ui.result(&planned.text),
+        (Ok(planned), Form::Json) => context.ui.json(&planned.plan),
+        // Whoever may go back and not plan is in a hurry all the same.
+        (Err(failure), _) if failure.exit == Exit::Denied => {
+            context.ui.say("what it does to callers is not shown: no rule lets you plan");
         }
+        (Err(failure), _) => return Err(failure),
     }
     let wanted = Wanted::Rollback { to: command.to, reason: command.reason.clone() };
     carry_out(context, remote, &wanted).await
@@ -191,6 +190,7 @@ async fn approve(
         Form::Text => {
             let entries = approved.entries.join(", ");
             context.ui.line(&format!("approved what plan {} changes: {entries}", approved.plan));
+            context.ui.say(&format!("next: {}", approved.next));
         }
     }
     Ok(Exit::Done)
@@ -224,17 +224,37 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
         if let Some(change) = &environment.under_way {
             context.ui.line(&format!("  change {} is under way", change.number));
         }
-        for Wait { pull_request, gate, since } in &environment.waits {
-            let whom = waits::whom(gate);
-            let since = clock(since);
-            let text = format!("  pull request {pull_request} waits for {whom} since {since}");
-            context.ui.line(&text);
+        let program = format!("gatewright --server {} --env {}", remote.name(), environment.name);
+        for wait in &environment.waits {
+            context.ui.line(&format!("  {}", waiting(wait, &program)));
+        }
+        for change in &environment.held {
+            let mark = Ui::mark(Mark::Warning);
+            context.ui.line(&format!(
+                "  {mark} the state of change {change} is held: it was left by going back, and is not \
+                 applied again until another was; just that state again: {program} rollback --to {change}"
+            ));
         }
         for gate in &environment.gates {
             context.ui.line(&format!("  {}", gate.text));
         }
     }
     Ok(Exit::Done)
+}
+
+fn waiting(wait: &Wait, program: &str) -> String {
+    let Wait { pull_request, rollback_to, plan, gate, since } = wait;
+    let (whom, since) = (waits::whom(gate), clock(since));
+    match (pull_request, rollback_to, plan) {
+        (Some(number), ..) => format!("pull request {number} waits for {whom} since {since}"),
+        (_, Some(to), _) if gate == waits::AGAIN => {
+            format!("rollback to {to} is approved: {program} rollback --to {to}")
+        }
+        (_, Some(to), Some(plan)) => {
+            format!("rollback to {to} waits for {whom} since {since}: {program} approve {plan}")
+        }
+        _ => format!("something waits for {whom} since {since}"),
+    }
 }
 
 async fn history(context: Context<'_>, remote: &Remote, limit: usize) -> Result<Exit, Failure> {
@@ -256,8 +276,9 @@ async fn history(context: Context<'_>, remote: &Remote, limit: usize) -> Result<
             None => change.action.clone(),
         };
         let reason = change.reason.as_ref().map(|reason| format!("   \"{reason}\""));
+        let held = if changes.held.contains(&change.number) { "   held" } else { "" };
         let line = format!(
-            "{:>4}  {action:<16} {:<10} {}  {:<7}  {}{}",
+            "{:>4}  {action:<16} {:<10} {}  {:<7}  {}{}{held}",
             change.number,
             change.outcome,
             clock(&change.began_at),

@@ -49,7 +49,7 @@ impl Rollback {
         let shown = engine.plan(wish.clone()).await.map_err(told)?;
         if shown.plan.allowed() && !shown.plan.is_empty() {
             match (context.ui.form, context.ui.input) {
-                (Form::Json, _) => {}
+                (Form::Json, _) => context.ui.json(&render::json(&shown.plan)),
                 (Form::Text, Input::Never) => context.ui.say(&render::first_line(&shown.plan)),
                 (Form::Text, _) => context.ui.alarm(&render::for_callers(&shown.plan)),
             }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use gw_testkit::forge::{Forge, api};
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::task::block_in_place;
 
@@ -77,15 +78,45 @@ async fn going_back_tells_what_it_does_and_is_approved_by_its_plan() {
     let plan = told.split_once(" approve p-").expect("what helps").1;
     let plan =
         format!("p-{}", plan.chars().take_while(char::is_ascii_alphanumeric).collect::<String>());
-    let (told, code) = stage.asks("bob", &["approve", &plan]);
-    assert_eq!(code, 0, "{told}");
+    // It is not only in the terminal of whoever asked.
+    let (told, _) = stage.asks("carol", &["status"]);
+    let approve = format!("approve {plan}");
+    assert!(told.contains("rollback to 1 waits for 1 approval since "), "{told}");
+    assert!(told.contains(&approve), "{told}");
+    let (told, _) = stage.asks("carol", &["status", "--json"]);
+    let waits = &serde_json::from_str::<Value>(&told).unwrap()["environments"][0]["waits"];
+    assert_eq!((&waits[0]["rollbackTo"], &waits[0]["plan"]), (&json!(1), &json!(plan)), "{told}");
+
+    // Nobody is told "approved" whose approval counts for nothing.
+    for (who, why) in [
+        ("bob", "your approval would not count: you made what is changed, or asked for it"),
+        ("zoe", "your approval would not count: you are not one person under `people`"),
+    ] {
+        let (told, code) = stage.asks(who, &["approve", &plan]);
+        assert_eq!(code, 3, "{told}");
+        assert!(told.contains(why) && !told.contains("approved what"), "{told}");
+    }
     let (told, code) = stage.asks("bob", &back);
     assert_eq!(code, 3, "nobody approves what they ask for: {told}");
     let (told, code) = stage.asks("carol", &["approve", &plan]);
     assert_eq!(code, 0, "{told}");
-    let (told, code) = stage.asks("bob", &back);
+    let again = "--env prod rollback --to 1";
+    assert!(told.contains("next: whoever asked asks again:") && told.contains(again), "{told}");
+    let (told, _) = stage.asks("carol", &["status"]);
+    assert!(told.contains("rollback to 1 is approved: ") && told.contains(again), "{told}");
+
+    let (told, code) = stage.asks("bob", &[&back[..], &["--json"]].concat());
     assert_eq!(code, 0, "{told}");
+    let plan: Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+    assert_eq!(plan["schema"], json!("gatewright.io/plan/v1"), "{told}");
+    assert_eq!(plan["callers"][0]["text"], json!("60/1m → 100/1m per caller"), "{told}");
     assert!(stage.serves("100/1m"));
+    let (told, _) = stage.asks("carol", &["status"]);
+    assert!(!told.contains("rollback to 1 waits"), "{told}");
+    assert!(told.contains("the state of change 2 is held") && told.contains("rollback --to 2"));
+    let (told, _) = stage.asks("carol", &["history"]);
+    let held: Vec<&str> = told.lines().filter(|line| line.ends_with("   held")).collect();
+    assert!(held.len() == 1 && held[0].trim_start().starts_with("2  apply"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,9 +132,9 @@ async fn going_back_goes_on_where_it_was_cut_off() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // As soon as the first step is told, nothing is left of the server.
+    // As soon as the first step after the plan is told, nothing is left of the server.
     let mut lines = BufReader::new(asked.stdout.take().unwrap()).lines();
-    let first = lines.next().unwrap().unwrap();
+    let first = lines.nth(1).unwrap().unwrap();
     stage.kill();
     let code = asked.wait().unwrap().code();
     assert!(matches!(code, Some(0 | 6)), "{code:?}: {first}");
