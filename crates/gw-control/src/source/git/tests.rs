@@ -1,4 +1,5 @@
 mod attacked;
+mod collision;
 mod fault;
 mod hostile;
 mod over_ssh;

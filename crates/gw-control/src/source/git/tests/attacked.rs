@@ -292,6 +292,21 @@ fn a_hostile_repository_is_refused_and_the_next_good_state_is_taken() {
     assert!(most < MOST_KIB, "{most} KiB");
 }
 
+/// What collides has no id: that is shown beside the bytes.
+///
+/// Shows R9: part (two objects of Git with one id were never published)
+#[test]
+fn two_files_that_sha1_takes_for_one_are_two() {
+    let both = collision::both();
+    let texts: String = both.iter().map(|file| String::from_utf8_lossy(file)).collect();
+    let put = move |git: &GitRepository| {
+        let [first, second] = both.each_ref().map(|file| git.object("blob", file));
+        put(git, &git.folder(&[(FILE, b"first", &first), (FILE, b"second", &second)]));
+    };
+    let lure = ("two files that SHA-1 takes for one", Box::new(put) as Put);
+    attack_by_reading(|_| vec![], vec![lure], &format!("{texts:?}"));
+}
+
 /// Few, because each system call of every program is looked at.
 #[test]
 fn one_of_a_kind_is_refused() {
@@ -343,6 +358,15 @@ fn attack_by(
     rows: impl for<'a> FnOnce(&'a GitHost) -> Vec<Row<'a>>,
     lures: Vec<(&'static str, Put)>,
 ) {
+    attack_by_reading(rows, lures, "$Id$ as committed");
+}
+
+/// The same where a lure leaves another text to be read.
+fn attack_by_reading(
+    rows: impl for<'a> FnOnce(&'a GitHost) -> Vec<Row<'a>>,
+    lures: Vec<(&'static str, Put)>,
+    text: &str,
+) {
     let git = GitRepository::new();
     git.git(&["config", "uploadpack.allowFilter", "false"]);
     let host = GitHost::start(git.root());
@@ -379,7 +403,6 @@ fn attack_by(
         pass_over(&bench, &Attack { name: &name, put: &*put, code, secrets: &[TOKEN] });
     }
     for (name, put) in lures {
-        let text = "$Id$ as committed";
         ignore(&bench, &Lure { name, put: &*put, text, secrets: &[TOKEN, "another text"] });
     }
 }
