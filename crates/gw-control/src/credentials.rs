@@ -165,9 +165,9 @@ impl Standing {
         if let Some(day) = credential.expires {
             let at = day.midnight().assume_utc();
             if at <= now {
-                warnings.push(format!("it ended on {day}: put a new one where this one is"));
+                warnings.push(format!("it ended on {day}: put a new one where this one is, and its day into `expires` of the settings"));
             } else if at - now <= SOON {
-                warnings.push(format!("it ends on {day}: put a new one where this one is"));
+                warnings.push(format!("it ends on {day}: put a new one where this one is, and its day into `expires` of the settings"));
             }
         }
         let idle = known.map(|known| now - known.last_used.unwrap_or(known.since));

@@ -25,7 +25,8 @@ use crate::{
 
 /// Before its end it is worth a note for so long.
 const SOON: Duration = Duration::days(14);
-const REPLACE: &str = "make a new one, and put it where this one is: it is read again by itself";
+const REPLACE: &str = "make a new one, and put it where this one is; the day on which it ends stands in \
+                       `expires` of the settings, which are read when `serve` starts";
 
 /// One thing that was tested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

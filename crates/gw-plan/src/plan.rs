@@ -449,10 +449,10 @@ impl Decision {
             return Self { id, allowed, rules, why, cure };
         }
         let why = Some(format!("{broken} {} above", if broken == 1 { "error" } else { "errors" }));
-        let cure = match errors.map(|note| note.help.join("; ")).find(|help| !help.is_empty()) {
-            Some(help) => help,
-            None => "mend what is named there".to_owned(),
-        };
+        // Of several, each tells its own above.
+        let mut help = errors.map(|note| note.help.join("; "));
+        let help = help.find(|help| broken == 1 && !help.is_empty());
+        let cure = help.unwrap_or_else(|| "mend what is named there".to_owned());
         Self { id, allowed: false, rules, why, cure: Some(cure) }
     }
 }

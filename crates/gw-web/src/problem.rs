@@ -11,7 +11,7 @@ use gw_control::{
     stop::Stop,
     store::StoreError,
 };
-use gw_model::{code::Code, id::EnvironmentName};
+use gw_model::{code::Code, id::EnvironmentName, shape::nearest};
 use gw_policy::change::ChangeDenial;
 
 use crate::contract::Problem;
@@ -39,6 +39,7 @@ pub(crate) enum Refusal {
     /// What is asked for cannot be read.
     Malformed {
         what: String,
+        help: String,
     },
     /// The body is too large, or too slow.
     TooLarge,
@@ -87,7 +88,12 @@ const FAULT: &str = "a fault of this program";
 
 impl Refusal {
     pub(crate) fn malformed(what: impl Into<String>) -> Self {
-        Self::Malformed { what: what.into() }
+        Self::unknown(what, "see /openapi.json".to_owned())
+    }
+
+    /// Something has a name that nothing has.
+    pub(crate) fn unknown(what: impl Into<String>, help: String) -> Self {
+        Self::Malformed { what: what.into(), help }
     }
 
     fn words(self) -> Words {
@@ -123,8 +129,8 @@ impl Refusal {
                 None,
             ),
             Self::NoEnvironment { name, seen } => no_environment(&name, &seen),
-            Self::Malformed { what } => {
-                plain(StatusCode::BAD_REQUEST, "malformed", &what, Some("see /openapi.json"))
+            Self::Malformed { what, help } => {
+                plain(StatusCode::BAD_REQUEST, "malformed", &what, Some(&help))
             }
             Self::TooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, "too-large", TOO_LARGE, None),
             Self::TooSlow => plain(StatusCode::REQUEST_TIMEOUT, "too-slow", TOO_SLOW, None),
@@ -178,9 +184,11 @@ fn in_vain(why: &Why) -> Words {
 fn no_environment(name: &EnvironmentName, seen: &[EnvironmentName]) -> Words {
     let seen: Vec<&str> = seen.iter().map(EnvironmentName::as_str).collect();
     let title = format!("there is no environment `{name}`");
+    let near = nearest(name.as_str(), seen.iter().copied());
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     Words {
         code: Some(Code::NoEnvironment.to_string()),
-        help: Some(format!("declared are: {}", seen.join(", "))),
+        help: Some(format!("declared are: {}{near}", seen.join(", "))),
         ..plain(StatusCode::UNPROCESSABLE_ENTITY, "no-environment", &title, None)
     }
 }

@@ -9,6 +9,7 @@ use gw_model::{
     desired::Desired,
     environment::{ChangeAction, ChangeRule, CommitRule, Hours},
     id::{EnvironmentName, IdentityName, PersonName},
+    shape::nearest,
     source::Origin,
 };
 use serde::Serialize;
@@ -173,6 +174,22 @@ impl Rights {
 /// The action of this name.
 pub fn action(name: &str) -> Option<ChangeAction> {
     ChangeAction::ALL.into_iter().find(|action| action.as_str() == name)
+}
+
+/// What helps whoever wrote a name that nobody has.
+pub fn known(rules: &Desired, written: &str) -> String {
+    let people = || rules.people.keys().map(|name| format!("person/{name}"));
+    let identities = rules.identities.keys().map(ToString::to_string);
+    let known: Vec<String> = identities.chain(people()).collect();
+    let bare = format!("person/{written}");
+    let near = match known.contains(&bare) {
+        true => Some(bare.as_str()),
+        false => nearest(written, known.iter().map(String::as_str)),
+    };
+    match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known are: anyone, branch/NAME, {}", known.join(", ")),
+    }
 }
 
 /// What a rule asks for beside whom it is for.

@@ -88,8 +88,10 @@ impl Query {
     fn rights(&self, rules: &Desired) -> Result<Vec<may::Rights>, Refusal> {
         let whom = match &self.who {
             None => Whom::Everybody,
-            Some(who) => Whom::parse(rules, who, &self.claims)
-                .ok_or_else(|| Refusal::malformed(format!("nobody is called `{who}`")))?,
+            Some(who) => Whom::parse(rules, who, &self.claims).ok_or_else(|| {
+                let help = may::known(rules, who);
+                Refusal::unknown(format!("nobody is called `{who}`"), help)
+            })?,
         };
         let compiled = ChangeRules::compile(rules).map_err(|_| Refusal::Fault)?;
         let actions = self.action.map_or_else(|| ChangeAction::ALL.to_vec(), |it| vec![it]);

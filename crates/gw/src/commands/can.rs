@@ -20,6 +20,7 @@ use gw_model::{
 };
 use gw_policy::{
     can::{Known, Question, SOMEWHERE, WhoCan},
+    change::may,
     decision::DecisionId,
     principal::{Caller, Principal},
     snapshot::{Routed, Snapshot},
@@ -32,6 +33,7 @@ use time::OffsetDateTime;
 use super::Context;
 use crate::{
     compose::{SystemClock, Workspace},
+    config,
     exit::{Exit, Failure},
     ui::Form,
 };
@@ -97,6 +99,8 @@ pub(crate) struct Can {
 struct Told {
     schema: &'static str,
     environment: EnvironmentName,
+    /// What the answer was found by.
+    by: &'static str,
     #[serde(flatten)]
     answer: Value,
     #[serde(skip)]
@@ -114,6 +118,11 @@ impl Can {
             return asked.run(context);
         }
         let workspace = Workspace::read(&context.globals.workspace)?;
+        if config::server().is_some() {
+            context
+                .ui
+                .say("by the files here: a server is asked about changes, and not about calls");
+        }
         let now = SystemClock.now();
         let mut told: Vec<Told> = vec![];
         for environment in workspace.environments(context)? {
@@ -151,9 +160,13 @@ impl Can {
             let [method, path] = asked else {
                 let words = asked.join(" ");
                 return Err(Failure::wrong(format!("`{words}` is no action on an environment"))
-                    .help(format!("name one: {}, or `changes` for all", change::actions()))
+                    .help(change::help(&words, "gatewright can --who-can"))
                     .help("about a call: `--who-can METHOD PATH`"));
             };
+            if may::action(&method.to_lowercase()).is_some() {
+                return Err(Failure::wrong(format!("about `{method}` nothing comes after it"))
+                    .help(change::help(method, "gatewright can --who-can")));
+            }
             let (method, path) = (method_of(method), path_of(path));
             let who_can = who_can(&snapshot, &self.host, &method, path, now)?;
             return told("gatewright.io/who-can/v1", environment, &who_can, Exit::Done);
@@ -167,9 +180,18 @@ impl Can {
                 return Err(Failure::wrong(format!("the token says who calls: leave `{who}` out"))
                     .help(format!("gatewright can --token-file FILE {method} {path}")));
             }
-            _ => {
-                return Err(Failure::wrong("say who would call what: WHO METHOD PATH")
-                    .help("with `--token-file` WHO is left out"));
+            (_, who, method, _) => {
+                let failure = Failure::wrong("say who would call what: WHO METHOD PATH")
+                    .help("with `--token-file` WHO is left out");
+                return Err(match (who, method) {
+                    (Some(who), Some(action)) => {
+                        failure.help(change::help(action, &format!("gatewright can {who}")))
+                    }
+                    (Some(action), None) => {
+                        failure.help(change::help(action, "gatewright can --who-can"))
+                    }
+                    (None, _) => failure,
+                });
             }
         };
         let answer = snapshot.can(&Question {
@@ -301,7 +323,7 @@ fn told<T: Serialize + Display>(
     let text = answer.to_string();
     let answer = serde_json::to_value(answer)
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    Ok(Told { schema, environment, answer, text, exit })
+    Ok(Told { schema, environment, by: "files", answer, text, exit })
 }
 
 /// That environments differ in what is asked for, so that one of them has to be named.

@@ -71,9 +71,9 @@ fn tell(error: &EngineError) -> Failure {
         | EngineError::Errors
         | EngineError::Halt(Halt::NoDriver(_)) => untouched(Exit::Wrong),
         EngineError::Denied(denial) => untouched(Exit::Denied).help(denial.cure.clone()),
-        EngineError::Held { .. } => {
-            untouched(Exit::Denied).help("change the declarations, then apply")
-        }
+        EngineError::Held { number } => untouched(Exit::Denied)
+            .help("change the declarations, then apply")
+            .help(format!("to have just that state again: `gatewright rollback --to {number}`")),
         EngineError::HalfWay { .. } => {
             Failure::new(Exit::Half, error.to_string()).help("`gatewright apply` continues it")
         }

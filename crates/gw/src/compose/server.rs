@@ -93,7 +93,7 @@ pub(crate) async fn serve(
     let host = Bitbucket::new(host, Client::new(&client), Arc::clone(&secrets), Arc::clone(&clock));
     let host = host.ending_on(file.bitbucket.expires);
     let repository = repository(&file.bitbucket, &state, &client)?;
-    let hook = hook(&file.bitbucket, &*self::secrets(&file.secrets)).await?;
+    let hook = hook(&file, &*self::secrets(&file.secrets)).await?;
     let (wanted, gateways) = mpsc::channel(QUEUE);
     let key = Arc::new(state.signing_key()?);
     let registry = Registry {
@@ -186,15 +186,14 @@ fn repository(
 }
 
 /// By what webhooks are known. None: no secret is named, so nobody sends any.
-async fn hook(
-    bitbucket: &BitbucketFile,
-    secrets: &dyn SecretStore,
-) -> Result<Option<Hook>, Failure> {
+async fn hook(file: &ServerFile, secrets: &dyn SecretStore) -> Result<Option<Hook>, Failure> {
+    let bitbucket = &file.bitbucket;
     if bitbucket.webhook_secrets.is_empty() {
         return Ok(None);
     }
-    let in_force = read_all(&bitbucket.webhook_secrets, secrets).await?;
-    let retired = read_all(&bitbucket.retired_webhook_secrets, secrets).await?;
+    let in_force = read_all(file, "webhookSecrets", &bitbucket.webhook_secrets, secrets).await?;
+    let retired = &bitbucket.retired_webhook_secrets;
+    let retired = read_all(file, "retiredWebhookSecrets", retired, secrets).await?;
     let keys = Keys::parse(&in_force, &retired);
     let keys = keys.map_err(|error| Failure::wrong(error.to_string()))?;
     Ok(Some(Hook {
@@ -205,6 +204,8 @@ async fn hook(
 }
 
 async fn read_all(
+    file: &ServerFile,
+    key: &str,
     names: &[SecretName],
     secrets: &dyn SecretStore,
 ) -> Result<Vec<Redacted<Vec<u8>>>, Failure> {
@@ -212,10 +213,15 @@ async fn read_all(
     for name in names {
         let secret = secrets.read(name).await;
         let wrong = |words: String| {
+            let key = format!("bitbucket.{key}");
+            let lies = file.credentials.iter().find(|it| it.name == *name).map(|it| &it.source);
             Failure::wrong(words)
                 .coded(Code::SettingsWrong)
-                .note("`bitbucket.webhookSecrets` of the settings names it")
-                .help("put it where `[secrets]` of the settings says that secrets lie")
+                .note(format!("{}: `{key}` names it", file.place_of(&key)))
+                .help(match lies {
+                    Some(lies) => format!("put it there: {lies}"),
+                    None => "put it where `[secrets]` says that secrets lie".to_owned(),
+                })
         };
         let secret = secret.map_err(|refusal| wrong(refusal.to_string()))?;
         let value = secret.value.reveal().trim_ascii_end().to_vec();

@@ -15,6 +15,7 @@ use gw_model::{
     id::EnvironmentName,
     load::{Declarations, Files, ReadError},
     openapi::Library,
+    shape::nearest,
     source::{Origin, Position, Sources, Span},
 };
 use time::Date;
@@ -74,7 +75,10 @@ impl Workspace {
         match (wanted, names.as_slice()) {
             (Some(wanted), names) if names.contains(&wanted) => Ok(wanted.clone()),
             (Some(wanted), _) => Err(Failure::wrong(format!("there is no environment `{wanted}`"))
-                .help(format!("declared are: {}", list()))),
+                .help(match nearest(wanted.as_str(), names.iter().map(|name| name.as_str())) {
+                    Some(near) => format!("declared are: {}; did you mean `{near}`?", list()),
+                    None => format!("declared are: {}", list()),
+                })),
             (None, [only]) => Ok((*only).clone()),
             (None, []) => Err(Failure::wrong("no environment is declared")),
             (None, _) => Err(Failure::wrong("several environments are declared")

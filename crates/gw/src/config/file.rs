@@ -15,6 +15,7 @@ use gw_model::{
     id::{IdentityName, SecretName},
     leak::{self, Look},
     secret::Redacted,
+    shape::nearest,
 };
 use gw_net::tls::{Pem, TlsRefusal};
 use gw_proxy::read_file;
@@ -181,9 +182,15 @@ impl Written {
                 .help("whoever could read this file knows it now: replace it"));
         }
         let written = parse(&text).map_err(|(line, message)| {
-            Failure::wrong(message)
+            let (message, help) =
+                in_words(&message, text.lines().nth(line - 1).unwrap_or_default());
+            let failure = Failure::wrong(message)
                 .coded(Code::SettingsWrong)
-                .note(format!("{}:{line}", path.display()))
+                .note(format!("{}:{line}", path.display()));
+            match help {
+                Some(help) => failure.help(help),
+                None => failure,
+            }
         })?;
         Ok((text, written))
     }
@@ -297,6 +304,29 @@ fn parse(text: &str) -> Result<Written, (usize, String)> {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         (before.matches('\n').count() + 1, error.message().to_owned())
     })
+}
+
+/// What the reader of TOML says, shorter, and what helps. Nothing of a value is repeated.
+fn in_words(message: &str, line: &str) -> (String, Option<String>) {
+    if message.starts_with("unknown ")
+        && let Some((unknown, known)) = message.split_once(", expected ")
+    {
+        let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        let written = unknown.split('`').nth(1).unwrap_or_default();
+        if !known.is_empty() {
+            let help = match nearest(written, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here are: {}", known.join(", ")),
+            };
+            return (unknown.to_owned(), Some(help));
+        }
+    }
+    let bare = line.split_once('=').filter(|(_, value)| {
+        let first = value.trim_start().chars().next();
+        first.is_some_and(|first| !matches!(first, '"' | '\'' | '[' | '{'))
+    });
+    let help = bare.map(|(key, _)| format!("a text stands in quotes: `{} = \"…\"`", key.trim()));
+    (message.to_owned(), help.filter(|_| !message.starts_with("invalid type")))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

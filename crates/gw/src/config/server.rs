@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -180,6 +181,13 @@ const POLL: Duration = Duration::from_secs(60);
 const ALL_VARIABLES: &str = "GATEWRIGHT_SECRET_";
 
 impl ServerFile {
+    /// Where a key of the settings stands, for whoever tells what came of it.
+    pub(crate) fn place_of(&self, key: &str) -> String {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let path = self.path.display();
+        key_line(&text, key).map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
+    }
+
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let (text, written) = Written::read(path)?;
         let place = Place { path, text: &text };
@@ -258,7 +266,9 @@ impl WrittenIdentity {
         if !form::SECURE_URL.holds(&self.issuer) {
             let key = format!("identities.{name}.issuer");
             let words = format!("`{key}` is neither https nor of this machine");
-            return Err(place.wrong(&key, &words));
+            return Err(place
+                .wrong(&key, &words)
+                .help("keys and tokens come from there: name it by `https://`"));
         }
         if self.audiences.is_empty() {
             let key = format!("identities.{name}.audiences");

@@ -1,6 +1,6 @@
 //! `can` about changes: who may plan, apply, roll back, and by which rule.
 
-use gw_model::{desired::Desired, environment::ChangeAction};
+use gw_model::{desired::Desired, environment::ChangeAction, shape::nearest};
 use gw_policy::{
     change::{
         ChangeRules,
@@ -89,14 +89,17 @@ impl Asked<'_> {
         }
         Whom::parse(desired, who, &claims).ok_or_else(|| {
             let environment = &desired.environment;
-            Failure::wrong(format!("nobody is called `{who}` in {environment}")).help(
-                "WHO is an identity (`staff`, `staff:bob`), `person/NAME`, `branch/NAME` or `anyone`",
-            )
+            Failure::wrong(format!("nobody is called `{who}` in {environment}"))
+                .help(may::known(desired, who))
         })
     }
 }
 
-/// Every action, by its name.
-pub(super) fn actions() -> String {
-    ChangeAction::ALL.map(ChangeAction::as_str).join(", ")
+/// How changes are asked about, for whoever wrote something else in the place of the action.
+pub(super) fn help(written: &str, before: &str) -> String {
+    let actions = ChangeAction::ALL.map(ChangeAction::as_str);
+    match nearest(written, actions.into_iter().chain([CHANGES])) {
+        Some(near) => format!("about changes: did you mean `{before} {near}`?"),
+        None => format!("about changes: `{before} ACTION`: {}, or {CHANGES}", actions.join(", ")),
+    }
 }

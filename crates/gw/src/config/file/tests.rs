@@ -74,3 +74,19 @@ fn a_pipe_or_a_device_is_refused_and_not_waited_for() {
         assert!(refused.message.ends_with("it is a pipe or a device, and no file"), "{refused}");
     }
 }
+
+/// What the reader of the settings says is told with what helps, and no value is repeated.
+#[test]
+fn a_slip_in_the_settings_is_told_with_what_is_meant() {
+    let told = |text: &str| {
+        let (line, message) = parse(text).unwrap_err();
+        let (message, help) = in_words(&message, text.lines().nth(line - 1).unwrap());
+        format!("{message} | {}", help.unwrap_or_default())
+    };
+    let near = told("[gateway]\nthread = 2\n");
+    assert_eq!(near, "unknown field `thread` | did you mean `threads`?");
+    let far = told("[gateway]\nspeed = 2\n");
+    assert!(far.starts_with("unknown field `speed` | known here are: admin, publicUrl"), "{far}");
+    let bare = told("listen = 127.0.0.1:7075\n");
+    assert!(bare.ends_with(" | a text stands in quotes: `listen = \"…\"`"), "{bare}");
+}

@@ -1,5 +1,3 @@
-use std::fs;
-
 use super::*;
 
 const WHOLE: &str = r#"

@@ -153,6 +153,7 @@ fn what_was_rolled_back_is_held_and_every_command_says_so() {
     error[GW3103]: this is the state of change 2, which was rolled back; it is held until another state is applied
       = nothing was written
       help: change the declarations, then apply
+      help: to have just that state again: `gatewright rollback --to 2`
     "#);
     insta::assert_snapshot!(machine.tells(&["explain", "3"]).0, @"
     change 3 · dev · rollback by local · DATE TIME · verified

@@ -59,6 +59,25 @@ impl Demo {
     }
 }
 
+impl Demo {
+    /// What the demo begins with needs no repair.
+    fn begins_whole(&self) {
+        let token =
+            self.machine.run("shop-apis", &["dev", "token", "dana", "--identity", "operators"]);
+        self.machine.folder.write("home/dana.jwt", &String::from_utf8_lossy(&token.stdout));
+        let id = self.machine.folder.read("shop/.gatewright/id");
+        let settings = format!("home/.local/state/gatewright/{}/bitbucket", id.trim());
+        let settings = self.machine.folder.read(&format!("{settings}/gatewright.toml"));
+        let address = settings.lines().find_map(|line| line.strip_prefix("address = "));
+        let server = address.expect("it has an address").trim_matches('"');
+        let mut doctor = self.machine.program("shop-apis", &["doctor", "--server", server]);
+        doctor.env("GATEWRIGHT_TOKEN_FILE", self.machine.folder.path("home/dana.jwt"));
+        let ended = doctor.output().expect("it starts");
+        let told = String::from_utf8_lossy(&ended.stdout).into_owned();
+        assert!(ended.status.code() == Some(0) && told.contains("0 repairs"), "{told}");
+    }
+}
+
 /// The page of the repository, from the first line.
 fn page(dev: &mut Dev) -> Page {
     let line = dev.wait_for("started");
@@ -86,6 +105,7 @@ fn a_pull_request_waits_and_is_merged_although_everything_was_killed_in_between(
          git push -q origin sales
          ! git push -q origin sales:main",
     );
+    demo.begins_whole();
     first.follow("open sales \"Let sales create orders\" as dana");
     assert_eq!(dev.wait_for("planned"), "pull request 1: dev waits for security");
     let text = first.read("⚠ waits for security");

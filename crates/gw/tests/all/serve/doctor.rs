@@ -52,6 +52,7 @@ async fn what_a_server_cannot_reach_it_says_with_a_cure() {
     has(&told, "the secret store holds no `hooks`");
     has(&told, "secrets/hooks");
     has(&told, "ended on 2020-03-01");
+    has(&told, "`expires` of the settings, which are read when `serve` starts");
     assert!(!told.contains("ATATTdead"), "{told}");
     // The same without being asked.
     stage.await_said("ended on 2020-03-01");

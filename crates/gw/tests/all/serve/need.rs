@@ -114,6 +114,12 @@ async fn going_back_tells_what_it_does_and_is_approved_by_its_plan() {
     let (told, _) = stage.asks("carol", &["status"]);
     assert!(!told.contains("rollback to 1 waits"), "{told}");
     assert!(told.contains("the state of change 2 is held") && told.contains("rollback --to 2"));
+    // Both count the same: what was waited for to go back is in neither.
+    let (told, _) = stage.asks("carol", &["status"]);
+    let figure = told.lines().find_map(|line| line.trim().strip_prefix("median wait for "));
+    let figure = figure.expect("a pull request waited").to_owned();
+    let (report, code) = stage.says(&["audit", "report", "--state", "state", "-w", "desk"]);
+    assert!(code == 0 && report.contains(&figure), "{figure}\n{report}");
     let (told, _) = stage.asks("carol", &["history"]);
     let held: Vec<&str> = told.lines().filter(|line| line.ends_with("   held")).collect();
     assert!(held.len() == 1 && held[0].trim_start().starts_with("2  apply"), "{told}");

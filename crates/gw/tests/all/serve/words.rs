@@ -137,6 +137,71 @@ async fn the_state_of_a_server_is_not_that_of_a_clone() {
     assert_eq!(stage.generation(), before);
 }
 
+/// A name that nobody has is told with those that are meant, and calls are judged by the files here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_name_is_told_with_the_one_that_is_meant() {
+    let stage = Stage::new().await;
+    let first = stage.head("main").await;
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
+    let slips: &[(&[&str], &str)] = &[
+        (&["can", "person/carl", "apply"], "help: did you mean `person/carol`?"),
+        (&["can", "carol", "apply"], "help: did you mean `person/carol`?"),
+        (
+            &["can", "person/alexandra", "apply"],
+            "help: known are: anyone, branch/NAME, operators, ",
+        ),
+        (&["--env", "prd", "status"], "help: declared are: prod; did you mean `prod`?"),
+    ];
+    let desk = stage.desk();
+    let place = ["-w", desk.to_str().unwrap()];
+    let ask = |arguments: &[&str]| {
+        let mut program = stage.program(&[arguments, &place].concat());
+        program.env("GATEWRIGHT_SERVER", &stage.server);
+        said(
+            program
+                .env("GATEWRIGHT_TOKEN_FILE", stage.folder.path().join("proof.jwt"))
+                .output()
+                .unwrap(),
+        )
+    };
+    for (arguments, words) in slips {
+        let (told, code) = ask(arguments);
+        assert!(code == 2 && told.contains(words), "{arguments:?}: {told}");
+    }
+    let (told, code) = ask(&["can", "operators", "APPLY"]);
+    assert!(code == 2 && told.contains("did you mean `gatewright can operators apply`?"), "{told}");
+    let (told, code) = ask(&["can", "--who-can", "apply", "changes"]);
+    assert!(code == 2 && told.contains("`gatewright can --who-can apply`"), "{told}");
+
+    let (told, code) = ask(&["can", "staff", "GET", "/orders"]);
+    assert!(code == 0 && told.contains("by the files here"), "{told}");
+    let (told, _) = ask(&["can", "staff", "GET", "/orders", "--json"]);
+    assert!(told.contains("\"by\":\"files\""), "{told}");
+}
+
+/// Without the secret of its webhooks a server does not start, and says where it is named and where it
+/// belongs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_secret_is_told_with_its_line_and_its_place() {
+    let mut stage = Stage::new().await;
+    stage.kill();
+    let secret = stage.folder.path().join("secrets/bitbucket-webhook");
+    for (text, words) in [(None, "holds no `bitbucket-webhook`"), (Some(""), "is empty")] {
+        match text {
+            None => fs::remove_file(&secret).unwrap(),
+            Some(text) => fs::write(&secret, text).unwrap(),
+        }
+        let (told, code) = stage.says(&["serve", "--config", "gatewright.toml"]);
+        assert_eq!(code, 2, "{told}");
+        assert!(told.contains("error[GW7201]") && told.contains(words), "{told}");
+        assert!(told.contains("gatewright.toml:14: `bitbucket.webhookSecrets` names it"), "{told}");
+        assert!(
+            told.contains("help: put it there: ") && told.contains("bitbucket-webhook"),
+            "{told}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_was_left_is_told_as_held() {
     let stage = Stage::new().await;

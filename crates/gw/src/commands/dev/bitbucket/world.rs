@@ -14,7 +14,7 @@ use std::{
 use gw_emulators::{
     StartError,
     bitbucket::{
-        Bitbucket, Permission, Person, Rule, SERVER_EVENTS, SERVER_SCOPES, SetupError, Uuid,
+        Bitbucket, Exempt, Permission, Person, Rule, SERVER_EVENTS, SERVER_SCOPES, SetupError, Uuid,
     },
 };
 use gw_model::{clock::Clock, desired::Desired, workspace::Identity};
@@ -253,9 +253,15 @@ fn commit(
     };
     put("The workspace, as it stood in its folder\n", texts)?;
     put("Follow Bitbucket: who is who, and who may change what\n", rules)?;
-    // From here on only pull requests change it, and none that Gatewright does not find ready.
-    for (kind, value) in [("push", None), ("require_passing_builds_to_merge", Some(1))] {
-        let exempt = Default::default();
+    // From here on only pull requests change it, and none that Gatewright does not find ready. Those who
+    // merge are people: the account of the server only reads, comments and proposes.
+    let people = [you.clone(), made.reviewer.clone()];
+    let merging = Exempt { people: &people, groups: &[] };
+    for (kind, value, exempt) in [
+        ("push", None, Exempt::default()),
+        ("restrict_merges", None, merging),
+        ("require_passing_builds_to_merge", Some(1), Exempt::default()),
+    ] {
         bitbucket.restrict(repository, &Rule { kind, pattern: MAIN, value, exempt })?;
     }
     Ok(())
