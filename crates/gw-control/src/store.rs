@@ -74,6 +74,8 @@ const MIGRATIONS: [&str; 16] = [
 const FILE: &str = "state.db";
 /// How long a reader waits for a writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How large the log beside the file stays. A reader who stays keeps it longer, and only as long.
+const LOG_BYTES: &str = "4194304";
 /// How long between two attempts where SQLite itself waits for nobody.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 const SQLITE_BUSY: i32 = 5;
@@ -138,6 +140,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             // What was erased is written over.
             .pragma("secure_delete", "ON")
+            .pragma("journal_size_limit", LOG_BYTES)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = connected(options).await.map_err(closed)?;
         Self::over(pool, ledger).await

@@ -16,6 +16,7 @@ use gw_model::id::IdentityName;
 use gw_plan::plan::Changed;
 use gw_policy::principal::{Caller, Principal};
 use gw_testkit::attack::record::{Attack, Bench, Expected, Kept, Said, attack};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 use super::*;
 use crate::{
@@ -645,7 +646,7 @@ fn what_was_acknowledged_outlives_every_byte_that_was_not() {
     stage.attack_and("a file half written", Expected::Borne, &[], &cut, &|| ());
 }
 
-/// Shows F5: part (the log of the database does not grow without bound)
+/// Shows F5: holds
 #[test]
 fn two_processes_write_one_record_in_one_order() {
     let stage = Stage::new();
@@ -679,4 +680,45 @@ fn two_processes_write_one_record_in_one_order() {
     assert_eq!(error.code(), Code::StateBusy);
     drop(mine);
     StateLock::take(&stage.state()).unwrap();
+}
+
+/// Whoever reads keeps the log from being written into the file, so it grows; when they are gone it is
+/// as small as ever, also while nobody closes the state.
+///
+/// Shows F5: holds
+#[test]
+fn a_reader_who_stays_makes_the_log_grow_only_as_long() {
+    let stage = Stage::new();
+    let log = || fs::metadata(stage.state().join("state.db-wal")).map_or(0, |found| found.len());
+    // The log is written into the file at a thousand pages, which are 4 MiB.
+    let most = 5 << 20;
+    let text = "x".repeat(60_000);
+    let large = || told(Act::Read).fact("detail", text.as_str());
+    let put = || {
+        stage.runtime.block_on(async {
+            let store = opened(&stage.state()).await;
+            let write = async |times: usize| {
+                for _ in 0..times {
+                    store.record(large(), NOON).await.unwrap();
+                }
+                log()
+            };
+            let alone = write(200).await;
+            assert!((1..most).contains(&alone), "{alone} bytes with nobody else");
+
+            let options = SqliteConnectOptions::new().filename(stage.state().join("state.db"));
+            let mut reader = options.connect().await.unwrap();
+            let mut look = reader.begin().await.unwrap();
+            sqlx::query("SELECT count(*) FROM entry").fetch_one(&mut *look).await.unwrap();
+            let held = write(200).await;
+            assert!(held > 2 * most, "{held} bytes with a reader who stays");
+
+            look.rollback().await.unwrap();
+            let after = write(5).await;
+            assert!(after < most, "{after} bytes when the reader is gone");
+            reader.close().await.unwrap();
+            store.close().await;
+        });
+    };
+    stage.attack_and("a reader who stays", Expected::Borne, &[], &put, &|| ());
 }
