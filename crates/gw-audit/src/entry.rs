@@ -191,7 +191,60 @@ pub enum Unwritable {
     },
 }
 
+impl Actor {
+    /// What carries whoever asks by the step of a pipeline.
+    pub const PIPELINE: &str = "pipeline";
+    /// The same by the number that people know it by.
+    pub const RUN: &str = "run";
+
+    /// The run of a pipeline by which it came: `#12, pipeline {…}, step {…}`.
+    pub fn run(&self) -> Option<String> {
+        let pipeline = self.carrier(Self::PIPELINE)?;
+        let name = self.carrier(Self::RUN).map(|name| format!("{name}, ")).unwrap_or_default();
+        let step = match &self.subject {
+            Some(Subject::Machine(subject)) => subject.rsplit(':').next(),
+            Some(Subject::Person(_)) | None => None,
+        };
+        let step = step.map(|step| format!(", step {step}")).unwrap_or_default();
+        Some(format!("{name}pipeline {pipeline}{step}"))
+    }
+
+    /// Whether it came by that run: its number, or the UUID of the pipeline or of the step.
+    pub fn is_of_run(&self, name: &str) -> bool {
+        let Some(pipeline) = self.carrier(Self::PIPELINE) else { return false };
+        let step = match &self.subject {
+            Some(Subject::Machine(subject)) => subject.rsplit(':').next(),
+            Some(Subject::Person(_)) | None => None,
+        };
+        let names = [self.carrier(Self::RUN), Some(pipeline), step];
+        names.into_iter().flatten().any(|own| is_same_run(own, name))
+    }
+
+    fn carrier(&self, identity: &str) -> Option<&str> {
+        let mut via = self.via.iter().filter(|via| via.identity == identity);
+        match &via.next()?.subject {
+            Some(Subject::Machine(subject)) => Some(subject),
+            Some(Subject::Person(_)) | None => None,
+        }
+    }
+}
+
+/// A number with or without its sign, a UUID with or without braces.
+fn is_same_run(one: &str, other: &str) -> bool {
+    let bare = |text: &str| text.trim_matches(['{', '}', '#']).to_ascii_lowercase();
+    let other = bare(other);
+    !other.is_empty() && bare(one) == other
+}
+
 impl Event {
+    /// Whether a run of a pipeline asked for it, or it tells of that run.
+    pub fn is_of_run(&self, name: &str) -> bool {
+        let facts = ["run", "pipeline", "pipelineStep"].iter();
+        let mut told = facts.filter_map(|fact| self.facts.get(*fact)?.as_str());
+        self.by.is_of_run(name)
+            || (self.act == Act::Deployed && told.any(|own| is_same_run(own, name)))
+    }
+
     pub fn new(act: Act, outcome: Outcome, by: Actor) -> Self {
         Self {
             act,

@@ -24,6 +24,8 @@ pub struct Row {
     pub by: Actor,
     /// Whose approvals counted, as the decision says it.
     pub approved_by: Vec<String>,
+    /// The pull requests that were merged for it, and by whom, where that is known.
+    pub merges: Vec<(u64, String)>,
     pub commit: Option<String>,
     pub plan: Option<String>,
     pub decision: Option<String>,
@@ -65,8 +67,8 @@ impl Report {
             Act::Planned | Act::Shown | Act::Approved => self.hear(entry),
             Act::Decided => {
                 self.hear(entry);
-                if event.outcome == Outcome::Refused {
-                    self.rows.push(Row::of(entry, "refused"));
+                if event.outcome != Outcome::Done {
+                    self.rows.push(Row::of(entry, event.outcome.as_str()));
                 }
             }
             Act::Began => self.begin(entry),
@@ -172,6 +174,7 @@ impl Row {
             waits: waits(event),
             by: event.by.clone(),
             approved_by: names(event),
+            merges: merges(event),
             commit: event.commit.clone(),
             plan: event.plan.clone(),
             decision: event.decision.clone(),
@@ -194,6 +197,7 @@ impl Row {
         self.decision.clone_from(&decided.decision);
         self.waits.extend(waits(decided));
         self.approved_by.extend(names(decided));
+        self.merges.extend(merges(decided));
         self.judge(decided);
     }
 
@@ -225,6 +229,13 @@ fn names(event: &Event) -> Vec<String> {
     let names = event.facts.get("approvedBy").and_then(Value::as_array);
     let names = names.into_iter().flatten().filter_map(Value::as_str);
     names.map(str::to_owned).collect()
+}
+
+/// What was merged at a Git host, as the entry says it.
+fn merges(event: &Event) -> Vec<(u64, String)> {
+    let merges = event.facts.get("merges").and_then(Value::as_array);
+    let merge = |merge: &Value| Some((merge.get(0)?.as_u64()?, merge.get(1)?.as_str()?.to_owned()));
+    merges.into_iter().flatten().filter_map(merge).collect()
 }
 
 /// What it waited for, as the entry says it.

@@ -19,7 +19,7 @@ use crate::{
     back,
     declared::Declared,
     engine::Drivers,
-    host::{Account, Permission},
+    host::{Account, Permission, PullRequest, PullRequestState},
     reconcile::{self, Ground, aside},
     server::Server,
     source::git::{GitError, ObjectId, View},
@@ -51,9 +51,13 @@ pub(crate) async fn fill(
     let gathered = Gathered::of(server, environment, ground, planned, rules, back, &given).await?;
     let permissions = permissions(server, &gathered.candidates).await?;
     let question = gathered.question(ground, planned, rules);
-    let approved = approve::judge(question, &gathered.candidates, &given, |account| {
+    let mut approved = approve::judge(question, &gathered.candidates, &given, |account| {
         permissions.get(&account.id).copied()
     });
+    let all = gathered.candidates.iter().map(|it| &it.pull_request);
+    let merged = all.filter(|it| it.state == PullRequestState::Merged);
+    let merged = merged.filter(|it| approved.pull_requests.contains(&it.number));
+    approved.merges = merged.map(|it| (it.number, merger(it, rules))).collect();
     approved.fill(asked);
     Ok(approved)
 }
@@ -137,6 +141,15 @@ impl Gathered {
             back: self.back.as_ref(),
         }
     }
+}
+
+/// Who merged it, as far as the host says: a person by name, where the rules know them.
+fn merger(pull_request: &PullRequest, rules: &Desired) -> Option<String> {
+    let account = pull_request.merged_by.as_ref()?;
+    let is_theirs = |own: &String| account.id.eq_ignore_ascii_case(own);
+    let mut people = rules.people.iter();
+    let person = people.find(|(_, it)| it.bitbucket.as_ref().is_some_and(is_theirs));
+    Some(person.map_or_else(|| account.id.clone(), |(name, _)| name.to_string()))
 }
 
 /// What going back to a change is judged by beside its plan.

@@ -109,6 +109,8 @@ pub struct Approved {
     pub given_at: Option<OffsetDateTime>,
     /// The pull requests that brought what is changed.
     pub pull_requests: BTreeSet<u64>,
+    /// Those of them that were merged, and by whom, as far as that is known.
+    pub merges: Vec<(u64, Option<String>)>,
     /// No pull request showed that this would become of them, so nobody can approve them.
     pub unshown: BTreeSet<String>,
     pub refused: Vec<Refused>,

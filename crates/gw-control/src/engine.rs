@@ -401,10 +401,22 @@ impl<'a> Engine<'a> {
             true => decided,
             false => decided.fact("waits", json!(planned.waits)),
         };
-        Ok(match approvers.is_empty() {
+        let decided = match approvers.is_empty() {
             true => decided,
             false => decided.fact("approvedBy", approvers),
-        })
+        };
+        if planned.merges.is_empty() {
+            return Ok(decided);
+        }
+        let mut merges = vec![];
+        for (number, by) in &planned.merges {
+            let by = match by {
+                Some(name) => Some(self.store.hide(name).await?.as_str().to_owned()),
+                None => None,
+            };
+            merges.push(json!([json!(number), json!(by.unwrap_or_default())]));
+        }
+        Ok(decided.fact("merges", merges))
     }
 
     async fn prove(self, change: &Change, listener: &dyn Listener) -> Result<Applied, EngineError> {

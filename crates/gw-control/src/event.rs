@@ -7,6 +7,7 @@ use gw_model::id::{EnvironmentName, IdentityName};
 use gw_plan::{
     difference::Drift,
     digest::Digest,
+    driver::Class,
     plan::{Changed, Plan, Planned},
 };
 use gw_policy::change::{RuleEffect, RuleOutcome};
@@ -121,9 +122,13 @@ fn rule(rule: &RuleOutcome) -> entry::Rule {
     }
 }
 
-/// That something was refused before the rules were asked.
+/// That something was refused before the rules were asked, or that somebody was not reached.
 pub fn stopped(by: Actor, at: &EnvironmentName, stop: &Stop) -> Event {
-    let mut event = Event::new(Act::Decided, entry::Outcome::Refused, by);
+    let outcome = match stop.class() {
+        Class::Human => entry::Outcome::Refused,
+        Class::Retry { .. } | Class::Wait => entry::Outcome::Failed,
+    };
+    let mut event = Event::new(Act::Decided, outcome, by);
     event.environment = Some(at.to_string());
     event.commit = stop.commit().map(str::to_owned);
     let event = with_text(event, "why", Some(&stop.to_string()));

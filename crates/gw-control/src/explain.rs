@@ -160,12 +160,14 @@ fn action(entry: &Entry) -> String {
 
 /// Whether it was refused at this part, before the rules were asked.
 fn stopped_at(entry: &Entry) -> Option<Part> {
-    if entry.event.outcome != Ended::Refused || entry.event.decision.is_some() {
+    let is_stopped = matches!(entry.event.outcome, Ended::Refused | Ended::Failed);
+    if !is_stopped || entry.event.decision.is_some() {
         return None;
     }
-    Some(match code(entry).map(|code| code.number() / 1000) {
-        Some(6) => Part::GitHost,
-        Some(1 | 2) => Part::Files,
+    Some(match code(entry).map(|code| code.number() / 100) {
+        Some(60..70) => Part::GitHost,
+        Some(10..30) => Part::Files,
+        Some(32) => Part::Target,
         _ => Part::Rules,
     })
 }
@@ -207,6 +209,7 @@ fn host(known: &Known<'_>) -> Option<Link> {
             });
         }
     }
+    says.extend(known.entry.event.by.run().map(|run| format!("asked by run {run}")));
     says.extend(known.host.deployment.as_ref().map(|it| format!("deployment {it}")));
     link.says = says;
     Some(link)
@@ -301,6 +304,9 @@ fn needs(decision: &Decision) -> String {
 
 fn target(known: &Known<'_>) -> Option<Link> {
     let link = |mark, says, blocked| Some(Link { part: Part::Target, mark, says, blocked });
+    if stopped_at(known.entry) == Some(Part::Target) {
+        return link(Mark::Bad, vec![why(known.entry)], None);
+    }
     let Some((change, steps)) = known.change else {
         let (mark, says) = match goes_on(known.entry) {
             true => (Mark::Good, "nothing was to be written"),

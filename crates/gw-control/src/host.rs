@@ -65,8 +65,8 @@ pub trait GitHost: fmt::Debug + Send + Sync {
     /// Everybody who may do anything in the repository, directly or through a group, and what.
     fn members(&self) -> Pending<'_, Vec<(Account, Permission)>>;
 
-    /// Who started a pipeline of the repository. None: this host has no such thing.
-    fn starter<'a>(&'a self, _pipeline: &'a str) -> Pending<'a, Option<Account>> {
+    /// A pipeline of the repository. None: this host has no such thing.
+    fn pipeline<'a>(&'a self, _id: &'a str) -> Pending<'a, Option<Pipeline>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
@@ -146,6 +146,7 @@ pub struct PullRequest {
     pub destination: Side,
     /// What the destination became by merging it.
     pub merge_commit: Option<String>,
+    pub merged_by: Option<Account>,
     pub opened_by: Account,
     /// Every account that moved its head since it was opened.
     pub pushed_by: Vec<Account>,
@@ -192,6 +193,14 @@ pub struct Run {
     pub pipeline: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+}
+
+/// What a host says of a pipeline that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pipeline {
+    pub started_by: Option<Account>,
+    /// What people call it: `#12`.
+    pub name: Option<String>,
 }
 
 /// A step that says in the words of the host where it deploys to.

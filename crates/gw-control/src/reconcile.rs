@@ -38,7 +38,7 @@ use crate::{
     server::Server,
     source::git::{GitError, ObjectId, Tree, View, signature::Standing},
     stop::Stop,
-    store::Store,
+    store::{Store, StoreError},
     task::Task,
     tell::{Links, Waiting},
     trial,
@@ -95,13 +95,27 @@ pub async fn reconcile(server: &Server, order: &Order) -> Result<Answer, Stop> {
         Err(stop) if stop.class() == Class::Human => stop,
         carried_out => return carried_out,
     };
-    if !is_on_record(&stop) {
-        let refused = event::stopped(order.asker.actor.clone(), &order.environment, &stop);
-        let refused = refused.fact("action", order.aim.action().as_str());
-        server.store.record(refused, server.clock.now()).await?;
+    if record_stop(server, &order.asker, &order.environment, order.aim.action(), &stop).await? {
         server.publish().await?;
     }
     Err(stop)
+}
+
+/// Puts on the record that what somebody wanted came to nothing. False: it is there already.
+pub(crate) async fn record_stop(
+    server: &Server,
+    asker: &Asker,
+    environment: &EnvironmentName,
+    action: ChangeAction,
+    stop: &Stop,
+) -> Result<bool, StoreError> {
+    if is_on_record(stop) {
+        return Ok(false);
+    }
+    let stopped = event::stopped(asker.actor.clone(), environment, stop);
+    let stopped = stopped.fact("action", action.as_str());
+    server.store.record(stopped, server.clock.now()).await?;
+    Ok(true)
 }
 
 /// Whether the engine wrote it down where it was refused, or step by step.
@@ -281,6 +295,7 @@ async fn bring(
         }
     };
     as_shown(server, order, &planned.plan).await?;
+    planned.merges.clone_from(&approved.merges);
     if planned.permit.is_ok() {
         planned.waits = waited(server, order, &approved).await?;
     }

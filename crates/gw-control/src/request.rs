@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use gw_model::id::{ApiName, EnvironmentName};
+use gw_model::{
+    environment::ChangeAction,
+    id::{ApiName, EnvironmentName},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{asker::Asker, glass::Glass};
@@ -44,4 +47,17 @@ pub enum Wanted {
     },
     /// Gives up a change that stopped half way.
     Abandon,
+}
+
+impl Wanted {
+    /// What the rules are asked about it.
+    pub const fn action(&self) -> ChangeAction {
+        match self {
+            Self::Apply { .. } => ChangeAction::Apply,
+            Self::BreakGlass { .. } => ChangeAction::BreakGlass,
+            Self::Test => ChangeAction::Plan,
+            // Who may go back may give up what stopped half way.
+            Self::Rollback { .. } | Self::Abandon => ChangeAction::Rollback,
+        }
+    }
 }

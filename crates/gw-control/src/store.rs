@@ -43,7 +43,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use time::OffsetDateTime;
-pub use tokens::{Carried, Fresh, Granted, Unique};
+pub use tokens::{Carried, Fresh, Granted, Unique, Whom};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep},

@@ -170,9 +170,15 @@ async fn settle(
     let is_asked_for = matches!(queued.task, Task::Request { .. });
     let waits_for_others = matches!(stop, Stop::Occupied { .. });
     let wait = pause(stop, queued.attempts, at);
+    let goes_on = waits_for_others || !is_asked_for || queued.attempts < MOST_TRIES;
+    if let (Some(_), false, Task::Request { request, .. }) = (wait, goes_on, &queued.task) {
+        // Whoever asks later why is told what did not answer.
+        let Request { environment, asker, wanted } = &**request;
+        reconcile::record_stop(server, asker, environment, wanted.action(), stop).await?;
+    }
     match wait {
         // Whoever asked is there, and can ask again; whoever only sent an event cannot.
-        Some(wait) if waits_for_others || !is_asked_for || queued.attempts < MOST_TRIES => {
+        Some(wait) if goes_on => {
             server.store.postpone_task(queued.id, at + wait, &written(&answer)).await
         }
         Some(_) => server.store.finish_task(queued.id, &written(&answer), at).await,

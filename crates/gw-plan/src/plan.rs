@@ -208,6 +208,8 @@ pub struct Planned {
     pub approvers: BTreeSet<PersonName>,
     /// What it waited for until now, and for how many seconds.
     pub waits: Vec<(String, u64)>,
+    /// The pull requests that brought it, and who merged each, as far as that is known.
+    pub merges: Vec<(u64, Option<String>)>,
     pub permit: Result<ChangePermit, Box<ChangeDenial>>,
 }
 
@@ -283,8 +285,8 @@ pub fn plan(inputs: Inputs<'_>) -> Planned {
         facts: noticed.facts,
         digests: Digests { source, effect, plan: ground },
     };
-    let (script, waits) = (Script { targets: parts }, vec![]);
-    Planned { plan, script, desired, changed, rules, approvers, waits, permit }
+    let (script, waits, merges) = (Script { targets: parts }, vec![], vec![]);
+    Planned { plan, script, desired, changed, rules, approvers, waits, merges, permit }
 }
 
 impl Planned {

@@ -321,6 +321,8 @@ body! {
         restores: Option<u64>,
         /// why it went back
         reason: Option<String>,
+        /// the run of a pipeline that asked for it: `#12, pipeline {…}, step {…}`
+        run: Option<String>,
         /// once the step of a pipeline that asked for it has ended
         deployment: Option<Deployment>,
         /// RFC 3339

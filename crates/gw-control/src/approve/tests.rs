@@ -196,6 +196,7 @@ pub(super) fn merged(number: u64, by: &str, entries: &[(&str, &str)]) -> Candida
             source: Side { branch: "topic".to_owned(), commit: Some(head.clone()) },
             destination: Side { branch: "main".to_owned(), commit: Some("d0".to_owned()) },
             merge_commit: Some(format!("m{number}")),
+            merged_by: Some(account("ann")),
             opened_by: account(by),
             pushed_by: vec![account(by)],
             approvals: vec![],

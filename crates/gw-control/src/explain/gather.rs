@@ -19,6 +19,8 @@ use crate::{
     tell::Links,
 };
 
+/// What stands in front of the name of a run, where another name would be the id of a decision.
+const RUN: &str = "run-";
 /// So many pull requests of a commit are told of.
 const REVIEWS: usize = 3;
 
@@ -56,6 +58,9 @@ async fn find(
         let newest = server.store.newest_decided(environment).await?;
         return Ok(newest.and_then(|bytes| Entry::parse(&bytes)));
     };
+    if let Some(run) = decision.strip_prefix(RUN) {
+        return of_run(server, environment, run).await;
+    }
     let entries = server.store.entries_of(decision).await?;
     let entries: Vec<Entry> = entries.iter().filter_map(|bytes| Entry::parse(bytes)).collect();
     let here = |entry: &&Entry| entry.event.environment.as_deref() == Some(environment.as_str());
@@ -63,6 +68,21 @@ async fn find(
     // What was shown first was decided later, if at all.
     let first = found.clone().next();
     Ok(found.find(|entry| entry.event.act == Act::Decided).or(first).cloned())
+}
+
+/// The newest that a run of a pipeline asked for: what was decided, else what was planned.
+async fn of_run(
+    server: &Server,
+    environment: &EnvironmentName,
+    run: &str,
+) -> Result<Option<Entry>, Stop> {
+    let entries = server.store.entries_about(environment, run).await?;
+    let entries: Vec<Entry> = entries.iter().filter_map(|bytes| Entry::parse(bytes)).collect();
+    let of = |act| {
+        let is = move |entry: &&Entry| entry.event.act == act && entry.event.by.is_of_run(run);
+        entries.iter().find(is).cloned()
+    };
+    Ok(of(Act::Decided).or_else(|| of(Act::Planned)))
 }
 
 /// The change that the decision led to, as far as it came.

@@ -22,7 +22,7 @@ use self::api::{Api, LONGEST, Part};
 pub use self::credential::Credential;
 use super::{
     Account, AccountKind, Comment, Deployment, Ending, GitHost, HostError, Pending, Permission,
-    Proposal, Protection, PullRequest, Remark, Report, Repository, Status, Told,
+    Pipeline, Proposal, Protection, PullRequest, Remark, Report, Repository, Status, Told,
 };
 use crate::source::git::address as git;
 
@@ -156,7 +156,7 @@ impl Bitbucket {
         Err(HostError::Garbled { what, because: "it is another commit".to_owned() })
     }
 
-    async fn read_starter(&self, pipeline: &str) -> Result<Option<Account>, HostError> {
+    async fn read_pipeline(&self, pipeline: &str) -> Result<Option<Pipeline>, HostError> {
         let what = format!("pipeline {}", api::words(pipeline));
         if !is_uuid(pipeline) {
             return Err(HostError::Missing { what });
@@ -164,7 +164,10 @@ impl Bitbucket {
         let url = self.url(&["pipelines", pipeline], &[]);
         let found: PipelinePart = self.api.read(&url, &what).await?;
         is_declared(&format!("the id of {what}"), pipeline, &found.uuid)?;
-        Ok(found.creator.as_ref().map(AccountPart::account))
+        Ok(Some(Pipeline {
+            started_by: found.creator.as_ref().map(AccountPart::account),
+            name: found.build_number.map(|number| format!("#{number}")),
+        }))
     }
 
     async fn read_permission(&self, account: &Account) -> Result<Permission, HostError> {
@@ -239,8 +242,8 @@ impl GitHost for Bitbucket {
         Box::pin(self.read_protection(branch))
     }
 
-    fn starter<'a>(&'a self, pipeline: &'a str) -> Pending<'a, Option<Account>> {
-        Box::pin(self.read_starter(pipeline))
+    fn pipeline<'a>(&'a self, id: &'a str) -> Pending<'a, Option<Pipeline>> {
+        Box::pin(self.read_pipeline(id))
     }
 
     fn deployments<'a>(&'a self, commit: &'a str) -> Pending<'a, Vec<Deployment>> {
@@ -303,6 +306,7 @@ struct CommitPart {
 #[derive(Debug, Deserialize)]
 struct PipelinePart {
     uuid: String,
+    build_number: Option<u64>,
     creator: Option<AccountPart>,
 }
 

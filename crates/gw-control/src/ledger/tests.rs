@@ -105,7 +105,6 @@ async fn a_change(store: &Store) {
     store.end(&dev(), number, &ending).await.unwrap();
 }
 
-/// Shows S1.26: part (one trail of changes and steps; events of the Git host are not in it yet)
 #[tokio::test]
 async fn a_change_is_told_from_its_decision_to_its_end() {
     let folder = tempfile::tempdir().unwrap();

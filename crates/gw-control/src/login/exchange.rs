@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     event,
-    host::GitHost,
-    store::{Carried, Fresh, Store, StoreError, Unique},
+    host::{GitHost, Pipeline},
+    store::{Carried, Fresh, Store, StoreError, Unique, Whom},
 };
 
 /// What our tokens begin with, so that whoever finds one knows what it is.
@@ -38,7 +38,6 @@ const TOKEN_TYPES: [&str; 2] =
 const SIGNED_TYPE: &str = "urn:gatewright:token-type:aws-request";
 /// By these words the ledger names who carried somebody here.
 const PEOPLE: &str = "people";
-pub(super) const PIPELINE: &str = "pipeline";
 const GATEWRIGHT: &str = "gatewright";
 /// The type of what is issued.
 pub const ISSUED_TYPE: &str = TOKEN_TYPES[1];
@@ -175,19 +174,24 @@ impl Exchange {
         Ok(())
     }
 
-    /// Who started the pipeline that carries somebody here: the person, and the account at the Git host.
+    /// Who started the pipeline that carries somebody here: the person, and the account at the Git host;
+    /// and what people call that run.
     /// Where the host does not say, the pipeline is named all the same, and whoever asks later finds it.
     async fn carried(&self, verifier: &Verifier, actor: &Actor) -> Vec<Carried> {
         let pipeline = actor.via.iter().find_map(|via| match &via.subject {
-            Some(Subject::Machine(pipeline)) if via.identity == PIPELINE => Some(pipeline),
+            Some(Subject::Machine(pipeline)) if via.identity == Actor::PIPELINE => Some(pipeline),
             _ => None,
         });
         let (Some(host), Some(pipeline)) = (&self.host, pipeline) else { return vec![] };
-        let Ok(Some(account)) = host.starter(pipeline).await else { return vec![] };
-        let person = verifier.accounts.get(&account.id);
-        let person = person.map(|name| Carried { by: PEOPLE, subject: name.to_string() });
-        let account = Carried { by: account.host, subject: account.id };
-        person.into_iter().chain([account]).collect()
+        let Ok(Some(Pipeline { started_by, name })) = host.pipeline(pipeline).await else {
+            return vec![];
+        };
+        let person = started_by.as_ref().and_then(|it| verifier.accounts.get(&it.id));
+        let person =
+            person.map(|name| Carried { by: PEOPLE, whom: Whom::Person(name.to_string()) });
+        let account = started_by.map(|it| Carried { by: it.host, whom: Whom::Person(it.id) });
+        let run = name.map(|name| Carried { by: Actor::RUN, whom: Whom::Machine(name) });
+        [person, account, run].into_iter().flatten().collect()
     }
 
     async fn issue(

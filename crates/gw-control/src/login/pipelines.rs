@@ -14,7 +14,7 @@ use gw_model::{
 };
 use gw_policy::principal::Principal;
 
-use super::{exchange, refused::StepRefusal};
+use super::refused::StepRefusal;
 use crate::{
     asker::Asker,
     host::{Run, bitbucket::Place},
@@ -146,7 +146,7 @@ fn is_subject(principal: &Principal) -> bool {
 /// The pipeline that carried a step here.
 pub(super) fn pipeline(principal: &Principal) -> Option<Actor> {
     Some(Actor {
-        identity: exchange::PIPELINE.to_owned(),
+        identity: Actor::PIPELINE.to_owned(),
         issuer: Some(principal.issuer.clone()),
         subject: Some(Subject::Machine(only(principal, PIPELINE)?.to_owned())),
         proof: Proof::Token,
@@ -156,7 +156,7 @@ pub(super) fn pipeline(principal: &Principal) -> Option<Actor> {
 
 /// Where the pipeline is that asks by a step which deploys, as its host calls that.
 pub(crate) fn deploying(asker: &Asker) -> Option<Run> {
-    if !asker.actor.via.iter().any(|via| via.identity == exchange::PIPELINE) {
+    if !asker.actor.via.iter().any(|via| via.identity == Actor::PIPELINE) {
         return None;
     }
     let principal = asker.caller.principals.first()?;

@@ -166,6 +166,25 @@ impl Store {
         Ok(row.map(|row| row.try_get("bytes")).transpose()?)
     }
 
+    /// Entries of an environment in which a text stands as an id does, the newest first.
+    pub async fn entries_about(
+        &self,
+        environment: &EnvironmentName,
+        id: &str,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let place = format!("\"environment\":\"{environment}\"");
+        let rows = sqlx::query(
+            "SELECT bytes FROM entry WHERE instr(bytes, ?) > 0 AND instr(bytes, ?) > 0
+             ORDER BY position DESC LIMIT ?",
+        )
+        .bind(place.into_bytes())
+        .bind(id.as_bytes())
+        .bind(FOUND)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
+    }
+
     /// What the ledger tells of a decision, the oldest first.
     pub async fn entries_of(&self, decision: &str) -> Result<Vec<Vec<u8>>, StoreError> {
         let rows = sqlx::query(

@@ -32,7 +32,14 @@ pub struct Fresh<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carried {
     pub by: &'static str,
-    pub subject: String,
+    pub whom: Whom,
+}
+
+/// Whoever that was. A person stands in the ledger behind a salt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    Person(String),
+    Machine(String),
 }
 
 /// What may be used once.
@@ -74,11 +81,15 @@ impl Store {
         if let Some(person) = person {
             actor.subject = Some(Subject::Person(writing.hide(person).await?));
         }
-        for (place, Carried { by, subject }) in carried.into_iter().enumerate() {
+        for (place, Carried { by, whom }) in carried.into_iter().enumerate() {
+            let subject = match whom {
+                Whom::Person(name) => Subject::Person(writing.hide(&name).await?),
+                Whom::Machine(name) => Subject::Machine(name),
+            };
             let carried = Actor {
                 identity: by.to_owned(),
                 issuer: None,
-                subject: Some(Subject::Person(writing.hide(&subject).await?)),
+                subject: Some(subject),
                 proof: Proof::GitHost,
                 via: vec![],
             };

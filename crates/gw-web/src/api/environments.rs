@@ -142,6 +142,7 @@ async fn named(store: &Store, change: store::Change) -> Result<Change, Refusal> 
         effect: begun.effect_digest,
         restores: begun.restores,
         reason: begun.reason,
+        run: begun.actor.run(),
         deployment: deployed.as_ref().map(Deployment::from),
         began_at: written(begun.began_at),
         ended_at: ended_at.map(written),

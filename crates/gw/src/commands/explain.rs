@@ -40,7 +40,8 @@ use crate::{
 /// number, with what it did to callers and its steps; a plan (p-…) as it was shown; an object (api/orders) by the change that
 /// wrote it; a code (GW1101) by its story. Without `--env`, every environment that has such a change
 /// or object is told of. With `--server` a decision is one on a change: what the Git host knew, what the
-/// rules said, how far the target came, and the command that helps.
+/// rules said, how far the target came, and the command that helps; the newest one of a run in CI is found
+/// by the number of that run (`'#12'`) or the UUID of its pipeline or step in braces.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// An id, a number, an object or a code.

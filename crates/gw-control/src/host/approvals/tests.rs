@@ -24,6 +24,7 @@ fn pull_request(by: Account, after_s: i64, commit: Option<&str>) -> PullRequest 
         source: Side { branch: "orders".to_owned(), commit: Some(HEAD.to_owned()) },
         destination: Side { branch: "main".to_owned(), commit: Some("0".repeat(40)) },
         merge_commit: None,
+        merged_by: None,
         opened_by: person("bob"),
         pushed_by: vec![person("carol"), person("bob")],
         approvals: vec![Approval { by, at, commit: commit.map(str::to_owned) }],

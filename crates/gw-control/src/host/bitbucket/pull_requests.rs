@@ -24,6 +24,8 @@ struct PullRequestPart {
     source: SidePart,
     destination: SidePart,
     merge_commit: Option<CommitPart>,
+    /// Who merged or declined it.
+    closed_by: Option<AccountPart>,
     participants: Vec<ParticipantPart>,
 }
 
@@ -138,6 +140,11 @@ impl Bitbucket {
             source,
             destination,
             merge_commit,
+            merged_by: part
+                .closed_by
+                .as_ref()
+                .filter(|_| state == PullRequestState::Merged)
+                .map(AccountPart::account),
             opened_by: opened_by.account(),
             pushed_by,
             approvals: approvals(&part.participants, &activity),

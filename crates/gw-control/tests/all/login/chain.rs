@@ -82,9 +82,10 @@ fn the_ledger_names_whoever_stands_behind_a_step() {
     let chain = scene.chain();
     let told: Vec<_> =
         chain.iter().map(|(by, subject, proof)| (by.as_str(), subject.as_str(), *proof)).collect();
-    let [person, account, run, token] = told.as_slice() else { unreachable!("{told:?}") };
+    let [person, account, number, run, token] = told.as_slice() else { unreachable!("{told:?}") };
     assert_eq!(*person, ("people", "erik", Shown::GitHost));
     assert_eq!(*account, ("bitbucket", scene.person.as_str(), Shown::GitHost));
+    assert_eq!(*number, ("run", "#1", Shown::GitHost));
     assert_eq!(*run, ("pipeline", pipeline.as_str(), Shown::Token));
     assert!(token.0 == "gatewright" && token.1.starts_with("t-"), "{token:?}");
     let ledger = String::from_utf8(scene.entries().concat()).unwrap();

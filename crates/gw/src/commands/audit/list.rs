@@ -29,6 +29,9 @@ pub(crate) struct List {
     /// Only entries of this act, for example `change.decided`.
     #[arg(long, value_name = "ACT", value_parser = act)]
     act: Option<Act>,
+    /// Only what this run of a pipeline asked for: its number, or the UUID of the pipeline or step.
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
     /// Only what this identity did, or this person.
     #[arg(long, value_name = "IDENTITY")]
     by: Option<String>,
@@ -71,6 +74,7 @@ impl List {
         self.period.has(entry.at)
             && self.act.is_none_or(|act| event.act == act)
             && self.change.is_none_or(|change| event.change == Some(change))
+            && self.run.as_ref().is_none_or(|run| event.is_of_run(run))
             && env.is_none_or(|env| event.environment.as_deref() == Some(env.as_str()))
     }
 

@@ -80,6 +80,7 @@ pub(super) struct Told {
     by: String,
     proof: &'static str,
     approved_by: Vec<String>,
+    merges: Vec<String>,
     waited_s: Option<i64>,
     waits: Vec<Waited>,
     commit: Option<String>,
@@ -157,6 +158,7 @@ impl Told {
             by: who(&row.by, people),
             proof: row.by.proof.as_str(),
             approved_by,
+            merges: row.merges.iter().map(|(number, by)| merged(*number, by, people)).collect(),
             waited_s: row.waited.map(time::Duration::whole_seconds),
             waits: row.waits.iter().map(Waited::from).collect(),
             commit: row.commit.clone(),
@@ -204,6 +206,14 @@ impl From<Gate> for Median {
     }
 }
 
+/// `pull request 7 merged by ann`.
+fn merged(number: u64, by: &str, people: &People) -> String {
+    match by {
+        "" => format!("pull request {number} merged"),
+        by => format!("pull request {number} merged by {}", people.shown(by)),
+    }
+}
+
 /// Who it was, and through whom it came, the nearest last.
 pub(super) fn who(by: &Actor, people: &People) -> String {
     let mut who = match &by.subject {
@@ -230,6 +240,7 @@ fn text(rows: &[Row], told: &[Told], gates: &[Gate], verified: &Verified) -> Str
         if !told.approved_by.is_empty() {
             about.push(format!("approved by {}", told.approved_by.join(", ")));
         }
+        about.extend(told.merges.iter().cloned());
         about.extend(told.waited_s.filter(|waited| *waited > 0).map(|it| format!("waited {it} s")));
         let waits = row.waits.iter();
         about.extend(waits.map(|(gate, it)| format!("{} for {}", words(*it), whom(gate))));

@@ -21,13 +21,20 @@ pub(super) async fn explain(
         None => decision(context, remote, "last").await,
         Some(what) if what.starts_with("d-") => decision(context, remote, what).await,
         Some(what) if what.starts_with("p-") => plan(context, remote, what).await,
+        Some(what) if what.starts_with(['#', '{']) => {
+            let run = what.trim_matches(['#', '{', '}']).to_ascii_lowercase();
+            decision(context, remote, &format!("run-{run}")).await
+        }
         Some(what) => match what.parse::<u64>() {
             Ok(number) => {
                 let path = format!("/v1/environments/{environment}/changes/{number}");
                 change(context, remote, &path).await
             }
             Err(_) => Err(Failure::wrong(format!("a server explains nothing called `{what}`"))
-                .help("name a decision (d-…), a plan (p-…), or a change (its number)")),
+                .help(
+                    "name a decision (d-…), a plan (p-…), a change (its number), or a run of a \
+                     pipeline (#12, or the UUID of pipeline or step in braces)",
+                )),
         },
     }
 }
@@ -82,6 +89,9 @@ async fn change(context: Context<'_>, remote: &Remote, path: &str) -> Result<Exi
     }
     if let Some(reason) = &change.reason {
         context.ui.line(&visible(&format!("  reason  {reason}")));
+    }
+    if let Some(run) = &change.run {
+        context.ui.line(&visible(&format!("  run     {run}")));
     }
     if let Some(deployment) = &change.deployment {
         context.ui.line(&visible(&format!("  deployment  {}", deployment.text)));

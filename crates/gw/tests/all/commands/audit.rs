@@ -52,7 +52,6 @@ fn elsewhere(machine: &Machine, arguments: &[&str]) -> (String, i32) {
     (machine.steady(&text), output.status.code().expect("it ends by itself"))
 }
 
-/// Shows S0.4: part (one number leads to the steps of a change; a run in CI has none yet)
 /// Shows S3.21: holds
 #[test]
 fn what_was_done_is_told_entry_by_entry() {

@@ -9,6 +9,7 @@ use super::stage::Stage;
 const AUDIENCE: &str = "https://gatewright.test";
 
 /// Shows S0.17: holds
+/// Shows S1.26: holds
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_is_traced_by_status_deployment_comment_and_ledger() {
     // Only the step applies: nobody else is told of the merge.
@@ -18,7 +19,7 @@ async fn a_step_is_traced_by_status_deployment_comment_and_ledger() {
     let first = stage.head("main").await;
     assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0, "{}", stage.said());
 
-    // The comment leads to the plan that it tells of.
+    // A comment leads to the plan that it tells of.
     let proposed = stage.propose(&stage.bob, "narrow", &api("orders-team", "60/1m")).await;
     let comment = stage.comment(1, "60/1m").await;
     let plan = comment.split_once(&format!("{}/p/", stage.server)).expect("a link to the plan").1;
@@ -70,4 +71,70 @@ async fn a_step_is_traced_by_status_deployment_comment_and_ledger() {
     assert_eq!(code, 0, "{told}");
     assert!(told.contains(&deployment), "{told}");
     assert!(told.contains(&decision), "{told}");
+    // Code and infrastructure on one trail: who merged, who approved, which run, what became of it.
+    assert!(told.contains("approved by carol"), "{told}");
+    assert!(told.contains("pull request 1 merged by ann"), "{told}");
+    assert!(told.contains(" via people (bob) via bitbucket "), "{told}");
+    assert!(told.contains(" via run (#1) via pipeline "), "{told}");
+}
+
+/// Shows S0.4: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_a_failed_run_tells_all_of_it() {
+    let stage = Stage::declaring(|_, files| {
+        let slow = |text: String| text.replace("every: 1s", "every: 1h");
+        files.into_iter().map(|(path, text)| (path, slow(text))).collect()
+    })
+    .await;
+    let first = stage.head("main").await;
+    assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0, "{}", stage.said());
+    // Nobody approved it: a rule stops the run.
+    let proposed = stage.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    stage.comment(1, "waits for").await;
+    let refused = stage.run(AUDIENCE, None);
+    let (said, code) = stage.shows(&refused.token, &["apply", "--commit", &proposed]);
+    assert_eq!(code, 3, "{said}");
+    let (told, code) = stage.asks("bob", &["explain", "#1"]);
+    assert_eq!(code, 0, "{told}");
+    for part in [
+        "DENIED  apply to prod · pipeline (",
+        "asked by run #1, pipeline ",
+        "environments/prod.yaml",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    // The same by what else the log of the run shows: its ids, and the decision that it names.
+    let id = said.split_once(" explain ").unwrap().1.split_once('`').unwrap().0;
+    for name in [id, refused.step.as_str(), refused.pipeline.as_str()] {
+        assert_eq!(stage.asks("bob", &["explain", name]), (told.clone(), 0), "{name}");
+    }
+    // The target cannot be used: what it says stops the run.
+    let current = stage.folder.path().join("state/targets/prod/default/current");
+    let kept = std::fs::read(&current).unwrap();
+    std::fs::write(&current, "nothing that is known\n").unwrap();
+    let failed = stage.run(AUDIENCE, None);
+    let (said, code) = stage.shows(&failed.token, &["apply", "--commit", &first]);
+    assert!(code == 1 || code == 4, "{code}: {said}");
+    std::fs::write(&current, kept).unwrap();
+    let (told, code) = stage.asks("bob", &["explain", "#2"]);
+    assert_eq!(code, 0, "{told}");
+    for part in
+        ["DENIED  apply to prod · pipeline (", "asked by run #2, pipeline ", "✘ target", "[GW32"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let (told, code) = stage.asks("bob", &["explain", "#3"]);
+    assert_eq!(code, 3, "{told}");
+
+    // And by a copy of the ledger alone.
+    let ledger = ["--ledger", "state/ledger", "--key", "state/ledger.pub"];
+    for run in ["2", "#2", failed.step.as_str(), failed.pipeline.as_str()] {
+        let list = [&["audit", "list", "--run", run], &ledger[..]].concat();
+        let (told, code) = stage.says(&list);
+        assert_eq!(code, 0, "{told}");
+        let acts: Vec<&str> =
+            told.lines().filter_map(|line| line.split_whitespace().nth(3)).collect();
+        assert!(acts.contains(&"token.issued") && acts.contains(&"change.decided"), "{told}");
+        assert!(!told.contains(refused.step.as_str()), "{told}");
+    }
 }

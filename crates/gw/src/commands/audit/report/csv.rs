@@ -4,7 +4,7 @@ use gw_model::terminal::Visible;
 
 use super::Told;
 
-const HEAD: [&str; 19] = [
+const HEAD: [&str; 20] = [
     "at",
     "endedAt",
     "environment",
@@ -14,6 +14,7 @@ const HEAD: [&str; 19] = [
     "by",
     "proof",
     "approvedBy",
+    "merges",
     "waitedS",
     "waits",
     "commit",
@@ -40,6 +41,7 @@ pub(super) fn table(rows: &[Told]) -> String {
             row.by.clone(),
             row.proof.to_owned(),
             row.approved_by.join("; "),
+            row.merges.join("; "),
             row.waited_s.map(|waited| waited.to_string()).unwrap_or_default(),
             row.gates().join("; "),
             optional(&row.commit),
@@ -55,7 +57,7 @@ pub(super) fn table(rows: &[Told]) -> String {
     table
 }
 
-fn line(cells: &[String; 19]) -> String {
+fn line(cells: &[String; 20]) -> String {
     let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     format!("{}\r\n", cells.join(","))
 }
