@@ -34,7 +34,7 @@ impl Clock for Faulty {
     }
 }
 
-/// Shows F24: part (a panic where a call is served; what a server does for people is another thread)
+/// Shows F24: holds
 #[test]
 fn a_panic_takes_one_call_with_it_and_is_on_record() {
     let bench = Bench::new();

@@ -6,7 +6,8 @@
 //! by the same process.
 //!
 //! What is signed has to be borne, whatever it says and however often it comes: [`bear`] asserts that
-//! no more is queued than it hints at, and that the ledger says nothing of it.
+//! no more is queued than it hints at, and that the ledger says nothing of it. So has a mistake of the
+//! taker itself, which [`outlive`] asks for.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, thread};
 
@@ -106,6 +107,25 @@ pub fn attack(bench: &Bench<'_>, attack: &Attack<'_>) -> Reply {
     if reply.header("connection").is_some_and(|it| it.eq_ignore_ascii_case("close")) {
         connection = Connection::open(bench.address).expect("connections are accepted");
     }
+    take_good(bench, &mut connection, name);
+    reply
+}
+
+/// Sends what ends in a mistake of the taker, and asserts the four: of what was not decided, the ledger
+/// says nothing.
+pub fn outlive(bench: &Bench<'_>, attack: &Attack<'_>) -> Reply {
+    let Attack { name, bytes, status, reason, secrets } = attack;
+    let (queued, before) = ((bench.queued)(), (bench.entries)().len());
+    let mut connection = Connection::open(bench.address).expect("connections are accepted");
+    connection.send(bytes).expect("it is read");
+    let reply = connection.reply().expect("an answer comes in time");
+    let reply = reply.unwrap_or_else(|| unreachable!("{name}: closed without an answer"));
+    let told = reply.json().get("reason").and_then(Value::as_str).map(str::to_owned);
+    assert_eq!((reply.status, told.as_deref()), (*status, Some(*reason)), "{name}: (b)");
+    assert_eq!((bench.queued)(), queued, "{name}: (a) something is queued");
+    assert_eq!((bench.entries)().len(), before, "{name}: (b) the ledger says something");
+    let answered = answer_bytes(&reply);
+    assert_unseen(name, secrets, answered, bench.written.iter().map(PathBuf::as_path));
     take_good(bench, &mut connection, name);
     reply
 }

@@ -19,22 +19,6 @@ use tokio::{net::TcpListener, sync::watch};
 use super::house::House;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_panics_takes_nothing_with_it() {
-    async fn fail() {
-        panic!("on purpose");
-    }
-    let house = House::with(|routes| routes.route("/panic", get(fail))).await;
-    for _ in 0..3 {
-        let asked = || wire::request(house.address, "GET", "/panic", &[], b"").unwrap();
-        let reply = tokio::task::block_in_place(asked);
-        assert_eq!((reply.status, reply.json()["reason"].as_str()), (500, Some("fault")));
-        assert!(!reply.text().contains("on purpose"));
-        assert_eq!(house.call("GET", "/healthz", &[], b"").status, 200);
-    }
-    house.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn whoever_says_nothing_is_not_waited_for() {
     let house = House::new().await;
     let closed = tokio::task::block_in_place(|| {

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use axum::routing::get;
 use gw_control::{
     host::bitbucket::webhook::{Delivery, Keys, Refused, read},
     schedule::schedule,
@@ -401,5 +402,25 @@ async fn each_event_leads_to_what_it_hints_at() {
     send("repo:commit_status_created", &house.body(1, "commit_status", &json!({})));
     let queued = [("look", 2), ("pull-request/7", 3), ("remark/7/3", 1)];
     assert_eq!(house.queued(), queued.map(|(key, hints)| (key.to_owned(), hints)).into());
+    house.end().await;
+}
+
+/// Shows F24: holds
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_panics_takes_nothing_with_it() {
+    async fn fail() {
+        panic!("on purpose, with {HOOK_SECRET}");
+    }
+    let house = House::with(|routes| routes.route("/panic", get(fail))).await;
+    let bytes = b"GET /panic HTTP/1.1\r\nhost: gatewright.test\r\n\r\n";
+    on_bench(&house, |bench| {
+        for name in ["a panic", "another", "one more"] {
+            house.advance();
+            let secrets = &[HOOK_SECRET, "on purpose"];
+            let attacked = Attack { name, bytes, status: 500, reason: "fault", secrets };
+            block_in_place(|| attack::delivery::outlive(bench, &attacked));
+            assert_eq!(house.call("GET", "/healthz", &[], b"").status, 200);
+        }
+    });
     house.end().await;
 }
