@@ -117,7 +117,7 @@ impl Gathered {
         let history = history(server, environment, ground).await?;
         let mut candidates = vec![];
         if !planned.changed.is_empty() && back.is_none() {
-            candidates = gather(server, environment, planned, &history).await?;
+            candidates = gather(server, environment, ground, planned, &history).await?;
         }
         let merged = candidates.iter().filter_map(|it| it.pull_request.merge_commit.as_ref());
         let approved = merged.chain(given.iter().map(|it| &it.commit)).cloned().collect();
@@ -288,6 +288,7 @@ impl States<'_> {
 async fn gather(
     server: &Server,
     environment: &EnvironmentName,
+    ground: &Ground,
     planned: &Planned,
     history: &History,
 ) -> Result<Vec<Candidate>, Stop> {
@@ -297,7 +298,7 @@ async fn gather(
         let open = server.store.shown_for(environment, planned).await?;
         numbers.extend(open.into_iter().take(MOST));
     }
-    let numbers: BTreeSet<u64> = numbers.into_iter().collect();
+    let numbers: BTreeSet<u64> = numbers.into_iter().chain(ground.pull_request).collect();
     let mut candidates = vec![];
     for number in numbers {
         let shown = server.store.shown(environment, number).await?;

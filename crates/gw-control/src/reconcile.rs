@@ -87,6 +87,8 @@ pub struct Ground {
     pub desired: Arc<Desired>,
     pub source: Digest,
     pub facts: Facts,
+    /// The one that it is looked at for: nothing of it need have been shown yet.
+    pub pull_request: Option<u64>,
 }
 
 /// Does what is wanted, or says why not. That it was refused is on the record, whoever refuses it.
@@ -421,7 +423,8 @@ pub async fn ground(server: &Server, order: &Order) -> Result<Ground, Stop> {
     let (files, declared) = read(&view, commit).await?;
     let desired = desired(server, order, &files, &declared).await?;
     let facts = facts(server, &order.environment, &view, commit, &declared.digest).await?;
-    Ok(Ground { view, commit: Some(commit), desired, source: declared.digest, facts })
+    let (commit, source, pull_request) = (Some(commit), declared.digest, None);
+    Ok(Ground { view, commit, desired, source, facts, pull_request })
 }
 
 /// The state that a change left, and what is known of the commit that it came from.
@@ -437,7 +440,7 @@ async fn former(server: &Server, order: &Order, to: u64) -> Result<Ground, Stop>
         Some(commit) => facts(server, environment, &view, commit, &source).await?,
         None => Facts::default(),
     };
-    Ok(Ground { view, commit, desired, source, facts })
+    Ok(Ground { view, commit, desired, source, facts, pull_request: None })
 }
 
 /// Reads the declarations of a commit, where waiting for the disk stops nobody.

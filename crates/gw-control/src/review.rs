@@ -110,7 +110,9 @@ pub async fn review(server: &Server, number: u64) -> Result<Reading, Stop> {
         let facts = reconcile::facts(server, &environment, &view, commit, &declared.digest);
         let facts = as_merged(facts.await?, &pull_request);
         let (view, source) = (Arc::clone(&view), declared.digest.clone());
-        let ground = Ground { view, commit: Some(commit), desired, source, facts };
+        let commit = Some(commit);
+        let of = Some(pull_request.number);
+        let ground = Ground { view, commit, desired, source, facts, pull_request: of };
         environments.push(consider(server, order, &ground).await?);
     }
     let review = Review { pull_request, head, both, declared, environments };
