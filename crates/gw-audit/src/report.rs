@@ -40,6 +40,17 @@ pub struct Row {
     pub entries: Vec<u64>,
 }
 
+/// How soon what people wanted was in force, and for how much of it somebody had to approve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cycle {
+    /// Changes that were applied and verified.
+    pub changes: usize,
+    /// Nobody had to approve these.
+    pub unapproved: usize,
+    /// Half of the changes took at most this long, from the first plan of them until they were verified.
+    pub median: Duration,
+}
+
 /// Takes the entries of a ledger one by one, the oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -158,6 +169,18 @@ impl Report {
             row.outcome = "unhealthy".to_owned();
             row.reason = text(event, "why").map(str::to_owned).or_else(|| row.reason.take());
         }
+    }
+}
+
+impl Cycle {
+    /// None: nothing was applied.
+    pub fn of(rows: &[Row]) -> Option<Self> {
+        let is_done = |row: &&Row| row.what == "apply" && row.outcome == "verified";
+        let took = |row: &Row| Some(row.ended_at? - row.at + row.waited.unwrap_or_default());
+        let done: Vec<&Row> = rows.iter().filter(is_done).collect();
+        let median = median(done.iter().filter_map(|row| took(row)).collect())?;
+        let unapproved = done.iter().filter(|row| row.approved_by.is_empty()).count();
+        Some(Self { changes: done.len(), unapproved, median })
     }
 }
 

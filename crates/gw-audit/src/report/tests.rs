@@ -155,3 +155,28 @@ fn refusals_and_acts_on_the_ledger_are_rows_of_their_own() {
     );
     assert_eq!(found[0].reason.as_deref(), Some("it is Friday"));
 }
+
+/// Shows S2.22: holds
+#[test]
+fn how_soon_changes_come_and_how_many_nobody_approved_is_counted() {
+    let row = |waited: i64, took: i64, by: &[&str], what: &str, outcome: &str| {
+        let entry = Entry::place(of_change(Act::Began, 1), 0, OffsetDateTime::UNIX_EPOCH, None);
+        let mut row = Row::of(&entry, what);
+        row.waited = Some(Duration::seconds(waited));
+        row.ended_at = Some(row.at + Duration::seconds(took));
+        row.approved_by = by.iter().map(|who| (*who).to_owned()).collect();
+        outcome.clone_into(&mut row.outcome);
+        row
+    };
+    let rows = [
+        row(10, 2, &[], "apply", "verified"),
+        row(7_000, 3, &["carol"], "apply", "verified"),
+        row(40, 1, &[], "apply", "verified"),
+        // Neither came in force as somebody wanted it.
+        row(90_000, 1, &[], "apply", "failed"),
+        row(0, 1, &[], "rollback", "verified"),
+    ];
+    let cycle = Cycle { changes: 3, unapproved: 2, median: Duration::seconds(41) };
+    assert_eq!(Cycle::of(&rows), Some(cycle));
+    assert_eq!(Cycle::of(&rows[3..]), None);
+}

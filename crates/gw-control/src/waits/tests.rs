@@ -35,7 +35,6 @@ fn a_wait_ends_when_what_was_waited_for_came() {
 }
 
 /// Shows S1.25: part (counts and times; what low-risk plans pass by is the rules')
-/// Shows S2.22: part (the figures are made and told)
 #[test]
 fn each_gate_says_how_long_one_waits_there() {
     let hours = |gate: &str, hours| (gate.to_owned(), Duration::hours(hours));

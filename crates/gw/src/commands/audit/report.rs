@@ -5,7 +5,7 @@ mod csv;
 use clap::{Args, ValueEnum};
 use gw_audit::{
     entry::{Actor, Subject},
-    report::{Report as Rows, Row},
+    report::{Cycle, Report as Rows, Row},
     verify::Verified,
 };
 use gw_control::waits::{Gate, whom, words};
@@ -48,6 +48,17 @@ struct Document<'a> {
     ledger: Whole<'a>,
     rows: &'a [Told],
     gates: Vec<Median>,
+    /// None: nothing was applied.
+    cycle: Option<Speed>,
+}
+
+/// How soon changes were in force, and how many of them took nobody's approval.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Speed {
+    changes: usize,
+    unapproved: usize,
+    median_s: i64,
 }
 
 /// How long one waits at a gate.
@@ -122,6 +133,7 @@ impl Report {
             .filter(|row| environment.is_none() || row.environment.as_deref() == environment)
             .collect();
         let told: Vec<Told> = rows.iter().map(|row| Told::of(row, &people)).collect();
+        let cycle = Cycle::of(&rows);
         let gates = Gate::all(rows.iter().flat_map(|row| row.waits.clone()));
         match (self.format, context.ui.form) {
             (Format::Json, _) | (Format::Text, Form::Json) => {
@@ -136,10 +148,15 @@ impl Report {
                     ledger,
                     rows: &told,
                     gates: gates.into_iter().map(Median::from).collect(),
+                    cycle: cycle.map(Speed::from),
                 });
             }
             (Format::Csv, _) => context.ui.result(&csv::table(&told)),
-            (Format::Text, Form::Text) => context.ui.result(&text(&rows, &told, &gates, &verified)),
+            (Format::Text, Form::Text) => {
+                let mut text = text(&rows, &told, &gates, &verified);
+                text.extend(cycle.map(|cycle| format!("{}\n", speed(cycle))));
+                context.ui.result(&text);
+            }
         }
         Ok(Exit::Done)
     }
@@ -198,6 +215,22 @@ impl From<&(String, time::Duration)> for Waited {
     fn from((gate, waited): &(String, time::Duration)) -> Self {
         Self { gate: gate.clone(), s: waited.whole_seconds() }
     }
+}
+
+impl From<Cycle> for Speed {
+    fn from(Cycle { changes, unapproved, median }: Cycle) -> Self {
+        Self { changes, unapproved, median_s: median.whole_seconds() }
+    }
+}
+
+/// `14 changes applied, 10 without anybody's approval; median from plan to verified: 4 min`.
+fn speed(cycle: Cycle) -> String {
+    let Cycle { changes, unapproved, median } = cycle;
+    let (changes, median) = (count(changes, "change"), words(median));
+    format!(
+        "{changes} applied, {unapproved} without anybody's approval; median from plan to verified: \
+         {median}"
+    )
 }
 
 impl From<Gate> for Median {
