@@ -48,13 +48,19 @@ pub fn comment(told: Told<'_>) -> Comment {
     let commit = short(told.commit);
     let void = "Older plans of this pull request are void.";
     foot.extend([String::new(), format!("_Updated {at} for {commit}. {void}_")]);
-    let lines = [vec![head, String::new()], body, vec![String::new()], foot].concat();
+    let gap = if body.is_empty() { vec![] } else { vec![String::new()] };
+    let lines = [vec![head, String::new()], body, gap, foot].concat();
     Comment { start: START.to_owned(), text: lines.join("\n") }
 }
 
 fn plans(told: &Told<'_>, prospects: &[Prospect<'_>]) -> Parts {
     let head = format!(" · plan for commit {} · {}", short(told.commit), state(prospects));
     let foot = ends(told, prospects);
+    // Nobody has to read rows that say so once more.
+    let is_silent = |it: &Prospect<'_>| it.plan.is_empty() && in_the_way(it.plan).is_empty();
+    if prospects.iter().all(is_silent) {
+        return Parts { head, body: vec![], foot };
+    }
     let mut body: Vec<String> = HEAD.map(str::to_owned).into();
     let mut shown = vec![];
     for (place, prospect) in prospects.iter().enumerate() {

@@ -13,6 +13,7 @@ mod pipe;
 mod refusals;
 mod rights;
 mod secrets;
+mod silent;
 mod stage;
 mod story;
 mod traced;

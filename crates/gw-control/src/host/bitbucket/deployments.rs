@@ -13,8 +13,8 @@ use super::{
 };
 use crate::host::{Deployment, DeploymentState, HostError, Run};
 
-/// So many pages of deployments are searched, the newest first.
-const SEARCHED_PAGES: usize = 10;
+/// So many pages of deployments are searched, the newest first: the one that is looked for began just now.
+const SEARCHED_PAGES: usize = 2;
 
 #[derive(Debug, Deserialize)]
 struct DeploymentPart {
