@@ -227,9 +227,10 @@ codes! {
         "The date under `until` is at most 14 days away. Callers who are let in by this rule alone \
          will be refused from the next day on.";
     PolicyNamesNothing = 1415 Error "a policy that names what does not exist",
-        "The policy names an API, an operation, an identity or an environment that no environment \
-         has, so it takes nothing away. Where the name is misspelt, a door is open that was meant to \
-         be shut; where the thing is gone, remove the policy with it.";
+        "The policy names an API, an operation, an identity, an environment, a person or a team that \
+         nothing has, so it takes nothing away, or takes away what nobody can give back. Where the name \
+         is misspelt, a door is open that was meant to be shut, or shut for good; where the thing is \
+         gone, remove the policy with it.";
 
     NobodyApplies = 1416 Warning "an environment that nobody may change",
         "No rule under `changes` names `apply`. The first apply is judged by the folder's own rules, \

@@ -154,7 +154,7 @@ fn nobody_may_call(name: &ApiName, api: &Api, today: Date) -> Option<Diagnostic>
     Some(finding.help("add a rule under `access`, or leave it: every call of it is refused"))
 }
 
-/// Policies that name what no environment has: a forbid with a misspelt name forbids nothing.
+/// Policies that name what no environment has: a forbid with a misspelt name forbids nothing, or for ever.
 ///
 /// One file speaks to every environment, so all of them are asked. They share their policies.
 pub fn policies(environments: &[&Desired]) -> Vec<Diagnostic> {
@@ -164,25 +164,9 @@ pub fn policies(environments: &[&Desired]) -> Vec<Diagnostic> {
         Err(NotEvaluated(error)) => return vec![Diagnostic::new(Code::PolicyInvalid, error)],
     };
     let known = Known::of(environments);
-    let describe = |forbid: &Forbid| {
-        let stranger = |uid: &EntityUid| {
-            known.names(uid).is_some_and(|names| !names.contains(uid.id().unescaped()))
-        };
-        let unknown = forbid.names().into_iter().find(stranger)?;
-        let (kind, id) = (unknown.type_name().basename().to_lowercase(), unknown.id().unescaped());
-        let message = format!("policy `{}` names {kind} `{id}`, which does not exist", forbid.id);
-        let told = Diagnostic::new(Code::PolicyNamesNothing, message);
-        let nearest =
-            known.names(&unknown).and_then(|names| nearest(id, names.iter().map(String::as_str)));
-        let told = match nearest {
-            Some(name) => told.help(format!("did you mean `{name}`?")),
-            None => told,
-        };
-        Some(told.on(&forbid.source, "this policy forbids nothing"))
-    };
     // What cannot be read was told with the snapshot.
     let forbids = policy::read_files(&first.policies, words, &mut vec![]);
-    forbids.iter().filter_map(describe).collect()
+    forbids.iter().filter_map(|forbid| known.look_at_policy(forbid)).collect()
 }
 
 /// Every name that a policy may use, in all environments together.
@@ -192,6 +176,8 @@ struct Known {
     identities: BTreeSet<String>,
     apis: BTreeSet<String>,
     operations: BTreeSet<String>,
+    people: BTreeSet<String>,
+    teams: BTreeSet<String>,
 }
 
 impl Known {
@@ -201,12 +187,45 @@ impl Known {
         for desired in environments {
             known.environments.insert(desired.environment.to_string());
             known.identities.extend(desired.identities.keys().map(ToString::to_string));
+            known.people.extend(desired.people.keys().map(ToString::to_string));
+            known.teams.extend(desired.teams.keys().map(ToString::to_string));
             for (name, api) in &desired.apis {
                 known.apis.insert(name.to_string());
                 known.operations.extend(api.operations.iter().map(|it| operation_id(name, &it.id)));
             }
         }
         known
+    }
+
+    /// The first name of a policy that nothing has.
+    fn look_at_policy(&self, forbid: &Forbid) -> Option<Diagnostic> {
+        let of_entity = forbid.names().into_iter().filter_map(|uid| {
+            let kind = uid.type_name().basename().to_lowercase();
+            let name = uid.id().unescaped().to_owned();
+            Some((kind, name, self.names(&uid)?, "this policy forbids nothing"))
+        });
+        let of_fact = forbid.compared().into_iter().map(|(fact, name)| {
+            let (kind, names) = self.fact(fact);
+            (kind.to_owned(), name, names, "no change ever has that")
+        });
+        let mut all = of_entity.chain(of_fact);
+        let (kind, name, names, label) = all.find(|(_, name, names, _)| !names.contains(name))?;
+        let message = format!("policy `{}` names {kind} `{name}`, which does not exist", forbid.id);
+        let told = Diagnostic::new(Code::PolicyNamesNothing, message);
+        let told = match nearest(&name, names.iter().map(String::as_str)) {
+            Some(meant) => told.help(format!("did you mean `{meant}`?")),
+            None => told,
+        };
+        Some(told.on(&forbid.source, label))
+    }
+
+    /// What a fact about a change holds the names of.
+    fn fact(&self, fact: &str) -> (&'static str, &BTreeSet<String>) {
+        match fact {
+            "approverTeams" => ("team", &self.teams),
+            "verifiedIn" => ("environment", &self.environments),
+            _ => ("person", &self.people),
+        }
     }
 
     /// The names that an entity of this kind may have; `None` where any will do.

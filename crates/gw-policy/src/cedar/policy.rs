@@ -145,6 +145,15 @@ impl Forbid {
         self.policy.entity_literals()
     }
 
+    /// The texts that it compares with facts about a change which hold names, each with the fact.
+    pub(crate) fn compared(&self) -> Vec<(&'static str, String)> {
+        let mut compared = vec![];
+        if let Ok(json) = self.policy.to_json() {
+            search_facts(&json, &mut compared);
+        }
+        compared
+    }
+
     /// Whether its scope takes in callers of an identity; without one, nobody in particular.
     pub(crate) fn concerns(&self, identity: Option<&IdentityName>) -> bool {
         match self.policy.principal_constraint() {
@@ -177,6 +186,46 @@ impl Forbid {
             ActionConstraint::In(uids) => uids.iter().any(named),
         }
     }
+}
+
+/// Facts about a change that are sets of names.
+const NAMING: [&str; 4] = ["approvers", "approverTeams", "authors", "verifiedIn"];
+
+/// By the JSON form of policies: both sides of an operation, the fact on one of them.
+fn search_facts(json: &Value, compared: &mut Vec<(&'static str, String)>) {
+    match json {
+        Value::Object(members) => {
+            if let (Some(left), Some(right)) = (members.get("left"), members.get("right")) {
+                for (one, other) in [(left, right), (right, left)] {
+                    if let Some(fact) = fact_of(one) {
+                        texts_of(other, fact, compared);
+                    }
+                }
+            }
+            members.values().for_each(|member| search_facts(member, compared));
+        }
+        Value::Array(members) => members.iter().for_each(|member| search_facts(member, compared)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The fact that this is, if it is one.
+fn fact_of(json: &Value) -> Option<&'static str> {
+    let access = json.get(".")?;
+    if access.pointer("/left/Var")?.as_str()? != "context" {
+        return None;
+    }
+    let name = access.get("attr")?.as_str()?;
+    NAMING.into_iter().find(|fact| *fact == name)
+}
+
+/// One text, or each of a set.
+fn texts_of(json: &Value, fact: &'static str, compared: &mut Vec<(&'static str, String)>) {
+    if let Some(text) = json.get("Value").and_then(Value::as_str) {
+        compared.push((fact, text.to_owned()));
+    }
+    let set = json.get("Set").and_then(Value::as_array);
+    set.into_iter().flatten().for_each(|member| texts_of(member, fact, compared));
 }
 
 /// Reads every policy of these files; what is wrong goes to the findings.

@@ -1,4 +1,8 @@
-use gw_model::{diagnostic::Severity, scalar::Method};
+use gw_model::{
+    diagnostic::Severity,
+    scalar::Method,
+    workspace::{Person, Team},
+};
 use time::macros::date;
 
 use super::*;
@@ -133,6 +137,40 @@ fn a_policy_that_names_nothing_is_told() {
     let mut there = here.clone();
     there.environment = "staging".parse().unwrap();
     assert_eq!(policies(&[&here, &there]), [], "files serve every environment");
+}
+
+/// Nobody could ever mend it: the mending is a change as well.
+#[test]
+fn a_policy_that_asks_for_nobody_is_told() {
+    let mut orders = orders();
+    orders.people.insert("mira".parse().unwrap(), Person::default());
+    orders.teams.insert("security".parse().unwrap(), Team::People(vec!["mira".parse().unwrap()]));
+    let asking = |condition: &str| {
+        let text = format!(
+            "@id(\"gate\") forbid (principal, action == Gatewright::Action::\"apply\", resource) \
+             unless {{ {condition} }};"
+        );
+        unknown(&with_policy(orders.clone(), &text))
+    };
+    for good in [
+        "context.approverTeams.contains(\"security\")",
+        "context.approvers.containsAny([\"mira\"]) && [\"security\"].containsAll(context.approverTeams)",
+        "context.verifiedIn.contains(\"prod\")",
+        "context.commit.branches.contains(\"securty\")",
+    ] {
+        assert!(asking(good).is_empty(), "{good}");
+    }
+    for (wrong, told) in [
+        ("context.approverTeams.contains(\"securty\")", "team `securty`"),
+        ("[\"securty\"].containsAll(context.approverTeams)", "team `securty`"),
+        ("context.approvers.containsAny([\"mira\", \"miro\"])", "person `miro`"),
+        ("context.verifiedIn.contains(\"prods\")", "environment `prods`"),
+    ] {
+        let [line] = &asking(wrong)[..] else { panic!("{wrong}") };
+        let told =
+            format!("GW1415: policy `gate` names {told}, which does not exist, did you mean");
+        assert!(line.starts_with(&told), "{line}");
+    }
 }
 
 /// What is told about the policies of a workspace with this one environment.
