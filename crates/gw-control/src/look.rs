@@ -50,8 +50,7 @@ pub async fn look(server: &Server) -> Result<Answer, Stop> {
         }
     }
     if moves.iter().any(|(name, _)| name.starts_with(BRANCHES)) {
-        let open = server.host.open_pull_requests().await?;
-        tasks.extend(open.into_iter().map(|number| Task::PullRequest { number }));
+        tasks.push(Task::PullRequests);
     }
     let at = server.clock.now();
     let tasks: Vec<NewTask> = tasks.into_iter().map(|task| NewTask::now(task, at)).collect();

@@ -13,6 +13,7 @@ use crate::{
     review::{self, Reading, Review, Reviewed},
     server::Server,
     stop::Stop,
+    task::Task,
     tell::{self, Links, News, Progress, Prospect, Told, Waiting, findings},
     waits::Look,
 };
@@ -20,6 +21,15 @@ use crate::{
 /// The remarks that ask for something, each exactly so and without arguments.
 const PLAN: &str = "gatewright plan";
 const CHECK: &str = "gatewright check";
+
+/// Has every open pull request planned again.
+pub async fn review_all(server: &Server) -> Result<Answer, Stop> {
+    let open = server.host.open_pull_requests().await?;
+    for number in &open {
+        server.ask(Task::PullRequest { number: *number }).await?;
+    }
+    Ok(Answer::done(format!("open pull requests: {}", open.len())))
+}
 
 /// Plans a pull request and tells what it would do.
 pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {

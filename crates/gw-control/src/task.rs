@@ -13,6 +13,8 @@ pub enum Task {
     Look,
     /// A pull request may have changed: what it would do is planned and told.
     PullRequest { number: u64 },
+    /// What every open pull request would do may be another thing now.
+    PullRequests,
     /// Somebody wrote below a pull request, perhaps to us.
     Remark { pull_request: u64, id: u64 },
     /// A branch or tag moved that an environment follows: it is planned or applied.
@@ -49,6 +51,7 @@ impl Task {
         match self {
             Self::Look => "look".to_owned(),
             Self::PullRequest { number } => format!("pull-request/{number}"),
+            Self::PullRequests => "pull-requests".to_owned(),
             Self::Remark { pull_request, id } => format!("remark/{pull_request}/{id}"),
             Self::Release { environment, reference, cause } => {
                 format!("release/{environment}/{}/{reference}", cause.as_str())
@@ -70,6 +73,7 @@ impl Task {
     pub const fn speaks(&self) -> bool {
         match self {
             Self::PullRequest { .. }
+            | Self::PullRequests
             | Self::Remark { .. }
             | Self::Tell { .. }
             | Self::Deployment { .. }
@@ -95,7 +99,9 @@ impl Task {
             | Self::Drift { environment }
             | Self::Expire { environment } => format!("environment/{environment}"),
             Self::Tell { commit, .. } => format!("tell/{commit}"),
-            Self::Deployment { .. } | Self::Renew | Self::Notify { .. } => self.key(),
+            Self::PullRequests | Self::Deployment { .. } | Self::Renew | Self::Notify { .. } => {
+                self.key()
+            }
             Self::Request { request, .. } => format!("environment/{}", request.environment),
         }
     }

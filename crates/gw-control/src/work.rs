@@ -101,6 +101,7 @@ async fn perform(server: &Server, task: &Task, attempts: u32) -> Result<Answer, 
     match task {
         Task::Look => look(server).await,
         Task::PullRequest { number } => pull_request::review(server, *number).await,
+        Task::PullRequests => pull_request::review_all(server).await,
         Task::Remark { pull_request, id } => pull_request::remark(server, *pull_request, *id).await,
         Task::Release { environment, reference, cause } => {
             release(server, environment, reference, *cause).await

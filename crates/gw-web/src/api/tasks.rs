@@ -136,7 +136,11 @@ fn is_seen(task: &Task, environment: &EnvironmentName) -> bool {
 
 fn about(task: &Task) -> Option<&EnvironmentName> {
     match task {
-        Task::Look | Task::Renew | Task::PullRequest { .. } | Task::Remark { .. } => None,
+        Task::Look
+        | Task::Renew
+        | Task::PullRequest { .. }
+        | Task::PullRequests
+        | Task::Remark { .. } => None,
         Task::Release { environment, .. }
         | Task::Drift { environment }
         | Task::Expire { environment }
