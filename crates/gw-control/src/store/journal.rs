@@ -15,7 +15,7 @@ use super::{
     Hold, Store, StoreError,
     column::{column, from_column, from_json, named, read_time, to_column, to_json, written_time},
     entries::Writing,
-    told::{self, Document},
+    told::{self, Document, Meets},
 };
 use crate::event;
 
@@ -248,21 +248,15 @@ impl Store {
 
     /// The change that began and has not ended.
     pub async fn under_way(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
-        let found = self
-            .find("SELECT * FROM change WHERE environment = ? AND outcome = 'underWay'", at, None)
-            .await?;
-        let found = found.as_ref().map(read_change).transpose()?;
-        self.meet_under_way(at, found.as_ref().map(|change| change.number)).await?;
-        self.as_told(found).await
+        let query = "SELECT * FROM change WHERE environment = ? AND outcome = 'underWay'";
+        self.agreed(at, query, Meets::UnderWay).await
     }
 
     /// The newest change that took effect: the state that the environment is in.
     pub async fn in_force(&self, at: &EnvironmentName) -> Result<Option<Change>, StoreError> {
         let newest = "SELECT * FROM change WHERE environment = ?
                           AND outcome IN ('verified', 'applied', 'unhealthy') ORDER BY number DESC LIMIT 1";
-        let found = self.find(newest, at, None).await?.as_ref().map(read_change).transpose()?;
-        self.meet_in_force(at, found.as_ref().map(|change| change.number)).await?;
-        self.as_told(found).await
+        self.agreed(at, newest, Meets::InForce).await
     }
 
     /// The environments in which files of this digest were verified.
@@ -363,7 +357,7 @@ impl Store {
     }
 
     /// The first row that a statement finds for an environment, and for a change of it.
-    async fn find(
+    pub(super) async fn find(
         &self,
         statement: &'static str,
         at: &EnvironmentName,
@@ -652,7 +646,7 @@ async fn write_down(
     Ok(())
 }
 
-fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
+pub(super) fn read_change(row: &SqliteRow) -> Result<Change, StoreError> {
     let text = |name: &str| row.try_get::<String, _>(name);
     let ended: Option<String> = row.try_get("ended_at")?;
     let restores: Option<i64> = row.try_get("restores")?;

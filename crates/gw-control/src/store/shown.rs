@@ -104,8 +104,12 @@ impl Store {
 impl Store {
     /// The changes whose states are held, as rows say it: for telling, not for judging.
     pub async fn holds(&self, environment: &EnvironmentName) -> Result<Vec<u64>, StoreError> {
-        let rows = sqlx::query("SELECT number FROM hold WHERE environment = ? ORDER BY number")
+        let in_force = self.in_force(environment).await?.map(|change| change.begun.effect_digest);
+        let rows = sqlx::query(
+            "SELECT number FROM hold WHERE environment = ? AND effect_digest IS NOT ? ORDER BY number",
+        )
             .bind(environment.as_str())
+            .bind(in_force)
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| from_column(row.try_get("number")?)).collect()

@@ -18,6 +18,7 @@ use tokio::sync::MutexGuard;
 use super::{
     Begun, Change, Documents, Outcome, Store, StoreError,
     column::{named, to_column, to_json, written_time},
+    journal::read_change,
 };
 use crate::{
     approve::{Given, Shown},
@@ -29,6 +30,17 @@ pub(super) const GIVEN: &str = "given";
 
 /// What an approval is named by; none: it was given to a former version.
 pub(super) type Salt = Option<String>;
+
+/// A row and its entry come together, and are read one after the other. What a change that ends between
+/// the two makes differ is read again so often.
+const MOST_TRIES: u32 = 5;
+
+/// What a row says of a change.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Meets {
+    InForce,
+    UnderWay,
+}
 
 /// What a change is kept with that decides later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,22 +335,26 @@ impl Store {
         Ok(change)
     }
 
-    pub(super) async fn meet_in_force(
+    /// The change that a row tells of, where the ledger tells the same.
+    pub(super) async fn agreed(
         &self,
         at: &EnvironmentName,
-        found: Option<u64>,
-    ) -> Result<(), StoreError> {
-        self.told().await?.meet_in_force(at, found)
-    }
-
-    pub(super) async fn meet_under_way(
-        &self,
-        at: &EnvironmentName,
-        found: Option<u64>,
-    ) -> Result<(), StoreError> {
-        match found {
-            Some(number) => self.told().await?.meet_under_way(at, number),
-            None => Ok(()),
+        query: &'static str,
+        meets: Meets,
+    ) -> Result<Option<Change>, StoreError> {
+        let mut tries = 0;
+        loop {
+            let found = self.find(query, at, None).await?.as_ref().map(read_change).transpose()?;
+            let number = found.as_ref().map(|change| change.number);
+            let met = match (meets, number) {
+                (Meets::InForce, number) => self.told().await?.meet_in_force(at, number),
+                (Meets::UnderWay, Some(number)) => self.told().await?.meet_under_way(at, number),
+                (Meets::UnderWay, None) => Ok(()),
+            };
+            match met {
+                Err(StoreError::Unbound { .. }) if tries < MOST_TRIES => tries += 1,
+                met => return self.as_told(met.map(|()| found)?).await,
+            }
         }
     }
 
