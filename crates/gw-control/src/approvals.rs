@@ -115,14 +115,15 @@ impl Gathered {
         given: &[Given],
     ) -> Result<Self, Stop> {
         let history = history(server, environment, ground).await?;
+        let shas: Vec<String> = history.iter().map(ToString::to_string).collect();
         let mut candidates = vec![];
         if !planned.changed.is_empty() && back.is_none() {
-            candidates = gather(server, environment, ground, planned, &history).await?;
+            candidates = gather(server, environment, ground, planned, &shas).await?;
         }
         let merged = candidates.iter().filter_map(|it| it.pull_request.merge_commit.as_ref());
         let approved = merged.chain(given.iter().map(|it| &it.commit)).cloned().collect();
         let taken_back = taken_back(server, ground, &history, planned, rules, approved).await?;
-        Ok(Self { candidates, history: history.shas(), taken_back, back })
+        Ok(Self { candidates, history: shas, taken_back, back })
     }
 
     fn question<'a>(
@@ -166,39 +167,19 @@ async fn going_back(
     Ok(Some(GoingBack { to, asker: asker.clone(), since }))
 }
 
-/// What came after the commit that is in force by an ordinary change.
-struct History {
-    /// The oldest first.
-    commits: Vec<ObjectId>,
-    /// When the oldest of all of them was made, by their own words.
-    since: OffsetDateTime,
-}
-
-impl History {
-    fn shas(&self) -> Vec<String> {
-        self.commits.iter().map(ToString::to_string).collect()
-    }
-}
-
+/// What came after the commit that is in force by an ordinary change, the oldest first.
 async fn history(
     server: &Server,
     environment: &EnvironmentName,
     ground: &Ground,
-) -> Result<History, Stop> {
-    let now = server.clock.now();
-    let Some(commit) = ground.commit else { return Ok(History { commits: vec![], since: now }) };
+) -> Result<Vec<ObjectId>, Stop> {
+    let Some(commit) = ground.commit else { return Ok(vec![]) };
     let in_force = server.store.ordinary(environment).await?;
     let in_force = in_force.and_then(|change| change.begun.commit);
     let view = ground.view.clone();
     aside(move || {
         let former = in_force.as_deref().and_then(|sha| view.find(sha));
-        let commits = view.since(former.as_ref(), &commit)?;
-        let mut since = now;
-        for id in former.iter().chain(&commits) {
-            let committed = OffsetDateTime::from_unix_timestamp(view.commit(id)?.committed_at);
-            since = since.min(committed.unwrap_or(OffsetDateTime::UNIX_EPOCH));
-        }
-        Ok(History { commits, since })
+        view.since(former.as_ref(), &commit)
     })
     .await
 }
@@ -209,20 +190,19 @@ async fn history(
 async fn taken_back(
     server: &Server,
     ground: &Ground,
-    history: &History,
+    history: &[ObjectId],
     planned: &Planned,
     rules: &Arc<Desired>,
     approved: BTreeSet<String>,
 ) -> Result<TakenBack, Stop> {
     let (view, changed) = (ground.view.clone(), planned.changed.clone());
     let found = approved.into_iter().filter_map(|sha| Some((view.find(&sha)?, sha)));
-    let found: Vec<(ObjectId, String)> =
-        found.filter(|(id, _)| history.commits.contains(id)).collect();
+    let found: Vec<(ObjectId, String)> = found.filter(|(id, _)| history.contains(id)).collect();
     if found.is_empty() || changed.is_empty() {
         return Ok(TakenBack::default());
     }
     let drivers = reconcile::drivers(server, &ground.desired).await?;
-    let (history, rules) = (history.commits.clone(), Arc::clone(rules));
+    let (history, rules) = (history.to_vec(), Arc::clone(rules));
     aside(move || {
         let is_long = history.len() > MOST_LATER;
         let mut states = States { view: &view, drivers, rules, changed, known: BTreeMap::new() };
@@ -290,11 +270,10 @@ async fn gather(
     environment: &EnvironmentName,
     ground: &Ground,
     planned: &Planned,
-    history: &History,
+    history: &[String],
 ) -> Result<Vec<Candidate>, Stop> {
-    let shas = history.shas();
-    let mut numbers = server.host.merged_as(&shas, history.since).await?;
-    if let Some(planned) = shas.last() {
+    let mut numbers = server.host.merged_as(history).await?;
+    if let Some(planned) = history.last() {
         let open = server.store.shown_for(environment, planned).await?;
         numbers.extend(open.into_iter().take(MOST));
     }

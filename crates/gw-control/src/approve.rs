@@ -168,9 +168,9 @@ pub fn judge(
             })
         })
         .collect();
-    let firsts = runs.iter().filter_map(|run| run.first()).copied().collect::<BTreeSet<_>>();
-    for first in firsts.into_iter().filter_map(|at| brought.get(at)) {
-        approved.authors.extend(first.authors.iter().copied().cloned());
+    let makers = makers(question, &brought, &runs);
+    for maker in makers.iter().flatten() {
+        approved.authors.extend(maker.authors.iter().copied().cloned());
     }
     let numbers = runs.iter().flatten().filter_map(|at| brought.get(*at));
     approved.pull_requests = numbers.map(|it| it.candidate.pull_request.number).collect();
@@ -181,7 +181,7 @@ pub fn judge(
     approved.refused = refused;
     let mut reasons: Vec<Option<Why>> = voices.iter().map(|_| Some(Why::OtherEffect)).collect();
     let mut all: Option<Entry<'_>> = None;
-    for ((name, digest), run) in question.changed.iter().zip(&runs) {
+    for (((name, digest), run), makers) in question.changed.iter().zip(&runs).zip(&makers) {
         let first = run.first().and_then(|at| brought.get(*at));
         if first.is_none() && question.back.is_none() {
             approved.unshown.insert(name.clone());
@@ -193,12 +193,10 @@ pub fn judge(
             if !is_for_this {
                 continue;
             }
-            let why = match (question.back, first) {
-                (Some(_), _) if asker.is_none() => Some(Why::NoAsker),
-                (Some(_), _) => voice.is_of(asker).then_some(Why::Author),
-                (None, Some(_)) if !voice.is_in(run, &brought) => continue,
-                (None, first) => voice.unfit(first),
-            };
+            if question.back.is_none() && first.is_some() && !voice.is_in(run, &brought) {
+                continue;
+            }
+            let why = question.unfit(voice, asker, first.map(|_| &makers[..]));
             if why.is_none() {
                 entry.add(voice);
                 approved.given_at = approved.given_at.max(Some(voice.at));
@@ -299,6 +297,23 @@ enum Says {
 }
 
 impl Question<'_> {
+    /// Why it is no approval of an entry that these made; none: no pull request brought it.
+    fn unfit(
+        &self,
+        voice: &Voice<'_>,
+        asker: Option<&PersonName>,
+        makers: Option<&[&Brought<'_>]>,
+    ) -> Option<Why> {
+        match (self.back, makers) {
+            (Some(_), _) if asker.is_none() => Some(Why::NoAsker),
+            (Some(_), _) => voice.is_of(asker).then_some(Why::Author),
+            (None, None) => Some(Why::NoPullRequest),
+            (None, Some(makers)) => {
+                makers.iter().any(|maker| voice.made(maker)).then_some(Why::Author)
+            }
+        }
+    }
+
     /// Whether an approval is about what is asked at all.
     fn is_about(&self, given: &Given) -> bool {
         match self.back {
@@ -385,6 +400,39 @@ fn run(brought: &[Brought<'_>], says: impl Fn(&Candidate) -> Says) -> Vec<usize>
         since.filter(|(_, says)| *says == Says::This).map(|(at, _)| at).collect();
     run.reverse();
     run
+}
+
+/// By entry, who made it: whoever made it what it is first, and whoever moved it.
+fn makers<'a>(
+    question: Question<'_>,
+    brought: &'a [Brought<'a>],
+    runs: &[Vec<usize>],
+) -> Vec<Vec<&'a Brought<'a>>> {
+    let names = question.changed.keys().zip(runs);
+    let all = names.map(|(name, run)| {
+        let first = run.first().copied();
+        let all: BTreeSet<usize> = first.into_iter().chain(movers(brought, name)).collect();
+        all.into_iter().filter_map(|at| brought.get(at)).collect()
+    });
+    all.collect()
+}
+
+/// Those that moved an entry from what it was before them, whatever others made of it since: who brings
+/// something on top of it only, makes nothing of it.
+fn movers(brought: &[Brought<'_>], name: &str) -> Vec<usize> {
+    let (mut movers, mut before): (Vec<usize>, Vec<&Option<Digest>>) = (vec![], vec![]);
+    for (at, it) in brought.iter().enumerate() {
+        let said = it.candidate.on_head().filter_map(|shown| shown.entries.get(name));
+        let said: Vec<&Option<Digest>> = said.collect();
+        if said.is_empty() {
+            continue;
+        }
+        if !said.iter().any(|digest| before.contains(digest)) {
+            movers.push(at);
+        }
+        before = said;
+    }
+    movers
 }
 
 impl Approved {

@@ -43,13 +43,8 @@ pub trait GitHost: fmt::Debug + Send + Sync {
     /// Numbers of the open pull requests, for whoever lost an event.
     fn open_pull_requests(&self) -> Pending<'_, Vec<u64>>;
 
-    /// Numbers of the pull requests that were merged as one of these commits. None of them was merged
-    /// before this time.
-    fn merged_as<'a>(
-        &'a self,
-        commits: &'a [String],
-        since: OffsetDateTime,
-    ) -> Pending<'a, Vec<u64>>;
+    /// Numbers of the pull requests that were merged as one of these commits.
+    fn merged_as<'a>(&'a self, commits: &'a [String]) -> Pending<'a, Vec<u64>>;
 
     /// Numbers of the pull requests that this commit was part of, or that became it.
     fn pull_requests_of<'a>(&'a self, commit: &'a str) -> Pending<'a, Vec<u64>>;

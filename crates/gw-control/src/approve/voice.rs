@@ -101,14 +101,6 @@ impl Voice<'_> {
         person.is_some() && self.who.person() == person
     }
 
-    /// Why it is no approval of what that pull request brought.
-    pub(super) fn unfit(&self, first: Option<&Brought<'_>>) -> Option<Why> {
-        match first {
-            None => Some(Why::NoPullRequest),
-            Some(first) => self.made(first).then_some(Why::Author),
-        }
-    }
-
     /// Whether a pull request is theirs.
     pub(super) fn made(&self, brought: &Brought<'_>) -> bool {
         let is_same = match self.by {
@@ -245,7 +237,9 @@ impl<'a> Hearing<'a> {
         }
         // Of the same moment: it may have been given before the plan could be read.
         let before = candidate.on_head().filter(|shown| shown.at < approval.at);
-        let shown = before.max_by_key(|shown| shown.at).ok_or(Why::NothingShown)?;
+        // Of two plans of one moment it is always the same one, in whatever order they come.
+        let newest = before.max_by_key(|shown| (shown.at, &shown.entries));
+        let shown = newest.ok_or(Why::NothingShown)?;
         Ok(self.voice(who, &shown.entries, approval.at, By::Host(&approval.by, at)))
     }
 

@@ -15,11 +15,15 @@ use std::sync::Arc;
 use gw_model::{clock::Clock, secret::SecretStore};
 use gw_net::client::Client;
 use serde::Deserialize;
-use time::{Date, OffsetDateTime};
+use time::Date;
+use tokio::sync::Mutex;
 use url::Url;
 
-use self::api::{Api, LONGEST, Part};
 pub use self::credential::Credential;
+use self::{
+    api::{Api, LONGEST, Part},
+    pull_requests::Merged,
+};
 use super::{
     Account, AccountKind, Comment, Deployment, Ending, GitHost, HostError, Pending, Permission,
     Pipeline, Proposal, Protection, PullRequest, Remark, Report, Repository, Status, Told,
@@ -60,6 +64,7 @@ pub struct Bitbucket {
     declared: Declared,
     /// When the credential ends, where somebody said so: Bitbucket tells nobody.
     ends: Option<Date>,
+    merged: Mutex<Merged>,
 }
 
 impl Place {
@@ -99,7 +104,7 @@ impl Bitbucket {
     ) -> Self {
         let Settings { place, declared, credential } = settings;
         let api = Api::new(place, client, credential, secrets, clock);
-        Self { api, declared, ends: None }
+        Self { api, declared, ends: None, merged: Mutex::default() }
     }
 
     /// The same with a credential that ends when this day begins.
@@ -222,12 +227,8 @@ impl GitHost for Bitbucket {
         Box::pin(self.read_open())
     }
 
-    fn merged_as<'a>(
-        &'a self,
-        commits: &'a [String],
-        since: OffsetDateTime,
-    ) -> Pending<'a, Vec<u64>> {
-        Box::pin(self.read_merged_as(commits, since))
+    fn merged_as<'a>(&'a self, commits: &'a [String]) -> Pending<'a, Vec<u64>> {
+        Box::pin(self.read_merged_as(commits))
     }
 
     fn pull_requests_of<'a>(&'a self, commit: &'a str) -> Pending<'a, Vec<u64>> {

@@ -247,8 +247,26 @@ fn of_the_history() -> Vec<Case> {
             world.candidates.push(merged(8, "mira", both).approved("erik", 50));
             world.history.push("m8".to_owned());
         }),
+    ]
+}
+
+/// What later ones make of it.
+fn of_later_ones() -> Vec<Case> {
+    vec![
         case("changed again by a later one, unapproved", HOST, &["erik"], |world| {
             world.candidates.push(merged(8, "mira", &[("api/orders", "newer")]));
+            world.history.push("m8".to_owned());
+            world.changed = effects(&[("api/orders", "newer")]);
+        }),
+        case("changed again by a later one that who made it approves", HOST, &[], |world| {
+            let again = merged(8, "mira", &[("api/orders", "newer")]).approved("bob", 50);
+            world.candidates.push(again);
+            world.history.push("m8".to_owned());
+            world.changed = effects(&[("api/orders", "newer")]);
+        }),
+        case("changed again by a later one that another person approves", HOST, &[], |world| {
+            let again = merged(8, "mira", &[("api/orders", "newer")]).approved("erik", 50);
+            world.candidates.push(again);
             world.history.push("m8".to_owned());
             world.changed = effects(&[("api/orders", "newer")]);
         }),
@@ -428,6 +446,7 @@ fn each_way_round_an_approval_is_judged() {
         ("which head", of_the_head()),
         ("which effect", of_the_effect()),
         ("how it came to the branch", of_the_history()),
+        ("what later ones make of it", of_later_ones()),
         ("people and rules for approving", of_the_people()),
         ("given to Gatewright", of_approvals_given()),
         ("what the rules ask for", of_the_rules()),

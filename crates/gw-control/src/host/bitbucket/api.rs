@@ -118,20 +118,11 @@ impl Api {
         part: Part,
         what: &str,
     ) -> Result<Vec<T>, HostError> {
-        self.pages(url, part, |_| false, what).await
+        self.list_until(url, part, |_| false, what).await
     }
 
     /// The values of an ordered list up to the page that has one that is far enough.
     pub(super) async fn list_until<T: DeserializeOwned>(
-        &self,
-        url: Url,
-        is_enough: impl Fn(&T) -> bool,
-        what: &str,
-    ) -> Result<Vec<T>, HostError> {
-        self.pages(url, Part::Whole, is_enough, what).await
-    }
-
-    async fn pages<T: DeserializeOwned>(
         &self,
         mut url: Url,
         part: Part,

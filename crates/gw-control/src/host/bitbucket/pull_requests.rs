@@ -3,8 +3,10 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, de::IgnoredAny};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::{AccountPart, Bitbucket, CommitPart, NamePart, UuidPart, api::Part, is_declared};
 use crate::host::{Account, Approval, HostError, PullRequest, PullRequestState, Remark, Side};
@@ -14,6 +16,10 @@ const PAGE: (&str, &str) = ("pagelen", "50");
 const NEWEST_MERGED: [(&str, &str); 3] = [("state", "MERGED"), ("sort", "-updated_on"), PAGE];
 /// So many pages of merged pull requests are searched for the one that a commit came by.
 const SEARCHED_PAGES: usize = 4;
+/// What was merged before so many others is not looked for.
+const REMEMBERED_PAGES: usize = 40;
+/// The machines of a host have no clocks that agree to the second.
+const UNEVEN: Duration = Duration::minutes(5);
 
 #[derive(Debug, Deserialize)]
 struct PullRequestPart {
@@ -41,6 +47,15 @@ struct MergedPart {
     merge_commit: Option<CommitPart>,
     #[serde(with = "time::serde::rfc3339")]
     updated_on: OffsetDateTime,
+}
+
+/// What pull requests were merged as, as far as the host told us.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    /// By number.
+    commits: BTreeMap<u64, CommitPart>,
+    /// The last touch of any of them.
+    touched_at: Option<OffsetDateTime>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,22 +187,21 @@ impl Bitbucket {
         Ok(open.iter().map(|it| it.id).collect())
     }
 
-    /// Merging touches a pull request, so those that were touched last come first, and behind the
-    /// first that was not touched since there is none.
-    pub(super) async fn read_merged_as(
-        &self,
-        commits: &[String],
-        since: OffsetDateTime,
-    ) -> Result<Vec<u64>, HostError> {
+    /// What a pull request was merged as stays. So those are asked for that were touched since it was
+    /// asked last: merging touches, and who was touched last comes first.
+    pub(super) async fn read_merged_as(&self, commits: &[String]) -> Result<Vec<u64>, HostError> {
+        let mut merged = self.merged.lock().await;
+        let known = merged.touched_at.map(|at| at - UNEVEN);
+        let is_known = |it: &MergedPart| known.is_some_and(|known| it.updated_on < known);
         let url = self.url(&["pullrequests"], &NEWEST_MERGED);
-        let is_before = |it: &MergedPart| it.updated_on < since;
         let what = "the pull requests that were merged";
-        let merged: Vec<MergedPart> = self.api.list_until(url, is_before, what).await?;
-        let became = |it: &&MergedPart| {
-            let hash = it.merge_commit.as_ref();
-            hash.is_some_and(|hash| commits.iter().any(|commit| hash.is(commit)))
-        };
-        Ok(merged.iter().filter(became).map(|it| it.id).collect())
+        let news = self.api.list_until(url, Part::Pages(REMEMBERED_PAGES), is_known, what).await?;
+        for MergedPart { id, merge_commit, updated_on } in news {
+            merged.touched_at = merged.touched_at.max(Some(updated_on));
+            merged.commits.extend(merge_commit.map(|commit| (id, commit)));
+        }
+        let became = |(_, hash): &(&u64, &CommitPart)| commits.iter().any(|it| hash.is(it));
+        Ok(merged.commits.iter().filter(became).map(|(number, _)| *number).collect())
     }
 
     /// What links commits to pull requests is an app that has to be installed, and does not always
