@@ -22,7 +22,7 @@ use crate::{
     reconcile::{self, Aim, Order},
     server::Server,
     stop::Stop,
-    store::{KnownDrift, StoreError},
+    store::{Action, KnownDrift, StoreError},
     tell::{Links, line},
 };
 
@@ -84,6 +84,11 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
     server.store.remember_drift(environment, &remembered(put_back), at).await?;
     if rules.spec.drift.then == DriftThen::Report {
         return Ok(Answer::done(format!("{environment} does not hold what was written")));
+    }
+    let in_force = server.store.in_force(environment).await?;
+    if in_force.is_some_and(|change| change.begun.action == Action::BreakGlass) {
+        let text = format!("{environment} is left as it is until its glass is whole again");
+        return Ok(Answer::done(text));
     }
     if put_back >= MOST_TIMES {
         let stop = Stop::Fought { environment: environment.clone(), times: put_back };

@@ -147,6 +147,8 @@ async fn carry_out(server: &Server, order: &Order) -> Result<Answer, Stop> {
     if changed && !matches!(order.aim, Aim::InForce) {
         // What is to be so was decided anew: whoever fought over it begins anew.
         server.store.forget_drift(&order.environment).await?;
+        // What others propose was measured by what is not in force any more.
+        server.ask(Task::PullRequests).await?;
     }
     // What was done is on the record; its files follow, also after a failure.
     server.publish().await?;
@@ -587,10 +589,9 @@ async fn decide(
         return Err(Stop::NoApi { name: name.clone(), declared });
     }
     let measured = match &order.aim {
-        Aim::Head { .. } | Aim::Commit { .. } => Measured::Ordinary,
-        Aim::BreakGlass { .. } | Aim::InForce | Aim::State { .. } | Aim::Expired { .. } => {
-            Measured::InForce
-        }
+        // What an emergency left is no measure of what may stay.
+        Aim::Head { .. } | Aim::Commit { .. } | Aim::State { .. } => Measured::Ordinary,
+        Aim::BreakGlass { .. } | Aim::InForce | Aim::Expired { .. } => Measured::InForce,
     };
     let (declared, source, facts) = (&ground.desired, ground.source.clone(), &ground.facts);
     let planned = engine.plan(Wish { declared, source, only, action, facts, measured }).await?;

@@ -243,3 +243,47 @@ async fn what_came_in_need_stays_only_by_what_the_rules_ask_for() {
     assert_eq!((in_force.number, in_force.begun.action), (2, Action::BreakGlass));
     house.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_to_what_came_in_need_is_no_way_round_the_rules() {
+    let apply = "action == Gatewright::Action::\"apply\"";
+    let both = "action in [Gatewright::Action::\"apply\", Gatewright::Action::\"rollback\"]";
+    let with_glass = format!("{ROLLBACK}{ONCALL}");
+    let house = House::edited(&[
+        ("environments/prod.yaml", ROLLBACK, &with_glass),
+        ("policies/changes.cedar", apply, both),
+    ])
+    .await;
+    let stage = &house.stage;
+    let first = house.propose(&stage.bob, "one", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    assert_eq!(house.break_glass(oncall(), &first).await.change, Some(2));
+    stage.advance();
+    stage.git(&house.desk, &["checkout", "--quiet", "one"]).await;
+    let other = api("orders-team, support", "100/1m");
+    std::fs::write(house.desk.join("apis/orders/api.yaml"), other).unwrap();
+    let second = stage.commit(&house.desk, "Another").await;
+    stage.push(&stage.bob, &house.desk, &["HEAD:refs/heads/one"]).await;
+    house.look().await;
+    assert_eq!(house.break_glass(oncall(), &second).await.change, Some(3));
+    let back = |to: u64| {
+        let aim = Aim::State { to, reason: None };
+        Order { environment: prod(), asker: somebody("dana"), aim }
+    };
+    let refused = said(reconcile(&house.server, &back(2)).await);
+    assert!(!refused.done && refused.words.contains("review by security"), "{refused:?}");
+    let in_force = house.server.store.in_force(&prod()).await.unwrap().unwrap();
+    assert_eq!((in_force.number, in_force.begun.action), (3, Action::BreakGlass));
+
+    // What differs meanwhile is told and not put back: that would be an ordinary change.
+    house.live.tamper("100/1m", "900/1m");
+    let compare = || gw_control::drift::compare(&house.server, &in_force.begun.environment);
+    assert!(compare().await.unwrap().text.ends_with("until its glass is whole again"));
+    let still = house.server.store.in_force(&prod()).await.unwrap().unwrap();
+    assert_eq!((still.number, still.begun.action), (3, Action::BreakGlass));
+
+    // The last ordinary state asks for nothing more than going back does.
+    let answer = reconcile(&house.server, &back(1)).await.unwrap();
+    assert_eq!(answer.end, End::Done, "{answer:?}");
+    house.end().await;
+}
