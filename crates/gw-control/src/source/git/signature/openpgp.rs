@@ -223,6 +223,10 @@ impl Certificate {
             |key: &&Key| by.is_none_or(|by| !by.is_empty() && key.fingerprint.ends_with(by));
         let mut named = self.keys.iter().filter(is_named).peekable();
         named.peek()?;
+        // What ends by its own word is no proof of what lasts.
+        if made.said.ends.is_some_and(|seconds| seconds > 0) {
+            return Some(false);
+        }
         Some(named.any(|key| key.is_in_force(made.said.created) && made.is_by(key, &[of])))
     }
 }
@@ -243,13 +247,20 @@ impl Key {
     /// It and its subkeys, as far as they may sign. None: it is revoked, or never says what it is for.
     fn in_force(mut self, rest: &[Packet<'_>]) -> Option<Vec<Self>> {
         let own = framed(&self.body)?;
+        // Markers and the like stand between nothing.
+        let means =
+            |packet: &&Packet<'_>| matches!(packet.tag, SIGNATURE | NAME | PICTURE | SUBKEY);
+        let rest: Vec<&Packet<'_>> = rest.iter().filter(means).collect();
+        // Wherever it stands: whoever declares a key with a word that it is revoked is believed.
+        if rest.iter().any(|it| it.tag == SIGNATURE && kind_of(it) == Some(REVOKES_KEY)) {
+            return None;
+        }
         // What it says of itself by its names, and without any.
         let (mut newest, mut subkeys): (Option<Said>, Vec<Self>) = (None, vec![]);
-        let mut rest = rest.iter().peekable();
+        let mut rest = rest.into_iter().peekable();
         let mut of = Packet { tag: KEY, body: &[] };
         while let Some(packet) = rest.next() {
             match packet.tag {
-                SIGNATURE if kind_of(packet) == Some(REVOKES_KEY) => return None,
                 SIGNATURE => {
                     let Some(made) = Made::of(packet.body) else { continue };
                     let name = framed_name(of)?;
@@ -452,8 +463,7 @@ fn framed_name(packet: Packet<'_>) -> Option<Vec<u8>> {
     Some([&[head], &length[..], packet.body].concat())
 }
 
-/// What a signature is of, also one that proves nothing: whoever declares a key with a word that it is
-/// revoked is believed.
+/// What a signature is of, also one that proves nothing.
 fn kind_of(packet: &Packet<'_>) -> Option<u8> {
     packet.body.get(1).copied()
 }

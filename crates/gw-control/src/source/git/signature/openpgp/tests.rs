@@ -157,9 +157,15 @@ fn a_subkey_signs_where_key_and_subkey_say_so() {
     let (signature, key) = (ring.commit(), ring.public());
     assert_eq!(standing(&signature, &[("ada", &key)]), by("ada"));
 
-    // Without what binds it, a key within the text is nobody's.
     let bytes = bytes_of(&key);
     let all = packets(&bytes).unwrap();
+    let word = [VERSION, REVOKES_SUBKEY];
+    let revoked = [Packet { tag: 10, body: b"PGP" }, Packet { tag: SIGNATURE, body: &word }];
+    let text = written(all.iter().copied().chain(revoked));
+    let text = armoured("PUBLIC KEY BLOCK", &text);
+    assert_eq!(SigningKey::parse(&text).err(), Some(KeyError::NoneSigns));
+
+    // Without what binds it, a key within the text is nobody's.
     let (unbound, bound): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(at, packet)| {
         packet.tag == SIGNATURE && all[..*at].iter().any(|it| it.tag == SUBKEY)
     });
@@ -212,6 +218,16 @@ fn a_revoked_key_proves_nothing() {
     ring.gpg(&["--import", file.to_str().unwrap()]);
     let revoked = ring.public();
     assert_eq!(SigningKey::parse(&revoked).err(), Some(KeyError::NoneSigns));
+    // Wherever it stands.
+    let bytes = bytes_of(&revoked);
+    let (word, others): (Vec<_>, Vec<_>) = packets(&bytes)
+        .unwrap()
+        .into_iter()
+        .partition(|it| it.tag == SIGNATURE && kind_of(it) == Some(REVOKES_KEY));
+    let subkey = Packet { tag: SUBKEY, body: others[0].body };
+    let behind = others.into_iter().chain([subkey]).chain(word);
+    let behind = armoured("PUBLIC KEY BLOCK", &written(behind));
+    assert_eq!(SigningKey::parse(&behind).err(), Some(KeyError::NoneSigns));
     let unknown = Standing::Unproven(Unproven::UnknownKey);
     assert_eq!(standing(&signature, &[("ada", &revoked)]), unknown);
 }
@@ -222,6 +238,8 @@ fn what_is_weak_or_made_for_something_else_proves_nothing() {
     let key = ring.public();
     let weak = ring.sign(&["--digest-algo", "SHA1"], b"a commit");
     assert_eq!(standing(&weak, &[("ada", &key)]), Standing::Unproven(Unproven::Unreadable));
+    let ends = ring.sign(&["--default-sig-expire", "1d"], b"a commit");
+    assert_eq!(standing(&ends, &[("ada", &key)]), Standing::Unproven(Unproven::Wrong));
     // Over text, where ends of lines are not what they are.
     let text = ring.sign(&["--textmode"], b"a commit\n");
     assert_eq!(standing(&text, &[("ada", &key)]), Standing::Unproven(Unproven::OtherPurpose));
