@@ -153,12 +153,24 @@ impl Told {
         }
     }
 
+    /// How a change began. None: nobody told that of it, nor of any before it what documents it has.
+    fn began(&self, at: &EnvironmentName, number: u64) -> Result<Option<&Event>, StoreError> {
+        let began = self.course(at, number).and_then(|it| it.began.as_ref());
+        let names = |course: &Course| {
+            let began = course.began.as_ref();
+            began.is_some_and(|began| fact(began, Document::Desired.fact()).is_some())
+        };
+        let mut before = self.place(at).into_iter().flat_map(|it| it.changes.range(..number));
+        if began.is_none() && before.any(|(_, course)| names(course)) {
+            return Err(unbound(format!("how change {number} of `{at}` began")));
+        }
+        Ok(began)
+    }
+
     /// Whether a change began as its row says.
     fn meet_change(&self, change: &Change) -> Result<(), StoreError> {
         let (at, number) = (&change.begun.environment, change.number);
-        let Some(began) = self.course(at, number).and_then(|it| it.began.as_ref()) else {
-            return Ok(());
-        };
+        let Some(began) = self.began(at, number)? else { return Ok(()) };
         let desired = fact(began, Document::Desired.fact());
         let script = fact(began, Document::Script.fact());
         let Some((desired, script)) = desired.zip(script) else { return Ok(()) };
@@ -176,8 +188,7 @@ impl Told {
         document: Document,
         text: &str,
     ) -> Result<(), StoreError> {
-        let began = self.course(at, number).and_then(|it| it.began.as_ref());
-        let told = began.and_then(|began| fact(began, document.fact()));
+        let told = self.began(at, number)?.and_then(|began| fact(began, document.fact()));
         if told.is_none_or(|told| told == digest_of(text).as_str()) {
             return Ok(());
         }
@@ -244,12 +255,12 @@ impl Store {
     }
 
     async fn catch_up(&self, told: &mut Told) -> Result<(), StoreError> {
-        // An index that somebody made hides what it was made without; who begins looks at the entries
-        // themselves.
+        // An index that somebody made hides what it was made without, and bytes that are kept as a text
+        // are like none; who begins looks at the entries themselves.
         let query = match told.next {
             0 => {
-                "SELECT bytes FROM entry NOT INDEXED
-                 WHERE substr(bytes, 1, 15) = x'7b22616374223a226368616e67652e' AND position >= ?
+                "SELECT CAST(bytes AS BLOB) AS bytes FROM entry NOT INDEXED
+                 WHERE substr(CAST(bytes AS BLOB), 1, 15) = x'7b22616374223a226368616e67652e' AND position >= ?
                  ORDER BY position"
             }
             _ => {

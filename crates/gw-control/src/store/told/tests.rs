@@ -77,3 +77,28 @@ async fn an_index_that_leaves_entries_out_is_no_way_round() {
     }
     assert!(matches!(store.in_force(&dev()).await, Err(StoreError::Broken { .. })));
 }
+
+#[tokio::test]
+async fn a_beginning_that_is_hidden_is_missed() {
+    let of = |number| {
+        former(Act::Began, number, None).fact(Document::Desired.fact(), digest_of("{}").as_str())
+    };
+    let ended = former(Act::Ended, 2, Some("verified"));
+    let told = learned(vec![of(1), ended.clone()]);
+    told.meet_document(&dev(), 2, Document::Desired, "anything").unwrap_err();
+    learned(vec![of(1), of(2), ended]).meet_document(&dev(), 2, Document::Desired, "{}").unwrap();
+
+    // An entry that is kept as a text is heard as well.
+    let signer = Signer::new("gatewright/test", &[1; 32]).unwrap();
+    let store = Store::blank(signer.verifier().clone()).await.unwrap();
+    store.record(former(Act::Ended, 1, Some("verified")), NOON).await.unwrap();
+    for altered in [
+        "CREATE TABLE another (position INTEGER PRIMARY KEY, at TEXT, bytes)",
+        "INSERT INTO another SELECT position, at, CAST(bytes AS TEXT) FROM entry",
+        "ALTER TABLE entry RENAME TO hidden",
+        "ALTER TABLE another RENAME TO entry",
+    ] {
+        sqlx::query(altered).execute(store.pool()).await.unwrap();
+    }
+    assert!(store.in_force(&dev()).await.is_err());
+}
