@@ -20,6 +20,11 @@ fn what_the_page_shows_passes_the_check_and_takes_away() {
     for policy in &policies {
         let machine = Machine::with_shop();
         machine.folder.write("shop/policies/shown.cedar", policy);
+        // A team that a policy asks for has to be there.
+        let team = "  people: { mira: { subjects: { demo: mira } } }\n  teams: { security: { people: [mira] } }\n";
+        let text = machine.folder.read("shop/gatewright.yaml");
+        let text = text.replacen("  identities:\n", &format!("{team}  identities:\n"), 1);
+        machine.folder.write("shop/gatewright.yaml", &text);
         let (told, code) = machine.tells(&["check"]);
         assert_eq!(code, 0, "{policy}{told}");
         assert!(told.contains("nothing to complain about"), "{policy}{told}");
