@@ -414,7 +414,8 @@ pub async fn ground(server: &Server, order: &Order) -> Result<Ground, Stop> {
             };
             (Arc::clone(&view), commit.ok_or_else(gone)?)
         }
-        Aim::Commit { sha, .. } | Aim::BreakGlass { sha, .. } => server.view_with(sha).await?,
+        Aim::Commit { sha, .. } => server.commit(sha).await?,
+        Aim::BreakGlass { sha, .. } => server.commit_at_hand(sha).await?,
         Aim::State { to, .. } | Aim::Expired { to } => return former(server, order, *to).await,
         Aim::InForce => {
             let change = server.store.in_force(&order.environment).await?;

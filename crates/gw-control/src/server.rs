@@ -255,17 +255,18 @@ impl Server {
         }
     }
 
-    /// A view that has this commit, and the commit.
-    pub async fn view_with(&self, hash: &str) -> Result<(Arc<View>, ObjectId), Stop> {
-        if let Some(view) = self.repository.view()
-            && let Some(id) = view.find(hash)
-        {
-            return Ok((view, id));
-        }
-        let view = self.fetch().await?.view;
-        match view.find(hash) {
-            Some(id) => Ok((view, id)),
-            None => Err(Stop::Source(view.missing(hash))),
+    /// What the repository has now, and this commit in it. That it is here already says nothing of the
+    /// branches that hold it.
+    pub async fn commit(&self, hash: &str) -> Result<(Arc<View>, ObjectId), Stop> {
+        found(self.fetch().await?.view, hash)
+    }
+
+    /// The same as of the last fetch, where that has it: for what must not wait for a Git host.
+    pub async fn commit_at_hand(&self, hash: &str) -> Result<(Arc<View>, ObjectId), Stop> {
+        let at_hand = self.repository.view().filter(|view| view.find(hash).is_some());
+        match at_hand {
+            Some(view) => found(view, hash),
+            None => self.commit(hash).await,
         }
     }
 
@@ -368,6 +369,13 @@ impl Server {
         }
         let (declared, ours) = (name_of(source), name_of(&self.source));
         Err(Stop::Foreign { commit, what: "the source", declared, ours })
+    }
+}
+
+fn found(view: Arc<View>, hash: &str) -> Result<(Arc<View>, ObjectId), Stop> {
+    match view.find(hash) {
+        Some(commit) => Ok((view, commit)),
+        None => Err(Stop::Source(view.missing(hash))),
     }
 }
 

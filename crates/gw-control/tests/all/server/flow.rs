@@ -51,6 +51,26 @@ async fn what_was_approved_is_live_whatever_was_merged_in_between() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_on_the_branches_that_hold_it_when_somebody_asks() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    let head = house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
+    house.look().await;
+    stage.advance();
+    stage.approve(&stage.carol, 1).await;
+    let answer = reconcile(&house.server, &order(somebody("dana"), &head)).await.unwrap();
+    assert_eq!(answer.end, End::Denied, "{answer:?}");
+    // The commit is here since long; of its merge nobody told.
+    stage.advance();
+    stage.merge(1, "fast_forward").await;
+    assert_eq!(stage.head("main").await, head);
+    let answer = reconcile(&house.server, &order(somebody("dana"), &head)).await.unwrap();
+    assert_eq!(answer.end, End::Done, "{answer:?}");
+    assert!(house.live.has("sales"));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_did_not_bring_the_change_is_not_asked_for() {
     let house = House::new().await;
     let stage = &house.stage;
