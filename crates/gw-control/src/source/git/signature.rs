@@ -1,7 +1,9 @@
 //! Whether a commit carries the signature of somebody whose key is declared. A key that is not
 //! declared proves nothing, whoever vouches for it.
 
+mod curve;
 mod openpgp;
+mod reader;
 mod ssh;
 
 use std::{collections::BTreeMap, fmt};

@@ -12,14 +12,13 @@ use std::fmt;
 use aws_lc_rs::{
     digest::{Algorithm as Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512, digest},
     signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
-        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-        RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+        ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+        RSA_PKCS1_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
     },
 };
 
-use self::packet::{Packet, Reader, packets, unwrap};
-use super::{KeyError, Unproven, padded};
+use self::packet::{Packet, large, packets, part, unwrap};
+use super::{KeyError, Unproven, curve::Curve, padded, reader::Reader};
 
 pub(super) const BEGIN: &str = "-----BEGIN PGP ";
 
@@ -65,13 +64,6 @@ enum Material {
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     Ecdsa { curve: Curve, point: Vec<u8> },
     Ed25519 { point: Vec<u8> },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Curve {
-    P256,
-    P384,
-    P521,
 }
 
 /// One signature, taken apart.
@@ -158,7 +150,7 @@ impl Said {
     fn hear(&mut self, parts: &[u8]) -> Option<()> {
         let mut reader = Reader::new(parts);
         while !reader.is_at_end() {
-            let (kind, value) = reader.part()?.split_first()?;
+            let (kind, value) = part(&mut reader)?.split_first()?;
             let number = || Some(u32::from_be_bytes(value.try_into().ok()?));
             match kind & 0x7f {
                 2 => self.created = Some(number()?),
@@ -182,7 +174,7 @@ impl Said {
     fn hear_unsigned(&mut self, parts: &[u8]) -> Option<()> {
         let mut reader = Reader::new(parts);
         while !reader.is_at_end() {
-            let (kind, value) = reader.part()?.split_first()?;
+            let (kind, value) = part(&mut reader)?.split_first()?;
             self.hear_hint(kind & 0x7f, value);
         }
         Some(())
@@ -337,16 +329,16 @@ impl Material {
     fn read(algorithm: u8, reader: &mut Reader<'_>) -> Option<Self> {
         match algorithm {
             1 | 3 => {
-                let (modulus, exponent) = (reader.large()?.to_vec(), reader.large()?.to_vec());
+                let (modulus, exponent) = (large(reader)?.to_vec(), large(reader)?.to_vec());
                 Some(Self::Rsa { modulus, exponent })
             }
             19 => {
-                let curve = Curve::of(read_name(reader)?)?;
-                Some(Self::Ecdsa { curve, point: reader.large()?.to_vec() })
+                let curve = curve_of(read_name(reader)?)?;
+                Some(Self::Ecdsa { curve, point: large(reader)?.to_vec() })
             }
             22 => {
                 let is_known = read_name(reader)? == ED25519_NAME;
-                let point = reader.large()?.strip_prefix(&[0x40])?.to_vec();
+                let point = large(reader)?.strip_prefix(&[0x40])?.to_vec();
                 is_known.then_some(Self::Ed25519 { point })
             }
             27 => Some(Self::Ed25519 { point: reader.take(32)?.to_vec() }),
@@ -359,20 +351,23 @@ impl Material {
         match self {
             Self::Rsa { modulus, exponent } => {
                 let key = RsaPublicKeyComponents { n: modulus, e: exponent };
-                let number = padded(numbers.large()?, modulus.len())?;
+                let number = padded(large(&mut numbers)?, modulus.len())?;
                 key.verify(made.hash.of_rsa(), message, &number).ok()?;
             }
             Self::Ecdsa { curve, point } => {
                 let length = curve.length();
-                let mut number = || padded(numbers.large()?, length);
+                let mut number = || padded(large(&mut numbers)?, length);
                 let fixed = [number()?, number()?].concat();
-                let algorithm = curve.algorithm(made.hash)?;
-                UnparsedPublicKey::new(algorithm, point).verify(message, &fixed).ok()?;
+                if made.hash != Hash::of_curve(*curve) {
+                    return None;
+                }
+                UnparsedPublicKey::new(curve.algorithm(), point).verify(message, &fixed).ok()?;
             }
             Self::Ed25519 { point } => {
                 let fixed = match made.algorithm {
                     27 => numbers.take(64)?.to_vec(),
-                    _ => [padded(numbers.large()?, 32)?, padded(numbers.large()?, 32)?].concat(),
+                    _ => [padded(large(&mut numbers)?, 32)?, padded(large(&mut numbers)?, 32)?]
+                        .concat(),
                 };
                 UnparsedPublicKey::new(&ED25519, point).verify(sum, &fixed).ok()?;
             }
@@ -381,32 +376,12 @@ impl Material {
     }
 }
 
-impl Curve {
-    fn of(name: &[u8]) -> Option<Self> {
-        match name {
-            [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07] => Some(Self::P256),
-            [0x2b, 0x81, 0x04, 0x00, 0x22] => Some(Self::P384),
-            [0x2b, 0x81, 0x04, 0x00, 0x23] => Some(Self::P521),
-            _ => None,
-        }
-    }
-
-    const fn length(self) -> usize {
-        match self {
-            Self::P256 => 32,
-            Self::P384 => 48,
-            Self::P521 => 66,
-        }
-    }
-
-    /// Each goes with the digest of its strength.
-    fn algorithm(self, hash: Hash) -> Option<&'static dyn VerificationAlgorithm> {
-        match (self, hash) {
-            (Self::P256, Hash::Sha256) => Some(&ECDSA_P256_SHA256_FIXED),
-            (Self::P384, Hash::Sha384) => Some(&ECDSA_P384_SHA384_FIXED),
-            (Self::P521, Hash::Sha512) => Some(&ECDSA_P521_SHA512_FIXED),
-            _ => None,
-        }
+fn curve_of(name: &[u8]) -> Option<Curve> {
+    match name {
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07] => Some(Curve::P256),
+        [0x2b, 0x81, 0x04, 0x00, 0x22] => Some(Curve::P384),
+        [0x2b, 0x81, 0x04, 0x00, 0x23] => Some(Curve::P521),
+        _ => None,
     }
 }
 
@@ -418,6 +393,15 @@ impl Hash {
             9 => Some(Self::Sha384),
             10 => Some(Self::Sha512),
             _ => None,
+        }
+    }
+
+    /// Of the strength of a curve: what is signed with another one is not read.
+    const fn of_curve(curve: Curve) -> Self {
+        match curve {
+            Curve::P256 => Self::Sha256,
+            Curve::P384 => Self::Sha384,
+            Curve::P521 => Self::Sha512,
         }
     }
 

@@ -1,21 +1,17 @@
 //! Signatures of OpenSSH, as `ssh-keygen -Y sign` makes them.
 
-mod reader;
-
 use std::fmt;
 
 use aws_lc_rs::{
     digest::{Algorithm as Digest, SHA256, SHA512, digest},
     signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
-        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512, RsaParameters,
+        ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512, RsaParameters,
         RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use self::reader::Reader;
-use super::{KeyError, Unproven, padded};
+use super::{KeyError, Unproven, curve::Curve, padded, reader::Reader};
 
 pub(super) const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
 const END: &str = "-----END SSH SIGNATURE-----";
@@ -39,13 +35,6 @@ enum Material {
     Ed25519 { point: Vec<u8>, application: Option<Vec<u8>> },
     Ecdsa { curve: Curve, point: Vec<u8>, application: Option<Vec<u8>> },
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Curve {
-    P256,
-    P384,
-    P521,
 }
 
 /// A signature, taken apart.
@@ -176,29 +165,11 @@ fn touched(application: &[u8], mut rest: Reader<'_>, message: &[u8]) -> Option<V
     Some([place.as_ref(), &[flags], &counter, message.as_ref()].concat())
 }
 
-impl Curve {
-    const fn name(self) -> &'static [u8] {
-        match self {
-            Self::P256 => b"nistp256",
-            Self::P384 => b"nistp384",
-            Self::P521 => b"nistp521",
-        }
-    }
-
-    const fn length(self) -> usize {
-        match self {
-            Self::P256 => 32,
-            Self::P384 => 48,
-            Self::P521 => 66,
-        }
-    }
-
-    fn algorithm(self) -> &'static dyn VerificationAlgorithm {
-        match self {
-            Self::P256 => &ECDSA_P256_SHA256_FIXED,
-            Self::P384 => &ECDSA_P384_SHA384_FIXED,
-            Self::P521 => &ECDSA_P521_SHA512_FIXED,
-        }
+const fn name_of(curve: Curve) -> &'static [u8] {
+    match curve {
+        Curve::P256 => b"nistp256",
+        Curve::P384 => b"nistp384",
+        Curve::P521 => b"nistp521",
     }
 }
 
@@ -235,7 +206,7 @@ impl Key {
             _ => return Err(KeyError::Algorithm),
         };
         if let Some(curve) = curve
-            && reader.text() != Some(curve.name())
+            && reader.text() != Some(name_of(curve))
         {
             return Ok(None);
         }
