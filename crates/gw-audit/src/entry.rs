@@ -201,31 +201,32 @@ impl Actor {
     pub fn run(&self) -> Option<String> {
         let pipeline = self.carrier(Self::PIPELINE)?;
         let name = self.carrier(Self::RUN).map(|name| format!("{name}, ")).unwrap_or_default();
-        let step = match &self.subject {
-            Some(Subject::Machine(subject)) => subject.rsplit(':').next(),
-            Some(Subject::Person(_)) | None => None,
-        };
-        let step = step.map(|step| format!(", step {step}")).unwrap_or_default();
+        let step = self.step().map(|step| format!(", step {step}")).unwrap_or_default();
         Some(format!("{name}pipeline {pipeline}{step}"))
     }
 
     /// Whether it came by that run: its number, or the UUID of the pipeline or of the step.
     pub fn is_of_run(&self, name: &str) -> bool {
         let Some(pipeline) = self.carrier(Self::PIPELINE) else { return false };
-        let step = match &self.subject {
-            Some(Subject::Machine(subject)) => subject.rsplit(':').next(),
-            Some(Subject::Person(_)) | None => None,
-        };
-        let names = [self.carrier(Self::RUN), Some(pipeline), step];
+        let names = [self.carrier(Self::RUN), Some(pipeline), self.step()];
         names.into_iter().flatten().any(|own| is_same_run(own, name))
+    }
+
+    /// The step that it is, where it is one of a pipeline.
+    fn step(&self) -> Option<&str> {
+        machine(self.subject.as_ref())?.rsplit(':').next()
     }
 
     fn carrier(&self, identity: &str) -> Option<&str> {
         let mut via = self.via.iter().filter(|via| via.identity == identity);
-        match &via.next()?.subject {
-            Some(Subject::Machine(subject)) => Some(subject),
-            Some(Subject::Person(_)) | None => None,
-        }
+        machine(via.next()?.subject.as_ref())
+    }
+}
+
+fn machine(subject: Option<&Subject>) -> Option<&str> {
+    match subject? {
+        Subject::Machine(subject) => Some(subject),
+        Subject::Person(_) => None,
     }
 }
 
