@@ -25,7 +25,11 @@ use crate::{
 /// What nobody used for so long, nobody misses.
 const UNUSED: Duration = Duration::days(90);
 /// So long before its end it is told.
-const SOON: Duration = Duration::days(14);
+pub(crate) const SOON: Duration = Duration::days(14);
+
+/// What is done about one that ends.
+pub(crate) const REPLACE: &str = "put a new one where this one is, and its day into `expires` of the \
+                                  settings, which are read when `serve` starts";
 
 /// One credential, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,9 +169,9 @@ impl Standing {
         if let Some(day) = credential.expires {
             let at = day.midnight().assume_utc();
             if at <= now {
-                warnings.push(format!("it ended on {day}: put a new one where this one is, and its day into `expires` of the settings"));
+                warnings.push(format!("it ended on {day}: {REPLACE}"));
             } else if at - now <= SOON {
-                warnings.push(format!("it ends on {day}: put a new one where this one is, and its day into `expires` of the settings"));
+                warnings.push(format!("it ends on {day}: {REPLACE}"));
             }
         }
         let idle = known.map(|known| now - known.last_used.unwrap_or(known.since));

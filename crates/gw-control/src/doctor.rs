@@ -13,20 +13,15 @@ use gw_net::{client::Client, issuer::published};
 use gw_plan::driver::Served;
 use gw_policy::keys::KeySet;
 use serde::{Deserialize, Serialize};
-use time::Duration;
 
 use crate::{
     answer::Answer,
+    credentials::{REPLACE, SOON},
     host::{Ending, HostError},
     server::Server,
     source::git::signature::SigningKey,
     stop::Stop,
 };
-
-/// Before its end it is worth a note for so long.
-const SOON: Duration = Duration::days(14);
-const REPLACE: &str = "make a new one, and put it where this one is; the day on which it ends stands in \
-                       `expires` of the settings, which are read when `serve` starts";
 
 /// One thing that was tested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
