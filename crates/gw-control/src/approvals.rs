@@ -147,10 +147,8 @@ impl Gathered {
 /// Who merged it, as far as the host says: a person by name, where the rules know them.
 fn merger(pull_request: &PullRequest, rules: &Desired) -> Option<String> {
     let account = pull_request.merged_by.as_ref()?;
-    let is_theirs = |own: &String| account.id.eq_ignore_ascii_case(own);
-    let mut people = rules.people.iter();
-    let person = people.find(|(_, it)| it.bitbucket.as_ref().is_some_and(is_theirs));
-    Some(person.map_or_else(|| account.id.clone(), |(name, _)| name.to_string()))
+    let person = approve::person_of(rules, account).map(ToString::to_string);
+    Some(person.unwrap_or_else(|| account.id.clone()))
 }
 
 /// What going back to a change is judged by beside its plan.
@@ -272,11 +270,10 @@ async fn gather(
     planned: &Planned,
     history: &[String],
 ) -> Result<Vec<Candidate>, Stop> {
+    let Some(planned_commit) = history.last() else { return Ok(vec![]) };
     let mut numbers = server.host.merged_as(history).await?;
-    if let Some(planned) = history.last() {
-        let open = server.store.shown_for(environment, planned).await?;
-        numbers.extend(open.into_iter().take(MOST));
-    }
+    let open = server.store.shown_for(environment, planned_commit).await?;
+    numbers.extend(open.into_iter().take(MOST));
     let numbers: BTreeSet<u64> = numbers.into_iter().chain(ground.pull_request).collect();
     let mut candidates = vec![];
     for number in numbers {

@@ -224,6 +224,11 @@ pub fn judge(
     approved
 }
 
+/// Who of `people` has an account of the Git host. None: nobody, or two of them.
+pub fn person_of<'a>(rules: &'a Desired, account: &Account) -> Option<&'a PersonName> {
+    Known::of(rules).of_account(account)
+}
+
 /// Somebody of `people`, as far as the declarations know them.
 pub fn caller_of(rules: &Desired, person: &PersonName) -> Option<Caller> {
     rules.people.get(person).map(|person| voice::caller(rules, &person.subjects))
@@ -322,7 +327,6 @@ impl Question<'_> {
         }
     }
 
-    /// Whether an entry was something else in any commit after this one.
     /// Whether some of what a pull request brought is still there.
     fn concerns(&self, brought: &Brought<'_>) -> bool {
         let merged = brought.candidate.merged_as();
@@ -337,6 +341,7 @@ impl Question<'_> {
             || brought.iter().flat_map(|it| &it.candidate.shown).any(|it| is_it(&it.head))
     }
 
+    /// Whether an entry was something else in any commit after this one.
     fn was_taken_back(&self, commit: Option<&str>, name: &str) -> bool {
         let entries = commit.and_then(|commit| self.taken_back.get(commit));
         entries.is_some_and(|entries| entries.contains(name))

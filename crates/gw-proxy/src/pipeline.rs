@@ -292,7 +292,6 @@ impl Worker {
         (record, line)
     }
 
-    /// A head without one meaning.
     /// Refuses a call of which nothing else is known.
     fn refuse(
         &self,

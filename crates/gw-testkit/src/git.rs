@@ -142,7 +142,6 @@ impl GitRepository {
         self.git(&arguments)
     }
 
-    /// A pack of these objects, whether or not they name one another or anything that is there.
     /// The text of a commit's signature, and the bytes that it is over.
     pub fn signature(&self, id: &str) -> (String, Vec<u8>) {
         let raw = self.git(&["cat-file", "commit", id]) + "\n";
@@ -162,6 +161,7 @@ impl GitRepository {
         (text, signed.into_bytes())
     }
 
+    /// A pack of these objects, whether or not they name one another or anything that is there.
     pub fn pack(&self, ids: &[&str], options: &[&str]) -> Vec<u8> {
         let base = self.root().join("packed");
         let base = base.to_str().expect("a temporary folder has a plain name");

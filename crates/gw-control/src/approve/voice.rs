@@ -156,7 +156,7 @@ impl<'a> Known<'a> {
         self.of_account(account).cloned().map(Who::Person)
     }
 
-    fn of_account(self, account: &Account) -> Option<&'a PersonName> {
+    pub(super) fn of_account(self, account: &Account) -> Option<&'a PersonName> {
         self.only(|person| {
             let id = match account.host {
                 "bitbucket" => &person.bitbucket,

@@ -14,6 +14,7 @@ use gw_model::{
 
 use super::Link;
 use crate::{
+    approve,
     host::{Account, Allowed, Force, HostError, Permission, Protection},
     server::Server,
 };
@@ -159,11 +160,7 @@ fn people(rules: &Desired, members: &[(Account, Permission)], said: &Said) -> Ve
 
 /// Whoever of the workspace has this account.
 fn known<'a>(rules: &'a Desired, account: &Account) -> Option<(&'a PersonName, &'a Person)> {
-    rules.people.iter().find(|(_, person)| is_theirs(person, account))
-}
-
-fn is_theirs(person: &Person, account: &Account) -> bool {
-    person.bitbucket.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(&account.id))
+    rules.people.get_key_value(approve::person_of(rules, account)?)
 }
 
 fn applies<'a>(rules: &'a Desired, person: &Person) -> Applies<'a> {

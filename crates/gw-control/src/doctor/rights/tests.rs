@@ -1,10 +1,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::{
-    approve,
-    host::{AccountKind, CredentialFault},
-};
+use crate::host::{AccountKind, CredentialFault};
 
 /// Everybody of `staff` may apply what is on main and approved twice.
 fn shop() -> Desired {
