@@ -35,6 +35,31 @@ pub enum Task {
     Request { id: String, request: Box<Request> },
 }
 
+/// Everybody who may push makes as many reviews as they like, and whoever is told may be slow to listen.
+/// So neither takes all places: what changes something waits behind none of them, nor one of them behind
+/// the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskKind {
+    Act,
+    Review,
+    Tell,
+}
+
+impl TaskKind {
+    /// So many of a kind that has a limit are under way at once.
+    pub const MOST: u32 = 2;
+    /// So many tasks are under way at once: some places are left for those that act.
+    pub const PLACES: usize = 6;
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Act => "act",
+            Self::Review => "review",
+            Self::Tell => "tell",
+        }
+    }
+}
+
 /// What happened in the Git host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,22 +93,17 @@ impl Task {
         }
     }
 
-    /// Whether it only tells, or hears, something. Everybody who may push makes as many of these as they
-    /// like, so they never take all places: what changes something does not wait behind them.
-    pub const fn speaks(&self) -> bool {
+    /// What it takes a place for.
+    pub const fn kind(&self) -> TaskKind {
         match self {
-            Self::PullRequest { .. }
-            | Self::PullRequests
-            | Self::Remark { .. }
-            | Self::Tell { .. }
-            | Self::Deployment { .. }
-            | Self::Notify { .. } => true,
+            Self::PullRequest { .. } | Self::PullRequests | Self::Remark { .. } => TaskKind::Review,
+            Self::Tell { .. } | Self::Deployment { .. } | Self::Notify { .. } => TaskKind::Tell,
             Self::Look
             | Self::Release { .. }
             | Self::Drift { .. }
             | Self::Expire { .. }
             | Self::Renew
-            | Self::Request { .. } => false,
+            | Self::Request { .. } => TaskKind::Act,
         }
     }
 

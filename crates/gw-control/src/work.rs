@@ -26,12 +26,10 @@ use crate::{
     source::pace::Pace,
     stop::Stop,
     store::{Queued, StoreError},
-    task::Task,
+    task::{Task, TaskKind},
     trial,
 };
 
-/// So many tasks are under way at once.
-const WORKERS: usize = 4;
 /// Even where nobody says that something was queued, it is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Whoever asked is told after so many tries, and asks again.
@@ -39,7 +37,7 @@ const MOST_TRIES: u32 = 2;
 
 /// Works until told to stop; what is under way is brought to its end.
 pub async fn work(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(WORKERS));
+    let places = Arc::new(Semaphore::new(TaskKind::PLACES));
     let mut running = JoinSet::new();
     loop {
         // Listening begins before looking, so that nothing is queued in between unheard.

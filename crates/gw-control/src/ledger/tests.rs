@@ -149,7 +149,7 @@ async fn a_decision_is_found_by_its_id_however_many_entries_came_after_it() {
         "ALTER TABLE approval DROP COLUMN salt",
         "ALTER TABLE approval DROP COLUMN restores",
         "DROP TABLE credential",
-        "ALTER TABLE task DROP COLUMN speaks",
+        "ALTER TABLE task DROP COLUMN kind",
         "DROP TABLE going_back",
         "DROP TABLE wait",
         "DROP TABLE wait_told",

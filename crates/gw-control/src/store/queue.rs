@@ -8,12 +8,10 @@ use super::{
     Store, StoreError,
     column::{column, from_column, from_json, read_time, to_column, to_json, written_time},
 };
-use crate::task::Task;
+use crate::task::{Task, TaskKind};
 
 /// So many tasks that were done are kept for whoever asks what became of them.
 const KEPT: i64 = 1_000;
-/// So many tasks that only speak are under way at once: fewer than there are workers.
-const SPEAKERS: i64 = 2;
 /// No task waits longer than this, so a later time comes from a clock that was set back since.
 const LONGEST_WAIT_MS: i64 = 3_600_000;
 
@@ -134,14 +132,14 @@ impl Store {
                  SELECT id FROM task
                  WHERE state = 'waiting' AND (due_ms <= ?1 OR due_ms > ?1 + ?2)
                      AND lane NOT IN (SELECT lane FROM task WHERE state = 'running')
-                     AND (NOT speaks OR ?3 >
-                         (SELECT count(*) FROM task WHERE state = 'running' AND speaks))
+                     AND kind NOT IN (SELECT kind FROM task WHERE state = 'running' AND kind <> 'act'
+                         GROUP BY kind HAVING count(*) >= ?3)
                  ORDER BY due_ms, id LIMIT 1)
              RETURNING *",
         )
         .bind(millis(now))
         .bind(LONGEST_WAIT_MS)
-        .bind(SPEAKERS)
+        .bind(TaskKind::MOST)
         .fetch_optional(&self.pool)
         .await?;
         row.as_ref().map(read_queued).transpose()
@@ -152,10 +150,10 @@ impl Store {
         let row = sqlx::query(
             "SELECT min(due_ms) AS due_ms FROM task
              WHERE state = 'waiting' AND lane NOT IN (SELECT lane FROM task WHERE state = 'running')
-                 AND (NOT speaks OR ?1 >
-                     (SELECT count(*) FROM task WHERE state = 'running' AND speaks))",
+                 AND kind NOT IN (SELECT kind FROM task WHERE state = 'running' AND kind <> 'act'
+                     GROUP BY kind HAVING count(*) >= ?1)",
         )
-        .bind(SPEAKERS)
+        .bind(TaskKind::MOST)
         .fetch_one(&self.pool)
         .await?;
         let due: Option<i64> = row.try_get("due_ms")?;
@@ -315,7 +313,7 @@ async fn enqueue(
     at: OffsetDateTime,
 ) -> Result<u64, StoreError> {
     let row = sqlx::query(
-        "INSERT INTO task (key, lane, speaks, task, state, hints, attempts, queued_at, due_ms)
+        "INSERT INTO task (key, lane, kind, task, state, hints, attempts, queued_at, due_ms)
          VALUES (?, ?, ?, ?, 'waiting', 1, 0, ?, ?)
          ON CONFLICT (key) WHERE state = 'waiting'
          DO UPDATE SET hints = hints + 1, task = excluded.task,
@@ -324,7 +322,7 @@ async fn enqueue(
     )
     .bind(new.task.key())
     .bind(new.task.lane())
-    .bind(new.task.speaks())
+    .bind(new.task.kind().as_str())
     .bind(to_json(&new.task)?)
     .bind(written_time(at)?)
     .bind(millis(new.due_at))

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use time::{Duration, macros::datetime};
 
 use super::*;
-use crate::task::Cause;
+use crate::{answer::Answer, task::Cause};
 
 const NOON: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 
@@ -20,6 +20,14 @@ async fn store() -> Store {
 
 fn pull_request(number: u64) -> Task {
     Task::PullRequest { number }
+}
+
+fn tell(commit: u64) -> Task {
+    Task::Tell {
+        environment: EnvironmentName::parse("prod").unwrap(),
+        commit: format!("{commit:040}"),
+        answer: Box::new(Answer::done("change 2 is applied and verified")),
+    }
 }
 
 fn release(environment: &str) -> Task {
@@ -72,20 +80,28 @@ async fn one_environment_is_worked_on_by_one_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn what_changes_something_does_not_wait_behind_what_only_speaks() {
+async fn what_changes_something_does_not_wait_behind_reviews_nor_behind_what_is_told() {
     let store = store().await;
     for number in 1..=100 {
         queue(&store, pull_request(number)).await;
+    }
+    for commit in 1..=100 {
+        queue(&store, tell(commit)).await;
     }
     queue(&store, release("prod")).await;
     let first = take(&store).await.unwrap();
     assert_eq!(first.task, pull_request(1));
     assert_eq!(take(&store).await.unwrap().task, pull_request(2));
-    assert_eq!(take(&store).await.unwrap().task, release("prod"));
-    assert_eq!(take(&store).await, None, "no third one speaks");
+    let told = take(&store).await.unwrap();
+    assert_eq!(told.task, tell(1), "no third one is reviewed");
+    assert_eq!(take(&store).await.unwrap().task, tell(2));
+    assert_eq!(take(&store).await.unwrap().task, release("prod"), "no third one is told");
+    assert_eq!(take(&store).await, None);
     assert_eq!(store.next_task_due(NOON).await.unwrap(), None);
-    store.finish_task(first.id, "planned", NOON).await.unwrap();
+    store.finish_task(told.id, "told", NOON).await.unwrap();
     assert_eq!(store.next_task_due(NOON).await.unwrap(), Some(0));
+    assert_eq!(take(&store).await.unwrap().task, tell(3));
+    store.finish_task(first.id, "planned", NOON).await.unwrap();
     assert_eq!(take(&store).await.unwrap().task, pull_request(3));
 }
 
