@@ -105,6 +105,34 @@ async fn a_change(store: &Store) {
     store.end(&dev(), number, &ending).await.unwrap();
 }
 
+/// A row and the entry that it is held against are read one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_reads_while_a_change_ends_is_told_one_state_or_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(opened(folder.path()).await);
+    let writer = Arc::clone(&store);
+    let writer = tokio::spawn(async move {
+        let begun = Begun { action: Action::Apply, restores: None, ..a_beginning() };
+        for _ in 0..60 {
+            let document = || "{}".to_owned();
+            let documents = Documents { plan: document(), script: document(), desired: document() };
+            let number = writer.begin(&begun, &documents, told(Act::Decided), None).await.unwrap();
+            let (outcome, at) = (Outcome::Verified, NOON);
+            let ending = Ending { outcome, detail: None, at, written: None };
+            writer.end(&dev(), number, &ending).await.unwrap();
+        }
+    });
+    let mut last = 0;
+    while !writer.is_finished() {
+        store.under_way(&dev()).await.unwrap();
+        let number = store.in_force(&dev()).await.unwrap().map_or(0, |change| change.number);
+        assert!(number >= last, "{number} after {last}");
+        last = number;
+    }
+    writer.await.unwrap();
+    assert!(last > 0);
+}
+
 #[tokio::test]
 async fn a_change_is_told_from_its_decision_to_its_end() {
     let folder = tempfile::tempdir().unwrap();

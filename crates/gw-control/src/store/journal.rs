@@ -357,7 +357,7 @@ impl Store {
     }
 
     /// The first row that a statement finds for an environment, and for a change of it.
-    pub(super) async fn find(
+    async fn find(
         &self,
         statement: &'static str,
         at: &EnvironmentName,

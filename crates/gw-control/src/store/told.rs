@@ -11,7 +11,7 @@ use gw_audit::entry::{Act, Entry, Event};
 use gw_model::id::EnvironmentName;
 use gw_plan::{digest::Digest, plan::Changed};
 use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 use time::OffsetDateTime;
 use tokio::sync::MutexGuard;
 
@@ -30,10 +30,6 @@ pub(super) const GIVEN: &str = "given";
 
 /// What an approval is named by; none: it was given to a former version.
 pub(super) type Salt = Option<String>;
-
-/// A row and its entry come together, and are read one after the other. What a change that ends between
-/// the two makes differ is read again so often.
-const MOST_TRIES: u32 = 5;
 
 /// What a row says of a change.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +86,31 @@ impl Document {
 }
 
 impl Told {
+    /// Learns what entries say that came since.
+    async fn catch_up(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        // An index that somebody made hides what it was made without, and bytes that are kept as a text
+        // are like none; who begins looks at the entries themselves.
+        let query = match self.next {
+            0 => {
+                "SELECT CAST(bytes AS BLOB) AS bytes FROM entry NOT INDEXED
+                 WHERE substr(CAST(bytes AS BLOB), 1, 15) = x'7b22616374223a226368616e67652e' AND position >= ?
+                 ORDER BY position"
+            }
+            _ => {
+                "SELECT bytes FROM entry INDEXED BY entry_of_change
+                 WHERE substr(bytes, 1, 15) = x'7b22616374223a226368616e67652e' AND position >= ?
+                 ORDER BY position"
+            }
+        };
+        let rows = sqlx::query(query).bind(to_column(self.next)?).fetch_all(connection).await?;
+        for row in rows {
+            let entry = Entry::parse(&row.try_get::<Vec<u8>, _>("bytes")?);
+            let broken = || StoreError::Broken { reason: "an entry is none".to_owned() };
+            self.learn(entry.ok_or_else(broken)?);
+        }
+        Ok(())
+    }
+
     /// Learns what the next entry says.
     fn learn(&mut self, entry: Entry) {
         self.next = self.next.max(entry.index + 1);
@@ -249,33 +270,10 @@ impl Store {
     /// What the entries of the state say, up to the newest one.
     async fn told(&self) -> Result<MutexGuard<'_, Told>, StoreError> {
         let mut told = self.told.lock().await;
+        let mut connection = self.pool.acquire().await?;
         // Whoever reads anything waits for this: without the box, all of their futures hold it.
-        Box::pin(self.catch_up(&mut told)).await?;
+        Box::pin(told.catch_up(&mut connection)).await?;
         Ok(told)
-    }
-
-    async fn catch_up(&self, told: &mut Told) -> Result<(), StoreError> {
-        // An index that somebody made hides what it was made without, and bytes that are kept as a text
-        // are like none; who begins looks at the entries themselves.
-        let query = match told.next {
-            0 => {
-                "SELECT CAST(bytes AS BLOB) AS bytes FROM entry NOT INDEXED
-                 WHERE substr(CAST(bytes AS BLOB), 1, 15) = x'7b22616374223a226368616e67652e' AND position >= ?
-                 ORDER BY position"
-            }
-            _ => {
-                "SELECT bytes FROM entry INDEXED BY entry_of_change
-                 WHERE substr(bytes, 1, 15) = x'7b22616374223a226368616e67652e' AND position >= ?
-                 ORDER BY position"
-            }
-        };
-        let rows = sqlx::query(query).bind(to_column(told.next)?).fetch_all(&self.pool).await?;
-        for row in rows {
-            let entry = Entry::parse(&row.try_get::<Vec<u8>, _>("bytes")?);
-            let broken = || StoreError::Broken { reason: "an entry is none".to_owned() };
-            told.learn(entry.ok_or_else(broken)?);
-        }
-        Ok(())
     }
 
     /// Whether what is in force, and what stopped half way, is what the ledger says.
@@ -346,27 +344,31 @@ impl Store {
         Ok(change)
     }
 
-    /// The change that a row tells of, where the ledger tells the same.
+    /// The change that a row tells of, where the ledger tells the same. A row and its entry come
+    /// together, and both are read as of one moment: a change that ends meanwhile makes nothing differ.
     pub(super) async fn agreed(
         &self,
         at: &EnvironmentName,
         query: &'static str,
         meets: Meets,
     ) -> Result<Option<Change>, StoreError> {
-        let mut tries = 0;
-        loop {
-            let found = self.find(query, at, None).await?.as_ref().map(read_change).transpose()?;
-            let number = found.as_ref().map(|change| change.number);
-            let met = match (meets, number) {
-                (Meets::InForce, number) => self.told().await?.meet_in_force(at, number),
-                (Meets::UnderWay, Some(number)) => self.told().await?.meet_under_way(at, number),
-                (Meets::UnderWay, None) => Ok(()),
-            };
-            match met {
-                Err(StoreError::Unbound { .. }) if tries < MOST_TRIES => tries += 1,
-                met => return self.as_told(met.map(|()| found)?).await,
+        let mut told = self.told.lock().await;
+        let mut moment = self.pool.begin().await?;
+        Box::pin(told.catch_up(&mut moment)).await?;
+        let row = sqlx::query(query).bind(at.as_str()).fetch_optional(&mut *moment).await?;
+        moment.rollback().await?;
+        let found = row.as_ref().map(read_change).transpose()?;
+        match (meets, &found) {
+            (Meets::InForce, found) => {
+                told.meet_in_force(at, found.as_ref().map(|change| change.number))?;
             }
+            (Meets::UnderWay, Some(change)) => told.meet_under_way(at, change.number)?,
+            (Meets::UnderWay, None) => {}
         }
+        if let Some(change) = &found {
+            told.meet_change(change)?;
+        }
+        Ok(found)
     }
 
     pub(super) async fn meet_document(
