@@ -2,7 +2,7 @@ use gw_control::host::{
     Account, AccountKind, Allowed, Force, Permission, PullRequestState,
     approvals::{Discounted, counted, judge},
 };
-use gw_emulators::bitbucket::{Exempt, Permission as Right, Rule};
+use gw_emulators::bitbucket::{Exempt, Fault, Permission as Right, Rule};
 
 use super::*;
 
@@ -157,6 +157,38 @@ async fn what_is_merged_is_found_by_each_of_its_commits() {
         assert_eq!(host.pull_requests_of(main).await, Ok(vec![1]), "{strategy}");
         assert_eq!(host.open_pull_requests().await, Ok(vec![]));
     }
+}
+
+/// What was merged stays so: only what was touched since is asked for again.
+#[tokio::test]
+async fn what_was_merged_is_asked_for_once() {
+    let stage = Stage::new().await;
+    let work = stage.clone_as(&stage.bob, "many").await;
+    // One more than a page.
+    let branches: Vec<String> = (1..=51).map(|number| format!("b{number}")).collect();
+    for branch in &branches {
+        stage.git(&work, &["checkout", "--quiet", "-b", branch, "main"]).await;
+        stage.add(&work, branch).await;
+    }
+    stage.push(&stage.bob, &work, &["--all"]).await;
+    for (number, branch) in (1..).zip(&branches) {
+        stage.open(&stage.bob, branch, branch).await;
+        stage.merge(number, "squash").await;
+    }
+    for _ in 0..10 {
+        stage.advance();
+    }
+    stage.propose().await;
+    stage.merge(52, "squash").await;
+    let host = stage.host();
+    let commits = [stage.head("main").await];
+    assert_eq!(host.merged_as(&commits).await, Ok(vec![52]));
+    // One question is answered; the next one would not be.
+    for fault in [Fault::Slow(Duration::ZERO), Fault::Status(404)] {
+        stage.bitbucket.fail_next("/pullrequests", fault);
+    }
+    assert_eq!(host.merged_as(&commits).await, Ok(vec![52]));
+    host.open_pull_requests().await.unwrap_err();
 }
 
 #[tokio::test]

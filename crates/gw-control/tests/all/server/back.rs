@@ -134,3 +134,28 @@ async fn what_was_left_stays_left_when_drift_is_put_back() {
     assert!(!house.live.has("sales"));
     house.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_propose_is_planned_again_after_somebody_went_back() {
+    let house = House::new().await;
+    let stage = &house.stage;
+    house.propose(&stage.bob, "b1", &api("orders-team, finance", "100/1m")).await;
+    house.look().await;
+    house.merge_approved(1, "squash").await;
+    assert_eq!(house.change().await, 2);
+    let remote = stage.remote(&stage.bob);
+    stage.git(&house.desk, &["pull", "--quiet", &remote, "main"]).await;
+    house.propose(&stage.bob, "b2", &api("orders-team, finance, sales", "100/1m")).await;
+    house.look().await;
+    let told = async || stage.comments(2).await.join("\n");
+    assert!(told().await.contains("+ group sales (staff) may call"), "{}", told().await);
+    // Nothing moves in the repository: what is in force does.
+    stage.advance();
+    let aim = Aim::State { to: 1, reason: None };
+    let order = Order { environment: prod(), asker: somebody("ann"), aim };
+    let answer = reconcile(&house.server, &order).await.unwrap();
+    assert_eq!(answer.change, Some(3), "{answer:?}");
+    house.settle().await;
+    assert!(told().await.contains("+ group finance or sales (staff) may call"), "{}", told().await);
+    house.end().await;
+}

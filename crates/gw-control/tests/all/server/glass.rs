@@ -283,7 +283,9 @@ async fn going_back_to_what_came_in_need_is_no_way_round_the_rules() {
     assert_eq!((still.number, still.begun.action), (3, Action::BreakGlass));
 
     // The last ordinary state asks for nothing more than going back does.
+    assert!(house.live.has("support"));
     let answer = reconcile(&house.server, &back(1)).await.unwrap();
-    assert_eq!(answer.end, End::Done, "{answer:?}");
+    assert_eq!((answer.end, answer.change), (End::Done, Some(4)), "{answer:?}");
+    assert!(!house.live.has("support"));
     house.end().await;
 }

@@ -226,4 +226,10 @@ async fn a_state_that_was_left_is_told_as_held() {
     let newest: Vec<&str> = told.lines().next().unwrap().split("  ").collect();
     assert!(newest.contains(&"rollback (= 1)"), "{told}");
     assert!(told.contains("operators (bob)   \"too many calls\""), "{told}");
+    let left = || stage.asks("bob", &["status"]).0;
+    assert!(left().contains("the state of change 2 is held"), "{}", left());
+    // What is in force is held by nobody.
+    let (told, code) = stage.asks("bob", &["rollback", "--to", "2", "--reason", "calls are few"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(!left().contains("the state of change 2 is held"), "{}", left());
 }
