@@ -4,6 +4,9 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    ops::Range,
+    process,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -106,10 +109,21 @@ pub fn request(
     exchange(address, &bytes)?.ok_or_else(closed)
 }
 
-/// A loopback port that nobody listens on at this moment.
+/// Below the ports that a system gives to whoever connects: one of those may be taken before somebody
+/// listens on it.
+const PORTS: Range<u16> = 15_000..32_000;
+
+/// A loopback port that nobody listens on at this moment, and that this process was not given before.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Processes that run at once begin at places of their own.
+    let (first, count) = (process::id().wrapping_mul(613), PORTS.end - PORTS.start);
+    let port = |_| {
+        let place = first.wrapping_add(GIVEN.fetch_add(1, Relaxed)) % u32::from(count);
+        PORTS.start + u16::try_from(place).expect("it is less than their number")
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    PORTS.map(port).find(is_free).expect("loopback has a free port")
 }
 
 /// What a message without a length means.
