@@ -14,10 +14,9 @@ use super::{
 };
 use crate::approve::{Given, Shown};
 
-/// So many plans of one pull request are kept for an environment, and so many of all. The oldest go
-/// first, and approvals with them.
+/// So many plans of one pull request are kept for an environment, the newest. What others push takes none
+/// of them away: they say who made what is still to be approved.
 const KEPT_OF_ONE: i64 = 50;
-const KEPT: i64 = 5_000;
 /// So many approvals of an environment are kept.
 const KEPT_APPROVALS: i64 = 5_000;
 
@@ -59,16 +58,13 @@ impl Store {
         .execute(&mut *writing.transaction)
         .await?;
         sqlx::query(
-            "DELETE FROM shown WHERE environment = ?1 AND (
-                 (pull_request = ?2 AND position NOT IN (SELECT position FROM shown
-                     WHERE environment = ?1 AND pull_request = ?2 ORDER BY position DESC LIMIT ?3))
-                 OR position NOT IN (SELECT position FROM shown
-                     WHERE environment = ?1 ORDER BY position DESC LIMIT ?4))",
+            "DELETE FROM shown WHERE environment = ?1 AND pull_request = ?2
+                 AND position NOT IN (SELECT position FROM shown
+                     WHERE environment = ?1 AND pull_request = ?2 ORDER BY position DESC LIMIT ?3)",
         )
         .bind(environment.as_str())
         .bind(number)
         .bind(KEPT_OF_ONE)
-        .bind(KEPT)
         .execute(&mut *writing.transaction)
         .await?;
         writing.record(event, shown.at).await?;

@@ -83,6 +83,20 @@ async fn of_one_pull_request_the_newest_plans_are_kept() {
     assert_eq!(store.shown(&prod(), 8).await.unwrap().len(), 1);
 }
 
+/// Whoever could push others' plans out would be nobody's author, or leave them without approvals.
+#[tokio::test]
+async fn however_much_is_shown_elsewhere_what_was_shown_stays() {
+    let store = blank().await;
+    let first = shown("h1", 0, "new");
+    show(&store, 7, &first).await;
+    let flood = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+        INSERT INTO shown (environment, pull_request, head, shown_at, entries)
+        SELECT 'prod', 100 + i % 500, 'h', '2026-09-10T12:00:00Z', '{}' FROM n";
+    sqlx::query(flood).execute(&store.pool).await.unwrap();
+    show(&store, 8, &shown("h2", 1, "other")).await;
+    assert_eq!(store.shown(&prod(), 7).await.unwrap(), [first]);
+}
+
 #[tokio::test]
 async fn a_given_approval_is_kept_as_it_was_proved() {
     let store = blank().await;
