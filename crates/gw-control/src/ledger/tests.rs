@@ -105,6 +105,35 @@ async fn a_change(store: &Store) {
     store.end(&dev(), number, &ending).await.unwrap();
 }
 
+/// One that goes on nobody's targets.
+async fn an_apply(store: &Store, outcome: Outcome) {
+    let begun = Begun { action: Action::Apply, restores: None, ..a_beginning() };
+    let document = || "{}".to_owned();
+    let documents = Documents { plan: document(), script: document(), desired: document() };
+    let number = store.begin(&begun, &documents, told(Act::Decided), None).await.unwrap();
+    let ending = Ending { outcome, detail: None, at: NOON, written: None };
+    store.end(&dev(), number, &ending).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_verified_somewhere_is_what_the_ledger_says() {
+    for edited in [
+        "UPDATE change SET source_digest = 'sha256:other'",
+        "UPDATE change SET outcome = 'verified'",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = opened(folder.path()).await;
+        an_apply(&store, Outcome::Verified).await;
+        an_apply(&store, Outcome::Failed).await;
+        assert_eq!(store.verified_in("sha256:s").await.unwrap(), [dev()].into());
+        assert!(store.verified_in("sha256:other").await.unwrap().is_empty());
+        sqlx::query(edited).execute(store.pool()).await.unwrap();
+        let refused =
+            [store.verified_in("sha256:s").await, store.verified_in("sha256:other").await];
+        assert!(refused.iter().any(Result::is_err), "{edited}: {refused:?}");
+    }
+}
+
 /// A row and the entry that it is held against are read one after the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whoever_reads_while_a_change_ends_is_told_one_state_or_the_other() {
@@ -114,12 +143,7 @@ async fn whoever_reads_while_a_change_ends_is_told_one_state_or_the_other() {
     let writer = tokio::spawn(async move {
         let begun = Begun { action: Action::Apply, restores: None, ..a_beginning() };
         for _ in 0..60 {
-            let document = || "{}".to_owned();
-            let documents = Documents { plan: document(), script: document(), desired: document() };
-            let number = writer.begin(&begun, &documents, told(Act::Decided), None).await.unwrap();
-            let (outcome, at) = (Outcome::Verified, NOON);
-            let ending = Ending { outcome, detail: None, at, written: None };
-            writer.end(&dev(), number, &ending).await.unwrap();
+            an_apply(&writer, Outcome::Verified).await;
         }
     });
     let mut last = 0;

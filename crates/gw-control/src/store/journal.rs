@@ -264,14 +264,18 @@ impl Store {
         &self,
         source_digest: &str,
     ) -> Result<BTreeSet<EnvironmentName>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT DISTINCT environment FROM change
-             WHERE source_digest = ? AND outcome = 'verified' AND action = 'apply'",
-        )
-        .bind(source_digest)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| named(&row.try_get::<String, _>("environment")?)).collect()
+        let query = "SELECT * FROM change
+             WHERE source_digest = ? AND outcome = 'verified' AND action = 'apply'";
+        let (told, mut moment) = self.moment().await?;
+        let rows = sqlx::query(query).bind(source_digest).fetch_all(&mut *moment).await?;
+        moment.rollback().await?;
+        let mut verified = BTreeSet::new();
+        for row in &rows {
+            let change = read_change(row)?;
+            told.meet_verified(&change)?;
+            verified.insert(change.begun.environment);
+        }
+        Ok(verified)
     }
 
     /// The newest change before this one that took effect.

@@ -11,7 +11,7 @@ use gw_audit::entry::{Act, Entry, Event};
 use gw_model::id::EnvironmentName;
 use gw_plan::{digest::Digest, plan::Changed};
 use serde_json::{Value, json};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 use time::OffsetDateTime;
 use tokio::sync::MutexGuard;
 
@@ -201,6 +201,17 @@ impl Told {
         }
     }
 
+    /// Whether a change ended well, as its row says.
+    pub(super) fn meet_verified(&self, change: &Change) -> Result<(), StoreError> {
+        self.meet_change(change)?;
+        let (at, number) = (&change.begun.environment, change.number);
+        match self.course(at, number) {
+            None => Ok(()),
+            Some(course) if course.outcome == Some(Outcome::Verified) => Ok(()),
+            Some(_) => Err(unbound(format!("that change {number} of `{at}` is verified"))),
+        }
+    }
+
     /// Whether a change began with this document.
     fn meet_document(
         &self,
@@ -269,10 +280,8 @@ impl Told {
 impl Store {
     /// What the entries of the state say, up to the newest one.
     async fn told(&self) -> Result<MutexGuard<'_, Told>, StoreError> {
-        let mut told = self.told.lock().await;
-        let mut connection = self.pool.acquire().await?;
-        // Whoever reads anything waits for this: without the box, all of their futures hold it.
-        Box::pin(told.catch_up(&mut connection)).await?;
+        let (told, moment) = self.moment().await?;
+        moment.rollback().await?;
         Ok(told)
     }
 
@@ -344,17 +353,26 @@ impl Store {
         Ok(change)
     }
 
-    /// The change that a row tells of, where the ledger tells the same. A row and its entry come
-    /// together, and both are read as of one moment: a change that ends meanwhile makes nothing differ.
+    /// What the entries say, and the tables as of the same moment. A row and its entry come together: a
+    /// change that ends meanwhile makes nothing differ.
+    pub(super) async fn moment(
+        &self,
+    ) -> Result<(MutexGuard<'_, Told>, Transaction<'_, Sqlite>), StoreError> {
+        let mut told = self.told.lock().await;
+        let mut moment = self.pool.begin().await?;
+        // Whoever reads anything waits for this: without the box, all of their futures hold it.
+        Box::pin(told.catch_up(&mut moment)).await?;
+        Ok((told, moment))
+    }
+
+    /// The change that a row tells of, where the ledger tells the same.
     pub(super) async fn agreed(
         &self,
         at: &EnvironmentName,
         query: &'static str,
         meets: Meets,
     ) -> Result<Option<Change>, StoreError> {
-        let mut told = self.told.lock().await;
-        let mut moment = self.pool.begin().await?;
-        Box::pin(told.catch_up(&mut moment)).await?;
+        let (told, mut moment) = self.moment().await?;
         let row = sqlx::query(query).bind(at.as_str()).fetch_optional(&mut *moment).await?;
         moment.rollback().await?;
         let found = row.as_ref().map(read_change).transpose()?;
