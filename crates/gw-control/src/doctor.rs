@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use gw_model::{
     desired::Desired,
-    id::{IdentityName, SecretName},
+    id::{EnvironmentName, IdentityName, SecretName},
     workspace::Identity,
 };
 use gw_net::{client::Client, issuer::published};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     answer::Answer,
     credentials::{REPLACE, SOON},
+    drift,
     host::{Ending, HostError},
     server::Server,
     source::git::signature::SigningKey,
@@ -103,7 +104,20 @@ pub async fn of_environment(server: &Server, rules: Option<&Desired>) -> Vec<Lin
     links.extend(rights::compare(server, rules).await);
     links.extend(signing_keys(rules));
     links.extend(targets(server, rules).await);
+    links.extend(drifted(server, &rules.environment).await);
     links
+}
+
+async fn drifted(server: &Server, environment: &EnvironmentName) -> Option<Link> {
+    match drift::standing(server, environment).await {
+        Ok(None) => None,
+        Ok(Some(known)) => Some(Link::broken(
+            "drift",
+            format!("what was written is not what is there: {}", drift::id(&known.digest)),
+            "look at it: `gatewright drift`; an apply puts it back, `drift accept` leaves it",
+        )),
+        Err(error) => Some(Link::stopped("drift", &error.into())),
+    }
 }
 
 async fn git_host(server: &Server) -> Link {

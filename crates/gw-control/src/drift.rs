@@ -59,29 +59,27 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
     let order =
         Order { environment: environment.clone(), asker: Asker::server(), aim: Aim::InForce };
     let plan = reconcile::compare(server, &order).await?;
-    let Some(digest) = digest(&plan) else {
+    let at = server.clock.now();
+    let Some(mut found) = found(&plan) else {
+        server.store.holds_all(environment, at).await?;
         return Ok(Answer::done(format!("{environment} holds what was written")));
     };
-    if let Some(until) =
-        server.store.drift_accepted(environment, digest.as_str(), server.clock.now()).await?
-    {
-        let day = until.date();
-        return Ok(Answer::done(format!("what differs in {environment} is accepted until {day}")));
-    }
     let known = server.store.drift(environment).await?;
-    let is_new = known.as_ref().is_none_or(|known| known.digest != digest.as_str());
-    let put_back = known.map_or(0, |known| if is_new { 0 } else { known.put_back });
-    if is_new {
-        let found = event::drifted(environment, &plan, digest.as_str());
-        server.store.record(found, server.clock.now()).await?;
+    let known = known.filter(|known| known.digest == found.digest);
+    found.put_back = known.as_ref().map_or(0, |known| known.put_back);
+    let accepted = server.store.drift_accepted(environment, &found.digest, at).await?;
+    // What went away and comes again is told again.
+    if accepted.is_none() && known.is_none_or(|known| !known.stands) {
+        let told = event::drifted(environment, &plan, &found.digest);
+        server.store.record(told, at).await?;
         server.publish().await?;
         server.notify(Notification::drift(&plan, &Links::to(&server.address))).await?;
     }
-    let lines = lines(&plan);
-    let remembered =
-        |put_back| KnownDrift { digest: digest.to_string(), put_back, lines: lines.clone() };
-    let at = server.clock.now();
-    server.store.remember_drift(environment, &remembered(put_back), at).await?;
+    server.store.remember_drift(environment, &found, at).await?;
+    if let Some(until) = accepted {
+        let day = until.date();
+        return Ok(Answer::done(format!("what differs in {environment} is accepted until {day}")));
+    }
     if rules.spec.drift.then == DriftThen::Report {
         return Ok(Answer::done(format!("{environment} does not hold what was written")));
     }
@@ -90,8 +88,8 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
         let text = format!("{environment} is left as it is until its glass is whole again");
         return Ok(Answer::done(text));
     }
-    if put_back >= MOST_TIMES {
-        let stop = Stop::Fought { environment: environment.clone(), times: put_back };
+    if found.put_back >= MOST_TIMES {
+        let stop = Stop::Fought { environment: environment.clone(), times: found.put_back };
         let refused = event::stopped(Asker::server().actor, environment, &stop);
         server.store.record(refused, server.clock.now()).await?;
         server.publish().await?;
@@ -99,10 +97,18 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
     }
     let answer = reconcile::reconcile(server, &order).await?;
     if answer.change.is_some() {
-        let at = server.clock.now();
-        server.store.remember_drift(environment, &remembered(put_back + 1), at).await?;
+        let settled = KnownDrift { stands: false, put_back: found.put_back + 1, ..found };
+        server.store.remember_drift(environment, &settled, server.clock.now()).await?;
     }
     Ok(answer)
+}
+
+/// What differed when the environment was compared last.
+pub async fn standing(
+    server: &Server,
+    environment: &EnvironmentName,
+) -> Result<Option<KnownDrift>, StoreError> {
+    Ok(server.store.drift(environment).await?.filter(|known| known.stands))
 }
 
 /// By what people call a difference: `dr-7Q2M0K`.
@@ -121,7 +127,7 @@ pub async fn accept(
     day: Date,
 ) -> Result<OffsetDateTime, NotAccepted> {
     let now = server.clock.now();
-    let known = server.store.drift(environment).await?;
+    let known = standing(server, environment).await?;
     let known = known.filter(|known| id(&known.digest) == name).ok_or(NotAccepted::Unknown)?;
     let until = day.next_day().unwrap_or(day).midnight().assume_utc();
     if until <= now || until - now > LONGEST {
@@ -156,7 +162,13 @@ fn lines(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// What differs, in one word; none: nothing does.
+/// What differs; none: nothing does.
+fn found(plan: &Plan) -> Option<KnownDrift> {
+    let digest = digest(plan)?.to_string();
+    Some(KnownDrift { digest, stands: true, put_back: 0, lines: lines(plan) })
+}
+
+/// The same in one word.
 fn digest(plan: &Plan) -> Option<Digest> {
     let drifted = plan.targets.iter().flat_map(|target| {
         let differences = target.differences.iter().filter(|it| it.drift != Drift::None);

@@ -65,8 +65,7 @@ async fn compare(
     for environment in server.environments().await? {
         let Some(rules) = server.in_force(&environment).await? else { continue };
         let every = rules.spec.drift.every.as_duration();
-        let last = *compared.entry(environment.clone()).or_insert_with(Instant::now);
-        if is_due(Some(last), every) {
+        if is_due(compared.get(&environment).copied(), every) {
             server.ask(Task::Drift { environment: environment.clone() }).await?;
             compared.insert(environment, Instant::now());
         }

@@ -51,7 +51,7 @@ use tokio::{
 
 /// The statements that bring a state to each version, in order; all that are missing are done in one
 /// transaction.
-const MIGRATIONS: [&str; 17] = [
+const MIGRATIONS: [&str; 18] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -69,6 +69,7 @@ const MIGRATIONS: [&str; 17] = [
     include_str!("../migrations/0015.sql"),
     include_str!("../migrations/0016.sql"),
     include_str!("../migrations/0017.sql"),
+    include_str!("../migrations/0018.sql"),
 ];
 
 /// The file in the folder of the state.

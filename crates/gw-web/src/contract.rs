@@ -285,6 +285,9 @@ body! {
         under_way as "underWay": Option<Change>,
         /// in force is what went round the ordinary rules: it stays open until an ordinary change
         glass: Option<Glass>,
+        /// what targets hold otherwise than it was written, by which it is accepted; none: nothing, as
+        /// far as is known
+        drift: Option<String>,
         /// what waits for somebody, pull requests first, the longest before others
         waits: Vec<Wait>,
         /// changes whose state was left by going back: it is not applied again until another was
@@ -389,8 +392,10 @@ body! {
         lines: Vec<String>,
         /// RFC 3339; until then it is left as it is
         accepted_until as "acceptedUntil": Option<String>,
-        /// how often that was put back
+        /// how often that, or what differed before, was put back
         put_back as "putBack": u64,
+        /// RFC 3339; none: not since the last change
+        compared_at as "comparedAt": Option<String>,
     }
 
     /// How long a difference is left as it is.

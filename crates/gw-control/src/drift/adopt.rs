@@ -13,7 +13,7 @@ use gw_plan::{
     plan::Plan,
 };
 
-use super::{digest, id};
+use super::{digest, id, standing};
 use crate::{
     asker::Asker,
     declared::Declared,
@@ -40,7 +40,7 @@ pub async fn adopt(
     environment: &EnvironmentName,
     name: &str,
 ) -> Result<Option<Adopted>, Stop> {
-    let known = server.store.drift(environment).await?;
+    let known = standing(server, environment).await?;
     let Some(known) = known.filter(|known| id(&known.digest) == name) else { return Ok(None) };
     let order =
         Order { environment: environment.clone(), asker: Asker::server(), aim: Aim::InForce };

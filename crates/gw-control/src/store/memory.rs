@@ -14,26 +14,55 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownDrift {
     pub digest: String,
+    /// The newest comparison found it.
+    pub stands: bool,
     pub put_back: u64,
     /// What differs, for people.
     pub lines: Vec<String>,
 }
 
 impl Store {
-    /// The difference that was found last, where it was not settled since.
+    /// The difference that was found last, where no change decided anew since.
     pub async fn drift(&self, at: &EnvironmentName) -> Result<Option<KnownDrift>, StoreError> {
-        let row = sqlx::query("SELECT digest, put_back, lines FROM drift WHERE environment = ?")
+        let row = sqlx::query("SELECT * FROM drift WHERE environment = ?")
             .bind(at.as_str())
             .fetch_optional(&self.pool)
             .await?;
         let known = |row: sqlx::sqlite::SqliteRow| {
             let put_back = from_column(row.try_get("put_back")?)?;
             let lines = from_json(&row.try_get::<String, _>("lines")?)?;
-            Ok(KnownDrift { digest: row.try_get("digest")?, put_back, lines })
+            let (digest, stands) = (row.try_get("digest")?, row.try_get("stands")?);
+            Ok(KnownDrift { digest, stands, put_back, lines })
         };
         row.map(known).transpose()
     }
 
+    /// When an environment was compared last; none: not since the last change.
+    pub async fn compared_at(
+        &self,
+        at: &EnvironmentName,
+    ) -> Result<Option<OffsetDateTime>, StoreError> {
+        let row = sqlx::query("SELECT at FROM compared WHERE environment = ?")
+            .bind(at.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| read_time(&row.try_get::<String, _>("at")?)).transpose()
+    }
+
+    /// That an environment was compared, and nothing differs.
+    pub async fn holds_all(
+        &self,
+        environment: &EnvironmentName,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE drift SET stands = FALSE WHERE environment = ?")
+            .bind(environment.as_str())
+            .execute(&self.pool)
+            .await?;
+        self.compared(environment, at).await
+    }
+
+    /// That an environment was compared, and what differs.
     pub async fn remember_drift(
         &self,
         environment: &EnvironmentName,
@@ -41,19 +70,30 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO drift (environment, digest, found_at, put_back, lines)
-                 VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (environment) DO UPDATE SET
-                 digest = excluded.digest, found_at = excluded.found_at,
-                 put_back = excluded.put_back, lines = excluded.lines",
+            "INSERT OR REPLACE INTO drift (environment, digest, found_at, stands, put_back, lines)
+                 VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(environment.as_str())
         .bind(&drift.digest)
         .bind(written_time(at)?)
+        .bind(drift.stands)
         .bind(to_column(drift.put_back)?)
         .bind(to_json(&drift.lines)?)
         .execute(&self.pool)
         .await?;
+        self.compared(environment, at).await
+    }
+
+    async fn compared(
+        &self,
+        environment: &EnvironmentName,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query("INSERT OR REPLACE INTO compared VALUES (?, ?)")
+            .bind(environment.as_str())
+            .bind(written_time(at)?)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -61,6 +101,7 @@ impl Store {
     pub async fn forget_drift(&self, environment: &EnvironmentName) -> Result<(), StoreError> {
         for statement in [
             "DELETE FROM drift WHERE environment = ?",
+            "DELETE FROM compared WHERE environment = ?",
             "DELETE FROM drift_accepted WHERE environment = ?",
         ] {
             sqlx::query(statement).bind(environment.as_str()).execute(&self.pool).await?;

@@ -30,9 +30,12 @@ pub(super) async fn look(
 ) -> Result<Json<Drift>, Refusal> {
     let environment = seen(&web, &headers, &name).await?;
     let (store, now) = (&web.server.store, web.server.clock.now());
-    let Some(known) = store.drift(&environment).await? else {
-        let (drift, id, accepted_until) = (None, None, None);
-        return Ok(Json(Drift { drift, id, lines: vec![], accepted_until, put_back: 0 }));
+    let known = store.drift(&environment).await?;
+    let put_back = known.as_ref().map_or(0, |known| known.put_back);
+    let compared_at = store.compared_at(&environment).await?.map(written);
+    let Some(known) = known.filter(|known| known.stands) else {
+        let (drift, id, lines, accepted_until) = (None, None, vec![], None);
+        return Ok(Json(Drift { drift, id, lines, accepted_until, put_back, compared_at }));
     };
     let accepted = store.drift_accepted(&environment, &known.digest, now).await?;
     Ok(Json(Drift {
@@ -40,7 +43,8 @@ pub(super) async fn look(
         drift: Some(known.digest),
         lines: known.lines,
         accepted_until: accepted.map(written),
-        put_back: known.put_back,
+        put_back,
+        compared_at,
     }))
 }
 

@@ -9,6 +9,7 @@ use axum::{
 };
 use gw_audit::{entry::Event, report};
 use gw_control::{
+    drift,
     store::{self, Store},
     waits,
 };
@@ -55,6 +56,7 @@ pub(super) async fn list(
         glass,
         in_force,
         under_way,
+        drift: drift::standing(&web.server, &name).await?.map(|known| drift::id(&known.digest)),
         waits: waiting(store, &name).await?,
         held: store.holds(&name).await?,
         gates: store.gates(&name).await?.iter().map(Gate::from).collect(),

@@ -225,6 +225,12 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
             context.ui.line(&format!("  change {} is under way", change.number));
         }
         let program = format!("gatewright --server {} --env {}", remote.name(), environment.name);
+        if let Some(id) = &environment.drift {
+            context.ui.line(&format!(
+                "  {} it does not hold what was written ({id}): {program} drift",
+                Ui::mark(Mark::Warning)
+            ));
+        }
         for wait in &environment.waits {
             context.ui.line(&format!("  {}", waiting(wait, &program)));
         }

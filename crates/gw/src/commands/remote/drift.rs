@@ -34,20 +34,40 @@ async fn look(context: Context<'_>, remote: &Remote, command: &Drift) -> Result<
     match (context.ui.form, &known.id) {
         (Form::Json, _) => context.ui.json(&known),
         (Form::Text, None) => {
-            context.ui.line(&format!("{environment} holds what was written, as far as is known"));
+            let when = match &known.compared_at {
+                Some(at) => format!("compared {}", clock(at)),
+                None => "not compared since the last change".to_owned(),
+            };
+            context.ui.line(&format!("{environment} holds what was written · {when}"));
+            if known.put_back > 0 {
+                context.ui.line(&format!("  what differed before was {}", times(known.put_back)));
+            }
         }
         (Form::Text, Some(id)) => {
-            context.ui.line(&format!("{environment} does not hold what was written: {id}"));
+            let when = known.compared_at.as_deref().map(clock).unwrap_or_default();
+            context.ui.line(&format!(
+                "{environment} does not hold what was written: {id} · compared {when}"
+            ));
             for line in &known.lines {
                 context.ui.line(&format!("  {line}"));
             }
             match &known.accepted_until {
                 Some(until) => context.ui.line(&format!("  accepted until {}", clock(until))),
-                None => context.ui.line(&format!("  put back {} times", known.put_back)),
+                None if known.put_back > 0 => {
+                    context.ui.line(&format!("  it was {}, and came again", times(known.put_back)));
+                }
+                None => {}
             }
         }
     }
     Ok(if command.exit_code && differs { Exit::Differs } else { Exit::Done })
+}
+
+fn times(put_back: u64) -> String {
+    match put_back {
+        1 => "put back once".to_owned(),
+        _ => format!("put back {put_back} times"),
+    }
 }
 
 async fn leave(context: Context<'_>, remote: &Remote, command: &Accept) -> Result<Exit, Failure> {

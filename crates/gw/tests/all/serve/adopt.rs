@@ -43,6 +43,10 @@ async fn what_was_done_by_hand_is_proposed_approved_and_kept() {
     assert_eq!(stage.asks("ann", &["apply", "--commit", &first]).1, 0);
     stage.tamper("100/1m", "900/1m").await;
     let id = difference(&stage);
+    let (told, _) = stage.asks("bob", &["status"]);
+    assert!(told.contains(&format!("it does not hold what was written ({id})")), "{told}");
+    let (told, _) = stage.asks("bob", &["doctor"]);
+    assert!(told.contains(&format!("what was written is not what is there: {id}")), "{told}");
     let (told, code) = stage.asks("bob", &["drift", "accept", "dr-000000", "--as-branch"]);
     assert_eq!(code, 3, "{told}");
     let (told, code) = stage.asks("bob", &["drift", "accept", &id, "--as-branch"]);
@@ -69,6 +73,8 @@ async fn what_was_done_by_hand_is_proposed_approved_and_kept() {
     stage.bring(head.trim()).await;
     let (told, code) = stage.asks("bob", &["drift", "--exit-code"]);
     assert_eq!(code, 0, "{told}");
+    assert!(told.contains("prod holds what was written"), "{told}");
+    assert!(!stage.asks("bob", &["status"]).0.contains("does not hold"));
     assert!(stage.serves("900/1m"));
 
     // What no declaration says in one word stays for people to write.
