@@ -35,7 +35,7 @@ pub async fn review_all(server: &Server) -> Result<Answer, Stop> {
 pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
     let reading = review::review(server, number).await?;
     let (at, links) = (server.clock.now(), Links::to(&server.address));
-    let told = |commit, news| Told { commit, at, links: &links, news };
+    let told = |commit, news| Told { pull_request: number, commit, at, links: &links, news };
     match &reading {
         Reading::Closed(state) => {
             // What was merged may still wait; what was declined does not.
@@ -57,7 +57,7 @@ pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
             let told = told(&review.head, News::Plans(&prospects));
             // Whoever reads it may approve at once. It counts only where it could be read.
             let readable_at = server.clock.now();
-            write_below(server, number, told).await?;
+            write_below(server, told).await?;
             review::show(server, review, readable_at).await?;
             wait(server, review).await?;
             write_beside(server, &review.pull_request, told).await?;
@@ -67,14 +67,14 @@ pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
         Reading::Wrong(wrong) => {
             let notes = findings(&wrong.declared.found, &wrong.declared.sources);
             let told = told(&wrong.head, News::Broken(&notes));
-            write_below(server, number, told).await?;
+            write_below(server, told).await?;
             write_beside(server, &wrong.pull_request, told).await?;
             Ok(Answer::from(&wrong.stop))
         }
         Reading::Unread(unread) => {
             let notes = findings(&unread.why.diagnostics(), &Sources::default());
             let told = told(&unread.head, News::Broken(&notes));
-            write_below(server, number, told).await?;
+            write_below(server, told).await?;
             write_beside(server, &unread.pull_request, told).await?;
             Ok(Answer::from(&Stop::Source(unread.why.clone())))
         }
@@ -142,7 +142,8 @@ pub async fn tell_apply(
     Ok(Answer::done("it is told"))
 }
 
-async fn write_below(server: &Server, number: u64, told: Told<'_>) -> Result<(), Stop> {
+async fn write_below(server: &Server, told: Told<'_>) -> Result<(), Stop> {
+    let number = told.pull_request;
     let known = server.store.comment(number).await?;
     let id = server.host.comment(number, &tell::comment(told), known).await?;
     Ok(server.store.remember_comment(number, id).await?)

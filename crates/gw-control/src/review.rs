@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use gw_model::{
     desired::Desired,
     environment::{ChangeAction, ReleaseAction, ReleaseEvent},
-    id::EnvironmentName,
+    id::{ApiName, EnvironmentName},
 };
 use gw_plan::plan::{Planned, Rules};
 use gw_policy::principal::{Caller, Principal};
@@ -73,50 +73,102 @@ pub struct Wrong {
     pub declared: Declared,
 }
 
+/// What the merge of a pull request would be now.
+struct Merge {
+    pull_request: PullRequest,
+    head: String,
+    view: Arc<View>,
+    commit: ObjectId,
+    files: Tree,
+    both: Vec<String>,
+    declared: Declared,
+}
+
 /// Plans what merging the pull request now would do.
 pub async fn review(server: &Server, number: u64) -> Result<Reading, Stop> {
+    let merge = match merge(server, number).await? {
+        Ok(merge) => merge,
+        Err(reading) => return Ok(reading),
+    };
+    let mut environments = vec![];
+    for environment in server.reviewed_environments(&merge.declared, &merge.pull_request).await? {
+        let order = merge.order(environment.clone(), Asker::server(), BTreeSet::new());
+        let ground = merge.ground(server, &order).await?;
+        environments.push(consider(server, order, &ground).await?);
+    }
+    let Merge { pull_request, head, both, declared, .. } = merge;
+    let review = Review { pull_request, head, both, declared, environments };
+    Ok(Reading::Open(Box::new(review)))
+}
+
+/// What somebody asks for who plans a pull request by hand, and what it would be on.
+pub async fn ground(
+    server: &Server,
+    environment: EnvironmentName,
+    asker: Asker,
+    number: u64,
+    only: BTreeSet<ApiName>,
+) -> Result<Result<(Order, Ground), Reading>, Stop> {
+    let merge = match merge(server, number).await? {
+        Ok(merge) => merge,
+        Err(reading) => return Ok(Err(reading)),
+    };
+    let order = merge.order(environment, asker, only);
+    let ground = merge.ground(server, &order).await?;
+    Ok(Ok((order, ground)))
+}
+
+async fn merge(server: &Server, number: u64) -> Result<Result<Merge, Reading>, Stop> {
     let pull_request = server.host.pull_request(number).await?;
     if pull_request.state != PullRequestState::Open {
-        return Ok(Reading::Closed(pull_request.state));
+        return Ok(Err(Reading::Closed(pull_request.state)));
     }
-    let Some(head) = pull_request.source.commit.clone() else { return Ok(Reading::Elsewhere) };
+    let Some(head) = pull_request.source.commit.clone() else {
+        return Ok(Err(Reading::Elsewhere));
+    };
+    let unread = |pull_request, head, why| {
+        Ok(Err(Reading::Unread(Box::new(Unread { pull_request, head, why }))))
+    };
     let (view, into) = match sides(server, &pull_request, &head).await? {
         Ok(sides) => sides,
-        Err(why) => return Ok(Reading::Unread(Box::new(Unread { pull_request, head, why }))),
+        Err(why) => return unread(pull_request, head, why),
     };
     let Some(commit) = view.find(&head) else {
         return Err(Stop::Source(view.missing(&head)));
     };
     let (files, both, declared) = match merged(&view, commit, into).await {
         Ok(merged) => merged,
-        Err(Stop::Source(why @ GitError::Files { .. })) => {
-            return Ok(Reading::Unread(Box::new(Unread { pull_request, head, why })));
-        }
+        Err(Stop::Source(why @ GitError::Files { .. })) => return unread(pull_request, head, why),
         Err(stop) => return Err(stop),
     };
     if declared.faultless().is_none() {
         let found = declared.found.clone();
         let stop = Stop::Wrong { commit: head.clone(), found, sources: declared.sources.clone() };
-        return Ok(Reading::Wrong(Box::new(Wrong { pull_request, head, stop, declared })));
+        return Ok(Err(Reading::Wrong(Box::new(Wrong { pull_request, head, stop, declared }))));
     }
-    let mut environments = vec![];
-    for environment in server.reviewed_environments(&declared, &pull_request).await? {
-        let order = Order {
-            environment: environment.clone(),
-            asker: Asker::server(),
-            aim: Aim::Commit { sha: head.clone(), only: BTreeSet::new(), plan: None },
-        };
-        let desired = reconcile::desired(server, &order, &files, &declared).await?;
-        let facts = reconcile::facts(server, &environment, &view, commit, &declared.digest);
-        let facts = as_merged(facts.await?, &pull_request);
-        let (view, source) = (Arc::clone(&view), declared.digest.clone());
-        let commit = Some(commit);
-        let of = Some(pull_request.number);
-        let ground = Ground { view, commit, desired, source, facts, pull_request: of };
-        environments.push(consider(server, order, &ground).await?);
+    Ok(Ok(Merge { pull_request, head, view, commit, files, both, declared }))
+}
+
+impl Merge {
+    fn order(&self, environment: EnvironmentName, asker: Asker, only: BTreeSet<ApiName>) -> Order {
+        let aim = Aim::Commit { sha: self.head.clone(), only, plan: None };
+        Order { environment, asker, aim }
     }
-    let review = Review { pull_request, head, both, declared, environments };
-    Ok(Reading::Open(Box::new(review)))
+
+    async fn ground(&self, server: &Server, order: &Order) -> Result<Ground, Stop> {
+        let Self { pull_request, view, commit, files, declared, .. } = self;
+        let desired = reconcile::desired(server, order, files, declared).await?;
+        let facts =
+            reconcile::facts(server, &order.environment, view, *commit, &declared.digest).await?;
+        Ok(Ground {
+            view: Arc::clone(view),
+            commit: Some(*commit),
+            desired,
+            source: declared.digest.clone(),
+            facts: as_merged(facts, pull_request),
+            pull_request: Some(pull_request.number),
+        })
+    }
 }
 
 /// A view with the head of a pull request, and the commit that it would be merged into; or why one of

@@ -32,6 +32,7 @@ use crate::approve::Refused;
 /// What is known about one commit.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
+    pub pull_request: u64,
     pub commit: &'a str,
     pub at: OffsetDateTime,
     pub links: &'a Links,

@@ -127,7 +127,9 @@ body! {
     PlanOrder {
         /// its whole hash
         commit: Option<String>,
-        /// instead: going back to the state that this change left
+        /// instead: an open pull request, as if it were merged now
+        pull_request as "pullRequest": Option<u64>,
+        /// or: going back to the state that this change left
         to: Option<u64>,
         /// only these APIs
         only: Option<Vec<String>>,
@@ -635,7 +637,7 @@ endpoints! {
     "post" "/v1/token" Anybody FORM => 200 json::<Token>(), "Exchanges a proof for a token of ours (RFC 8693)";
     "post" "/v1/token/revoke" Anybody FORM => 200 Body::None, "Takes a token of ours back (RFC 7009), or, for a proof, each that its subject holds";
     "get" "/v1/whoami" Bearer Body::None => 200 json::<Whoami>(), "Who asks, and for what the token is good";
-    "post" "/v1/environments/{environment}/plans" Bearer json::<PlanOrder>() => 200 json::<Planned>(), "Plans a commit, or going back to a change; needs `plan`";
+    "post" "/v1/environments/{environment}/plans" Bearer json::<PlanOrder>() => 200 json::<Planned>(), "Plans a commit, a pull request, or going back to a change; needs `plan`";
     "get" "/v1/plans/{id}" Bearer Body::None => 200 json::<Planned>(), "A plan that was shown; needs `view`";
     "post" "/v1/plans/{id}/approvals" Bearer json::<ApprovalOrder>() => 201 json::<Approved>(), "Approves what a plan changes; needs `approve`";
     "post" "/v1/environments/{environment}/changes" Bearer json::<ChangeOrder>() => 202 json::<Accepted>(), "Has something done; needs the action";

@@ -252,9 +252,9 @@ fn ends(told: &Told<'_>, prospects: &[Prospect<'_>]) -> Vec<String> {
         }
         lines.push(format!(
             "{named}[Full plan and diff]({whole}) · check it yourself: \
-             `gatewright --server {server} plan --env {environment} --commit {commit}`",
+             `gatewright --server {server} plan --env {environment} --pull-request {number}`",
             server = told.links.server(),
-            commit = told.commit,
+            number = told.pull_request,
         ));
     }
     lines

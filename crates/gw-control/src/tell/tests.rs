@@ -30,7 +30,7 @@ fn prospects(plans: &[Plan]) -> Vec<Prospect<'_>> {
 }
 
 fn told<'a>(news: News<'a>, links: &'a Links) -> Told<'a> {
-    Told { commit: COMMIT, at: AT, links, news }
+    Told { pull_request: 7, commit: COMMIT, at: AT, links, news }
 }
 
 fn whole(comment: &Comment) -> String {

@@ -12,7 +12,10 @@ use gw_control::{
     approvals,
     approve::Given,
     back, event,
+    host::PullRequestState,
     reconcile::{self, Aim, Ground, Order},
+    review::{self, Reading},
+    stop::Stop,
     store::{Granted, StoreError},
     task::Task,
     tell::{Links, Waiting},
@@ -52,13 +55,20 @@ pub(super) async fn make(
     let environment = environment(&name)?;
     covers(&granted, &environment, ChangeAction::Plan, None)?;
     let aim = match door::order(request).await? {
-        PlanOrder { commit: Some(commit), to: None, only } => {
+        PlanOrder { commit: Some(commit), pull_request: None, to: None, only } => {
             Aim::Commit { sha: hash(commit)?, only: apis(only)?, plan: None }
         }
-        PlanOrder { commit: None, to: Some(to), only: None } => Aim::State { to, reason: None },
+        PlanOrder { commit: None, pull_request: Some(number), to: None, only } => {
+            let plan = merged(&web, &granted, environment, number, apis(only)?).await?;
+            return Ok(Json(written(&web, &plan).await?));
+        }
+        PlanOrder { commit: None, pull_request: None, to: Some(to), only: None } => {
+            Aim::State { to, reason: None }
+        }
         _ => {
             return Err(Refusal::malformed(
-                "a plan is of a `commit`, perhaps `only` some APIs of it, or goes back `to` a change",
+                "a plan is of a `commit` or a `pullRequest`, perhaps `only` some APIs of it, or goes \
+                 back `to` a change",
             ));
         }
     };
@@ -174,6 +184,35 @@ async fn plan(
     may(web, granted, &order.environment, action, &ground.facts).await?;
     let planned = reconcile::plan(&web.server, order, &ground, order.aim.action()).await?;
     Ok((ground, planned))
+}
+
+/// Plans what a pull request would do if it were merged now: what stands below it.
+async fn merged(
+    web: &Web,
+    granted: &Granted,
+    environment: EnvironmentName,
+    number: u64,
+    only: BTreeSet<ApiName>,
+) -> Result<Plan, Refusal> {
+    let _place = web.planning.try_acquire().map_err(|_| Refusal::Busy)?;
+    let (server, asker) = (&web.server, granted.asker.clone());
+    let (order, ground) = match review::ground(server, environment, asker, number, only).await? {
+        Ok(found) => found,
+        Err(reading) => return Err(unplannable(number, reading)),
+    };
+    may(web, granted, &order.environment, ChangeAction::Plan, &ground.facts).await?;
+    Ok(reconcile::plan(server, &order, &ground, ChangeAction::Apply).await?.plan)
+}
+
+fn unplannable(number: u64, reading: Reading) -> Refusal {
+    let what = match reading {
+        Reading::Wrong(wrong) => return wrong.stop.into(),
+        Reading::Unread(unread) => return Stop::Source(unread.why).into(),
+        Reading::Closed(PullRequestState::Declined) => "is declined",
+        Reading::Closed(_) | Reading::Open(_) => "is merged: plan the commit that it became",
+        Reading::Elsewhere => "comes from another repository: nothing of it is read",
+    };
+    Refusal::Conflict { what: format!("pull request {number} {what}") }
 }
 
 /// A plan of the environment that the token is for. Of others it is not told whether they are there.

@@ -32,6 +32,9 @@ pub(crate) struct Plan {
     /// With `--server`: the commit to plan (else the one that the pipeline builds).
     #[arg(long, value_name = "HASH")]
     pub(super) commit: Option<String>,
+    /// With `--server`: an open pull request, as if it were merged now.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "commit")]
+    pub(super) pull_request: Option<u64>,
     /// Also writes the plan to a file, for `gatewright apply FILE`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,

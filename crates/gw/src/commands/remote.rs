@@ -90,15 +90,15 @@ pub(super) fn is_for_a_server(command: &Command) -> bool {
 }
 
 async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<Exit, Failure> {
-    let environment = remote.environment().await?;
     if let Some(flag) = command.of_this_machine() {
         return Err(Failure::wrong(format!("`{flag}` is for plans that this machine makes"))
             .help("a server keeps its plans: `gatewright --server URL apply PLAN`"));
     }
-    let order = json!({ "commit": commit(command.commit.as_deref())?, "only": command.only() });
-    let token = remote.token(&[ChangeAction::Plan], None).await?;
-    let path = format!("/v1/environments/{environment}/plans");
-    let planned: Planned = remote.post(&token, &path, &order).await?;
+    let order = match command.pull_request {
+        Some(number) => json!({ "pullRequest": number, "only": command.only() }),
+        None => json!({ "commit": commit(command.commit.as_deref())?, "only": command.only() }),
+    };
+    let planned = planned(remote, &order).await?;
     match context.ui.form {
         Form::Json => context.ui.json(&planned.plan),
         Form::Text => {
@@ -125,6 +125,13 @@ fn errors(plan: &Value) -> Vec<&str> {
     let notes = plan.get("notes").and_then(Value::as_array).into_iter().flatten();
     let errors = notes.filter(|note| note.get("severity") == Some(&json!("error")));
     errors.filter_map(|note| note.get("code")?.as_str()).collect()
+}
+
+/// A plan from the server, which keeps it.
+async fn planned(remote: &Remote, order: &Value) -> Result<Planned, Failure> {
+    let path = format!("/v1/environments/{}/plans", remote.environment().await?);
+    let token = remote.token(&[ChangeAction::Plan], None).await?;
+    remote.post(&token, &path, order).await
 }
 
 async fn apply(context: Context<'_>, remote: &Remote, command: &Apply) -> Result<Exit, Failure> {
@@ -154,7 +161,7 @@ async fn rollback(
     remote: &Remote,
     command: &Rollback,
 ) -> Result<Exit, Failure> {
-    match (plan_back(remote, command.to).await, context.ui.form) {
+    match (planned(remote, &json!({ "to": command.to })).await, context.ui.form) {
         (Ok(planned), Form::Text) => context.ui.result(&planned.text),
         (Ok(planned), Form::Json) => context.ui.json(&planned.plan),
         // Whoever may go back and not plan is in a hurry all the same.
@@ -165,14 +172,6 @@ async fn rollback(
     }
     let wanted = Wanted::Rollback { to: command.to, reason: command.reason.clone() };
     carry_out(context, remote, &wanted).await
-}
-
-/// What going back does to callers, told before it is done.
-async fn plan_back(remote: &Remote, to: u64) -> Result<Planned, Failure> {
-    let environment = remote.environment().await?;
-    let token = remote.token(&[ChangeAction::Plan], None).await?;
-    let path = format!("/v1/environments/{environment}/plans");
-    remote.post(&token, &path, &json!({ "to": to })).await
 }
 
 async fn approve(
