@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     answer::Answer,
+    branches,
     credentials::{REPLACE, SOON},
     drift,
     host::{Ending, HostError},
@@ -91,10 +92,21 @@ pub async fn of_settings(
 
 /// What an environment has beside: commits, branches and people, the ledger, its targets.
 pub async fn of_environment(server: &Server, rules: Option<&Desired>) -> Vec<Link> {
-    let mut links = vec![match server.fetch().await {
-        Ok(_) => Link::good("git", "branches and tags are fetched"),
-        Err(stop) => Link::stopped("git", &stop),
-    }];
+    let mut links = vec![];
+    match server.fetch().await {
+        Ok(fetched) => {
+            links.push(Link::good("git", "branches and tags are fetched"));
+            let absent = rules.map(|rules| branches::absent(rules, &fetched.view));
+            links.extend(absent.into_iter().flatten().map(|absent| {
+                Link::broken(
+                    &format!("branch {}", absent.name),
+                    format!("it is named, and the repository has none of this name: {absent}"),
+                    "make it, or name the right one under `on` and `changes` of the environment",
+                )
+            }));
+        }
+        Err(stop) => links.push(Link::stopped("git", &stop)),
+    }
     links.extend(ledger(server).await);
     let Some(rules) = rules else {
         let first = vec!["nothing is in force: an owner brings the first state".to_owned()];

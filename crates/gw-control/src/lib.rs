@@ -10,6 +10,7 @@ pub mod approvals;
 pub mod approve;
 pub mod asker;
 pub mod back;
+pub mod branches;
 pub mod credentials;
 pub mod declared;
 pub mod doctor;

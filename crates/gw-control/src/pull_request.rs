@@ -49,10 +49,10 @@ pub async fn review(server: &Server, number: u64) -> Result<Answer, Stop> {
         ))),
         Reading::Open(review) => {
             let mut prospects = vec![];
-            for Reviewed { planned, approved, .. } in &review.environments {
+            for Reviewed { planned, approved, absent, .. } in &review.environments {
                 let (plan, refused) = (&planned.plan, &approved.refused[..]);
                 let median_wait = median_wait(server, plan).await?;
-                prospects.push(Prospect { plan, refused, median_wait });
+                prospects.push(Prospect { plan, refused, absent, median_wait });
             }
             let told = told(&review.head, News::Plans(&prospects));
             // Whoever reads it may approve at once. It counts only where it could be read.
@@ -93,7 +93,7 @@ async fn median_wait(server: &Server, plan: &Plan) -> Result<Option<Duration>, S
 /// it is for the same.
 async fn wait(server: &Server, review: &Review) -> Result<(), Stop> {
     let number = review.pull_request.number;
-    for Reviewed { environment, planned, approved } in &review.environments {
+    for Reviewed { environment, planned, approved, absent: _ } in &review.environments {
         let plan = &planned.plan;
         let idle = matches!(planned.rules, Rules::Owners(..)) || plan.is_empty();
         let waiting = Waiting::of(&plan.decision).filter(|_| !idle && !plan.has_errors());

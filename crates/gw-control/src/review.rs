@@ -15,6 +15,7 @@ use crate::{
     approvals,
     approve::{Approved, Shown},
     asker::Asker,
+    branches::{self, Absent},
     declared::Declared,
     engine::{Engine, Facts, Measured, Wish},
     event,
@@ -41,6 +42,8 @@ pub struct Reviewed {
     pub environment: EnvironmentName,
     pub planned: Planned,
     pub approved: Approved,
+    /// Branches that it would name and that are not there.
+    pub absent: Vec<Absent>,
 }
 
 /// What a pull request was closed as, or what it would do.
@@ -219,7 +222,11 @@ async fn consider(server: &Server, order: Order, ground: &Ground) -> Result<Revi
         approvals::fill(server, &environment, ground, &planned, &mut asked, None).await?;
     let planned = planned.judged(&asked);
     reconcile::keep(server, &order, &planned.plan).await?;
-    Ok(Reviewed { environment, planned, approved })
+    // Of what is named already `doctor` tells: nobody has to read it below each pull request.
+    let known = in_force.as_deref().map(branches::named).unwrap_or_default();
+    let mut absent = branches::absent(&ground.desired, &ground.view);
+    absent.retain(|it| !known.contains(it.name.as_str()));
+    Ok(Reviewed { environment, planned, approved, absent })
 }
 
 /// The files as the merge would leave them, and what they declare.

@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::{
+    branches,
     credentials::Credentials,
     engine::{self, Drivers},
     health::Watch,
@@ -237,12 +238,12 @@ impl Server {
         let mut wanted = Wanted::default();
         for environment in self.environments().await? {
             let Some(rules) = self.in_force(&environment).await? else { continue };
-            let releases = rules.spec.on.iter().flatten().map(|it| (&it.branch, &it.tag));
+            let branches = branches::named(&rules).into_iter();
+            wanted.named.extend(branches.map(|branch| format!("{BRANCHES}{branch}")));
+            let releases = rules.spec.on.iter().flatten().filter_map(|it| it.tag.as_ref());
             let commits = rules.spec.changes.iter().filter_map(|rule| rule.commit.as_ref());
-            for (branch, tag) in releases.chain(commits.map(|it| (&it.branch, &it.tag))) {
-                wanted.named.extend(branch.iter().map(|branch| format!("{BRANCHES}{branch}")));
-                wanted.preferred.extend(tag.iter().map(|tag| format!("{TAGS}{tag}")));
-            }
+            let tags = releases.chain(commits.filter_map(|it| it.tag.as_ref()));
+            wanted.preferred.extend(tags.map(|tag| format!("{TAGS}{tag}")));
         }
         Ok(wanted)
     }

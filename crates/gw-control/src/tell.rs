@@ -27,7 +27,7 @@ pub use self::{
     status::{Progress, of_apply, of_plan},
     waiting::Waiting,
 };
-use crate::approve::Refused;
+use crate::{approve::Refused, branches::Absent};
 
 /// What is known about one commit.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,8 @@ pub struct Prospect<'a> {
     pub plan: &'a Plan,
     /// Approvals that do not count for it.
     pub refused: &'a [Refused],
+    /// Branches that it would name and that are not there.
+    pub absent: &'a [Absent],
     /// How long one waits at the slowest of its gates, where some came through.
     pub median_wait: Option<Duration>,
 }

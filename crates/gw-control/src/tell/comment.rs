@@ -11,7 +11,7 @@ use gw_policy::change::{RuleEffect, RuleOutcome};
 use time::{UtcOffset, macros::format_description};
 
 use super::{News, Prospect, Told, Waiting, count_of, errors, short};
-use crate::{host::report::Comment, waits};
+use crate::{branches::Absent, host::report::Comment, waits};
 
 /// How each of them begins.
 const START: &str = "**Gatewright**";
@@ -87,6 +87,11 @@ fn plans(told: &Told<'_>, prospects: &[Prospect<'_>]) -> Parts {
         left -= refused.len();
         body.extend(refused);
     }
+    let absent: Vec<String> = prospects.iter().flat_map(absent_branches).collect();
+    if absent.len() <= left {
+        left -= absent.len();
+        body.extend(absent);
+    }
     body.extend(tables(&shown, left));
     Parts { head, body, foot }
 }
@@ -150,7 +155,7 @@ fn same_as<'a>(prospect: &Prospect<'_>, later: &[Prospect<'a>]) -> Option<&'a Pl
 
 /// Why somebody's approval does not help a plan that waits.
 fn refused_approvals(prospect: &Prospect<'_>) -> Vec<String> {
-    let Prospect { plan, refused, median_wait: _ } = prospect;
+    let Prospect { plan, refused, .. } = prospect;
     if refused.is_empty() || plan.allowed() {
         return vec![];
     }
@@ -161,6 +166,21 @@ fn refused_approvals(prospect: &Prospect<'_>) -> Vec<String> {
     }
     let told = told.join("; ");
     vec![String::new(), format!("Approvals that do not count in {}: {told}", plan.environment)]
+}
+
+/// What it would name and what is not there.
+fn absent_branches(prospect: &Prospect<'_>) -> Vec<String> {
+    let environment = &prospect.plan.environment;
+    let line = |Absent { name, near }: &Absent| {
+        let near = near.as_ref().map(|near| format!(" (did you mean {}?)", cell(near)));
+        let (name, near) = (cell(name), near.unwrap_or_default());
+        format!("⚠ {environment} names a branch that the repository does not have: {name}{near}")
+    };
+    let mut lines = vec![];
+    for absent in prospect.absent.iter().take(REFUSED_MAX) {
+        lines.extend([String::new(), line(absent)]);
+    }
+    lines
 }
 
 /// What makes a plan impossible.

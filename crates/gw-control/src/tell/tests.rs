@@ -26,7 +26,10 @@ use crate::{
 };
 
 fn prospects(plans: &[Plan]) -> Vec<Prospect<'_>> {
-    plans.iter().map(|plan| Prospect { plan, refused: &[], median_wait: None }).collect()
+    plans
+        .iter()
+        .map(|plan| Prospect { plan, refused: &[], absent: &[], median_wait: None })
+        .collect()
 }
 
 fn told<'a>(news: News<'a>, links: &'a Links) -> Told<'a> {
@@ -67,8 +70,12 @@ fn a_change_that_waits_for_somebody() {
 #[test]
 fn how_long_others_waited_is_told() {
     let plan = widens("prod", waits_for_security());
-    let waited =
-        [Prospect { plan: &plan, refused: &[], median_wait: Some(Duration::minutes(190)) }];
+    let waited = [Prospect {
+        plan: &plan,
+        refused: &[],
+        absent: &[],
+        median_wait: Some(Duration::minutes(190)),
+    }];
     let comment = whole(&comment(told(News::Plans(&waited), &links())));
     let row = comment.lines().find(|line| line.starts_with("| prod")).unwrap();
     assert!(row.ends_with("✘ needs approval by team security (median wait 3 h 10 min) |"), "{row}");
@@ -87,7 +94,7 @@ fn an_approval_that_does_not_count_is_told_with_its_reason() {
         refused("ci", Why::Host(Discounted::Machine)),
     ];
     let told_of = |plan: &Plan| {
-        let prospects = [Prospect { plan, refused: &refused, median_wait: None }];
+        let prospects = [Prospect { plan, refused: &refused, absent: &[], median_wait: None }];
         let comment = whole(&comment(told(News::Plans(&prospects), &links())));
         comment.lines().find(|line| line.starts_with("Approvals")).map(str::to_owned)
     };

@@ -1,5 +1,7 @@
 //! From a pull request to what is served, and back.
 
+use gw_audit::entry::{Act, Entry};
+use gw_control::{doctor, drift};
 use gw_emulators::bitbucket::Fault;
 use gw_model::environment::Notice;
 use time::format_description::well_known::Rfc3339;
@@ -134,6 +136,66 @@ async fn what_somebody_changes_behind_our_back_is_put_back_and_a_fight_ends() {
     let answer = house.answer("drift/prod").await;
     assert_eq!(answer.code.as_deref(), Some("GW3112"), "{answer:?}");
     assert!(house.live.has("900/1m"));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_away_is_no_drift_and_is_told_again_when_it_comes_back() {
+    let house = House::edited(&[("environments/prod.yaml", "then: revert", "then: report")]).await;
+    let (server, store) = (&house.server, &house.server.store);
+    let found = async || {
+        let entries = store.entries(0, 1_000).await.unwrap();
+        let acts = entries.iter().filter_map(|bytes| Entry::parse(bytes)).map(|it| it.event.act);
+        acts.filter(|act| *act == Act::DriftFound).count()
+    };
+    let look = async |stands: bool, times: usize| {
+        house.stage.advance();
+        drift::compare(server, &prod()).await.unwrap();
+        assert_eq!(drift::standing(server, &prod()).await.unwrap().is_some(), stands);
+        assert_eq!(found().await, times);
+        let compared_at = store.compared_at(&prod()).await.unwrap();
+        assert_eq!(compared_at, Some(server.clock.now()));
+    };
+    look(false, 0).await;
+    house.live.tamper("100/1m", "900/1m");
+    look(true, 1).await;
+    look(true, 1).await;
+    house.live.tamper("900/1m", "100/1m");
+    look(false, 1).await;
+    house.live.tamper("100/1m", "900/1m");
+    look(true, 2).await;
+    // A change decides anew what is to be so; nobody looked since.
+    let back = Order {
+        environment: prod(),
+        asker: somebody("ann"),
+        aim: Aim::State { to: 1, reason: None },
+    };
+    reconcile(server, &back).await.unwrap();
+    assert_eq!(drift::standing(server, &prod()).await.unwrap(), None);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_nobody_has_is_told_where_it_is_named() {
+    let house = House::new().await;
+    let slip =
+        ("environments/prod.yaml", "event: merge, branch: main", "event: merge, branch: mian");
+    house.branch("slip", &[slip]).await;
+    house.look().await;
+    let [comment] = &house.stage.comments(1).await[..] else { panic!("one comment") };
+    let told = "⚠ prod names a branch that the repository does not have: mian (did you mean main?)";
+    assert!(comment.lines().any(|line| line == told), "{comment}");
+
+    let house = House::edited(&[slip]).await;
+    let rules = house.server.in_force(&prod()).await.unwrap().unwrap();
+    let links = doctor::of_environment(&house.server, Some(&rules)).await;
+    let told: Vec<_> = links.iter().filter(|link| link.name == "branch mian").collect();
+    let [link] = &told[..] else { panic!("{links:?}") };
+    assert!(!link.good && link.found.ends_with("`mian` (did you mean `main`?)"), "{link:?}");
+    house.propose(&house.stage.bob, "more", &api("orders-team", "200/1m")).await;
+    house.look().await;
+    let [comment] = &house.stage.comments(1).await[..] else { panic!("one comment") };
+    assert!(!comment.contains("mian"), "each pull request would tell it: {comment}");
     house.end().await;
 }
 

@@ -165,7 +165,7 @@ impl Shape {
 
 impl House {
     /// A pull request by Bob, in two commits.
-    async fn branch(&self, name: &str, edits: &[Edit]) {
+    pub(super) async fn branch(&self, name: &str, edits: &[Edit]) {
         let stage = &self.stage;
         stage.git(&self.desk, &["checkout", "--quiet", "-b", name, "main"]).await;
         for edit in edits {
