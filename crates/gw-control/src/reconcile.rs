@@ -16,6 +16,7 @@ use gw_model::{
 use gw_plan::{
     driver::Class,
     plan::{Plan, Planned, Weight, from_file, replan, to_file},
+    render::first_line,
 };
 
 pub use self::ground::{Ground, ground};
@@ -221,7 +222,7 @@ pub async fn abandon(
         let (action, measured) = (ChangeAction::Rollback, Measured::InForce);
         let planned = engine.plan(Wish { declared, source, only, action, facts, measured }).await?;
         engine.permitted(&planned).await?;
-        Ok::<_, Stop>(engine.abandon(&Watch { server, environment: &order.environment }).await?)
+        Ok::<_, Stop>(engine.abandon(&Watch::of(server, environment)).await?)
     };
     let given_up = given_up.await;
     held.let_go().await?;
@@ -273,7 +274,7 @@ async fn bring(
     follows(server, order, ground).await?;
     let drivers = drivers(server, &ground.desired).await?;
     let engine = engine(server, order, store, &drivers);
-    let watch = Watch { server, environment: &order.environment };
+    let watch = Watch::of(server, &order.environment);
     let (planned, approved) = decide(server, order, ground, engine, order.aim.action()).await?;
     // A change that stopped half way comes first, and moves the ground.
     let (mut planned, approved) = match engine.make_way(&planned, &watch).await? {
@@ -287,6 +288,7 @@ async fn bring(
     if planned.permit.is_ok() {
         planned.waits = waited(server, order, &approved).await?;
     }
+    let watch = Watch { callers: Some(first_line(&planned.plan)), ..watch };
     let mut left = None;
     let done = match &order.aim {
         Aim::State { to, reason } => {
@@ -533,18 +535,32 @@ impl Aim {
 struct Watch<'a> {
     server: &'a Server,
     environment: &'a EnvironmentName,
+    /// What the change does to callers: whoever follows it reads that first.
+    callers: Option<String>,
+}
+
+impl<'a> Watch<'a> {
+    const fn of(server: &'a Server, environment: &'a EnvironmentName) -> Self {
+        Self { server, environment, callers: None }
+    }
 }
 
 impl Listener for Watch<'_> {
     fn hear<'a>(&'a self, news: &'a News<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         let News { number, target, step, moment } = news;
+        let shared = &self.server.shared;
+        if let Some(callers) = &self.callers
+            && shared.lines(self.environment, *number).is_empty()
+        {
+            shared.tell(self.environment, *number, callers.clone());
+        }
         let line = match moment {
             Moment::Intended | Moment::Acted => None,
             Moment::Done { words, ms } => Some(format!("✔ {step} {target}: {words} ({ms} ms)")),
             Moment::Failed { words } => Some(format!("✘ {step} {target}: {words}")),
         };
         if let Some(line) = line {
-            self.server.shared.tell(self.environment, *number, line);
+            shared.tell(self.environment, *number, line);
         }
         Box::pin(std::future::ready(()))
     }

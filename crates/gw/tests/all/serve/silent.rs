@@ -70,13 +70,10 @@ async fn what_is_allowed_is_told_in_few_words() {
     let (told, code) = stage.shows(&step.token, &["apply", "--commit", &head]);
     assert_eq!(code, 0, "{told}");
     is_silent(&told.replace("its rules", ""));
-    let (last, lines) = told
-        .lines()
-        .collect::<Vec<_>>()
-        .split_last()
-        .map(|(last, lines)| (*last, lines.to_vec()))
-        .unwrap();
-    assert_eq!(last, "change 2 applied and verified");
+    let lines: Vec<&str> = told.lines().collect();
+    let [callers, lines @ .., last] = lines.as_slice() else { panic!("{told}") };
+    assert_eq!(*last, "change 2 applied and verified");
+    assert!(callers.contains("100/1m → 60/1m"), "{told}");
     assert!(lines.len() <= 8 && lines.iter().all(|line| line.starts_with("  ✔ ")), "{told}");
     // Once more: nothing is to be done, in one line.
     let step = stage.run(AUDIENCE, none);
