@@ -70,7 +70,7 @@ struct Ended<'a> {
 
 impl Apply {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
-        if self.break_glass {
+        if self.break_glass || self.commit.is_some() {
             return Err(no_server());
         }
         let scene = Scene::open(context, Purpose::Change).await?;

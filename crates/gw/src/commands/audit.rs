@@ -124,7 +124,7 @@ fn is_missing(files: &LedgerFiles) -> bool {
 
 fn state(context: Context<'_>) -> Result<State, Failure> {
     let workspace = Workspace::read(&context.globals.workspace)?;
-    State::locate(context, workspace.folder.root())
+    State::to_look_at(context, &workspace)
 }
 
 impl Opened {

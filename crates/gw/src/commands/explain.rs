@@ -155,7 +155,7 @@ fn explain_code(context: Context<'_>, code: Code) {
 
 async fn explain_decision(context: Context<'_>, wanted: &Wanted) -> Result<Exit, Failure> {
     let workspace = Workspace::read(&context.globals.workspace)?;
-    let state = State::locate(context, workspace.folder.root())?;
+    let state = State::to_look_at(context, &workspace)?;
     let mut record = find_decision(context, &state, wanted).await?;
     if record.cure.is_none() {
         record.cure = listing(&workspace, &record);

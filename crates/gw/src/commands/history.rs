@@ -55,7 +55,7 @@ impl History {
 
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let workspace = Workspace::read(&context.globals.workspace)?;
-        let state = State::locate(context, workspace.folder.root())?;
+        let state = State::to_look_at(context, &workspace)?;
         let store = state.open_existing(context).await?;
         let environments = environments(context, &workspace, store.as_ref()).await?;
         let mut histories = vec![];

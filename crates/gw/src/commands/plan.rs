@@ -10,7 +10,7 @@ use gw_plan::{
     render,
 };
 
-use super::{Context, status::undeclared};
+use super::{Context, no_server, status::undeclared};
 use crate::{
     compose::{Purpose, Scene, SystemClock, store_failure},
     exit::{Exit, Failure},
@@ -67,6 +67,10 @@ impl Plan {
     }
 
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
+        // Here is planned what the folder declares, whatever commit that is.
+        if self.commit.is_some() || self.pull_request.is_some() {
+            return Err(no_server());
+        }
         let scene = Scene::open(context, Purpose::Look).await?;
         let only: BTreeSet<ApiName> = self.only.iter().cloned().collect();
         known_apis(&scene, &only)?;

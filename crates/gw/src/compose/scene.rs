@@ -142,10 +142,7 @@ impl Scene {
                 .help("to try something out, with a state of its own: `--state DIR`"));
         }
         if purpose == Purpose::Look && !matches!(source, Source::Local {}) {
-            context.ui.say(&format!(
-                "{follows}: what is in force there its server knows (`--server URL`); this is \
-                 about the state of this machine, `{folder}`"
-            ));
+            context.ui.say(&self.state.is_not_of(source));
         }
         Ok(())
     }

@@ -7,17 +7,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gw_control::store::{StateLock, Store, StoreError};
+use gw_control::{
+    server::name_of,
+    store::{StateLock, Store, StoreError},
+};
 use gw_model::{
     code::Code,
     id::{ApiName, EnvironmentName, TargetName, WorkspaceId},
+    load::Declarations,
+    workspace::Source,
 };
 use gw_policy::generation::{Expected, Generation, PublicKey, SigningKey};
 use gw_proxy::served_before;
 
 use crate::{
     commands::Context,
-    compose::random,
+    compose::{Workspace, random},
     config::ServerFile,
     exit::{Exit, Failure},
 };
@@ -61,6 +66,29 @@ pub(crate) fn has_id(folder: &Path) -> bool {
 impl State {
     pub(crate) fn locate(context: Context<'_>, root: &Path) -> Result<Self, Failure> {
         Self::of(context, read_id(root)?)
+    }
+
+    /// The state of a workspace for whoever looks back. Where a server follows the workspace, it knows
+    /// what happened: whoever named no state is told that this one does not.
+    pub(crate) fn to_look_at(context: Context<'_>, workspace: &Workspace) -> Result<Self, Failure> {
+        let state = Self::locate(context, workspace.folder.root())?;
+        let is_named = context.surroundings.named_state(context.globals).is_some();
+        let source = workspace.faultless().map(Declarations::source);
+        let source = source.filter(|source| !is_named && !matches!(source, Source::Local {}));
+        if let Some(source) = source {
+            context.ui.say(&state.is_not_of(source));
+        }
+        Ok(state)
+    }
+
+    /// That what is known of a source is not known here.
+    pub(super) fn is_not_of(&self, source: &Source) -> String {
+        format!(
+            "this folder follows {}: what is in force there its server knows (`--server URL`); this is \
+             about the state of this machine, `{}`",
+            name_of(source),
+            self.folder.display()
+        )
     }
 
     /// The state of a workspace whose id is known.

@@ -2,6 +2,7 @@
 //! git over http and webhooks, an issuer of people's tokens, and the command line as its client.
 
 mod adopt;
+mod asked;
 mod canaries;
 mod doctor;
 mod explain;
