@@ -8,6 +8,7 @@ use gw_model::{environment::DriftThen, id::EnvironmentName};
 use gw_plan::{
     difference::{Drift, in_words},
     digest::Digest,
+    driver::Class,
     plan::Plan,
 };
 use serde_json::json;
@@ -54,7 +55,14 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
         return Ok(Answer::done(format!("nothing is in force in {environment}")));
     };
     if server.store.under_way(environment).await?.is_some() {
-        return Ok(Answer::done(format!("a change of {environment} is under way")));
+        // Whoever began it may be gone for good, and then nobody else goes on with it.
+        match reconcile::go_on(server, environment).await {
+            Ok(()) => {}
+            Err(stop) if matches!(stop, Stop::Occupied { .. }) || stop.class() == Class::Human => {
+                return Ok(Answer::done(format!("a change of {environment} is under way: {stop}")));
+            }
+            Err(stop) => return Err(stop),
+        }
     }
     let order =
         Order { environment: environment.clone(), asker: Asker::server(), aim: Aim::InForce };

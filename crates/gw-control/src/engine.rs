@@ -342,6 +342,16 @@ impl<'a> Engine<'a> {
         Ok(Former::Superseded(change.number))
     }
 
+    /// Brings the change to its end that stopped half way, where there is one that no target refuses.
+    pub async fn go_on(self, listener: &dyn Listener) -> Result<Option<Applied>, EngineError> {
+        let Some(change) = self.store.under_way(self.environment).await? else { return Ok(None) };
+        let journal = self.store.steps(self.environment, change.number).await?;
+        if apply::is_refused(&journal) {
+            return Err(EngineError::HalfWay { number: change.number });
+        }
+        self.resume(&change, listener).await.map(Some)
+    }
+
     async fn resume(
         self,
         change: &Change,

@@ -201,6 +201,25 @@ async fn tell_unread(server: &Server, order: &Order, stop: &Stop) -> Result<(), 
     Ok(())
 }
 
+/// Brings to its end what stopped half way in an environment, whoever began it, and nothing else.
+pub(crate) async fn go_on(server: &Server, environment: &EnvironmentName) -> Result<(), Stop> {
+    let held = server.hold(environment).await?;
+    let gone_on = async {
+        let Some(change) = held.under_way(environment).await? else { return Ok(()) };
+        let (desired, _) = engine::state_of(&held, environment, change.number).await?;
+        let drivers = drivers(server, &desired).await?;
+        let (asker, aim) = (Asker::server(), Aim::InForce);
+        let order = Order { environment: environment.clone(), asker, aim };
+        let engine = engine(server, &order, &held, &drivers);
+        engine.go_on(&Watch::of(server, environment)).await?;
+        Ok(())
+    };
+    let gone_on = gone_on.await;
+    held.let_go().await?;
+    server.publish().await?;
+    gone_on
+}
+
 /// Gives up a change that stopped half way, as long as callers cannot have seen it.
 pub async fn abandon(
     server: &Server,

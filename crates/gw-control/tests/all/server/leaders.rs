@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use gw_control::drift;
 use gw_plan::driver::Step;
 use gw_testkit::attack::{
     self,
@@ -15,6 +16,11 @@ use super::*;
 const BUSY: &str = "GW7102";
 const LEASE: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 20;
+
+/// What takes longer never ends.
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.unwrap()
+}
 
 /// What is in force is put back.
 async fn put_back(server: &Server) -> Said {
@@ -30,24 +36,57 @@ async fn take_over(server: &Server) -> Said {
                 held.let_go().await.unwrap();
                 return put_back(server).await;
             }
-            Err(Stop::Occupied { .. }) => tokio::task::yield_now().await,
+            Err(Stop::Occupied { .. }) => tokio::time::sleep(LEASE / 50).await,
             Err(stop) => panic!("{stop}"),
         }
     }
 }
 
-/// Shows F14: holds
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_was_overtaken_in_the_middle_writes_nothing_more() {
-    let house = House::new().await;
-    let another = |holder: &str| {
-        let (stage, live) = (&house.stage, house.live.clone());
-        let (holder, store) = (holder.to_owned(), house.server.store.clone());
+impl House {
+    /// Another server over the same state.
+    fn another(&self, holder: &str) -> Arc<Server> {
+        let (stage, live) = (&self.stage, self.live.clone());
+        let (holder, store) = (holder.to_owned(), self.server.store.clone());
         let opened = wait(server(stage, stage.host(), live, Caps::default(), &holder));
         let shared = Shared::default().leasing(LEASE);
         Arc::new(Server { holder, store, shared, ..opened })
+    }
+}
+
+/// A server that is gone for good began to put back what differed: the next one goes on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_works_on_any_more_goes_on() {
+    let house = House::new().await;
+    let (one, two) = (house.another("one"), house.another("two"));
+    house.live.tamper("100/1m", "900/1m");
+    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let stop = target::Stop { before: Step::Switch, reached, go_on };
+    house.live.0.lock().stop = Some(stop.clone());
+    let server = Arc::clone(&one);
+    let killed = tokio::spawn(async move { drift::compare(&server, &prod()).await });
+    within(stop.reached.notified()).await;
+    killed.abort();
+    drop(killed.await);
+    house.live.0.lock().stop = None;
+    let under_way = async || two.store.under_way(&prod()).await.unwrap().map(|it| it.number);
+    assert_eq!(under_way().await, Some(2));
+    let goes_on = async {
+        while under_way().await.is_some() {
+            drift::compare(&two, &prod()).await.unwrap();
+            tokio::time::sleep(LEASE / 50).await;
+        }
     };
-    let (one, two) = (another("one"), another("two"));
+    within(Box::pin(goes_on)).await;
+    assert!(house.live.has("100/1m"));
+    assert_eq!(house.change().await, 2);
+    house.end().await;
+}
+
+/// Shows F14: part (20 rounds of two servers; none in simulation)
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_overtaken_in_the_middle_writes_nothing_more() {
+    let house = House::new().await;
+    let (one, two) = (house.another("one"), house.another("two"));
     // What two did, and what was recorded before one went on.
     let (by_two, rightly) = (Cell::new(0), Cell::new(0));
     let entries = || {
@@ -68,15 +107,15 @@ async fn whoever_was_overtaken_in_the_middle_writes_nothing_more() {
         house.live.0.lock().stop = Some(stop.clone());
         let server = Arc::clone(&one);
         let slow = tokio::spawn(async move { put_back(&server).await });
-        wait(stop.reached.notified());
+        wait(within(stop.reached.notified()));
         let switches = house.live.switches();
-        let said = wait(take_over(&two));
+        let said = wait(within(take_over(&two)));
         // It brings to its end what the other one began.
         assert_eq!(said.code, None, "{}", said.words);
         by_two.set(by_two.get() + house.live.switches() - switches);
         rightly.set(rightly.get() + entries().len() - known);
         stop.go_on.notify_one();
-        wait(slow).unwrap()
+        wait(within(slow)).unwrap()
     };
     let folder = house.stage.folder.path();
     let bench = Bench {
