@@ -121,7 +121,7 @@ pub async fn of_environment(server: &Server, rules: Option<&Desired>) -> Vec<Lin
 }
 
 async fn drifted(server: &Server, environment: &EnvironmentName) -> Option<Link> {
-    match drift::standing(server, environment).await {
+    match drift::unaccepted(server, environment).await {
         Ok(None) => None,
         Ok(Some(known)) => Some(Link::broken(
             "drift",

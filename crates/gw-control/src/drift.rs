@@ -66,7 +66,14 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
     }
     let order =
         Order { environment: environment.clone(), asker: Asker::server(), aim: Aim::InForce };
-    let plan = reconcile::compare(server, &order).await?;
+    let plan = match reconcile::compare(server, &order).await {
+        Ok(plan) => plan,
+        Err(stop) => {
+            let (at, why) = (server.clock.now(), stop.to_string());
+            server.store.remember_compared(environment, at, Some(&why)).await?;
+            return Err(stop);
+        }
+    };
     let at = server.clock.now();
     let Some(mut found) = found(&plan) else {
         server.store.holds_all(environment, at).await?;
@@ -75,9 +82,12 @@ pub async fn compare(server: &Server, environment: &EnvironmentName) -> Result<A
     let known = server.store.drift(environment).await?;
     let known = known.filter(|known| known.digest == found.digest);
     found.put_back = known.as_ref().map_or(0, |known| known.put_back);
-    let accepted = server.store.drift_accepted(environment, &found.digest, at).await?;
-    // What went away and comes again is told again.
-    if accepted.is_none() && known.is_none_or(|known| !known.stands) {
+    let until = server.store.drift_accepted(environment, &found.digest).await?;
+    let accepted = until.filter(|until| *until > at);
+    let compared_at = server.store.compared(environment).await?.map(|compared| compared.at);
+    let is_over = until > compared_at && compared_at.is_some();
+    // What went away and comes again is told again; so is what is accepted no more.
+    if accepted.is_none() && (is_over || known.is_none_or(|known| !known.stands)) {
         let told = event::drifted(environment, &plan, &found.digest);
         server.store.record(told, at).await?;
         server.publish().await?;
@@ -117,6 +127,26 @@ pub async fn standing(
     environment: &EnvironmentName,
 ) -> Result<Option<KnownDrift>, StoreError> {
     Ok(server.store.drift(environment).await?.filter(|known| known.stands))
+}
+
+/// Until when somebody took a difference upon himself; none: nobody, or it is over.
+pub async fn accepted_until(
+    server: &Server,
+    environment: &EnvironmentName,
+    digest: &str,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let until = server.store.drift_accepted(environment, digest).await?;
+    Ok(until.filter(|until| *until > server.clock.now()))
+}
+
+/// What differed when the environment was compared last, where nobody took it upon himself.
+pub async fn unaccepted(
+    server: &Server,
+    environment: &EnvironmentName,
+) -> Result<Option<KnownDrift>, StoreError> {
+    let Some(known) = standing(server, environment).await? else { return Ok(None) };
+    let accepted = accepted_until(server, environment, &known.digest).await?;
+    Ok(Some(known).filter(|_| accepted.is_none()))
 }
 
 /// By what people call a difference: `dr-7Q2M0K`.

@@ -33,7 +33,7 @@ pub use journal::{
 };
 pub use lease::Lease;
 pub use lock::StateLock;
-pub use memory::KnownDrift;
+pub use memory::{Compared, KnownDrift};
 use parking_lot::RwLock;
 pub use queue::{Delivered, Delivery, NewTask, Queued, TaskState};
 pub use shown::Hold;
@@ -51,7 +51,7 @@ use tokio::{
 
 /// The statements that bring a state to each version, in order; all that are missing are done in one
 /// transaction.
-const MIGRATIONS: [&str; 18] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -70,6 +70,7 @@ const MIGRATIONS: [&str; 18] = [
     include_str!("../migrations/0016.sql"),
     include_str!("../migrations/0017.sql"),
     include_str!("../migrations/0018.sql"),
+    include_str!("../migrations/0019.sql"),
 ];
 
 /// The file in the folder of the state.

@@ -287,9 +287,11 @@ body! {
         under_way as "underWay": Option<Change>,
         /// in force is what went round the ordinary rules: it stays open until an ordinary change
         glass: Option<Glass>,
-        /// what targets hold otherwise than it was written, by which it is accepted; none: nothing, as
-        /// far as is known
+        /// what targets hold otherwise than it was written, by which it is accepted; none: nothing that is
+        /// not accepted, as far as is known
         drift: Option<String>,
+        /// why it could not be compared with its targets; none: it could
+        uncompared: Option<String>,
         /// what waits for somebody, pull requests first, the longest before others
         waits: Vec<Wait>,
         /// changes whose state was left by going back: it is not applied again until another was
@@ -398,6 +400,8 @@ body! {
         put_back as "putBack": u64,
         /// RFC 3339; none: not since the last change
         compared_at as "comparedAt": Option<String>,
+        /// why that came to nothing: then it is not known what is there
+        uncompared: Option<String>,
     }
 
     /// How long a difference is left as it is.

@@ -15,6 +15,7 @@ use gw_model::{
 use super::Link;
 use crate::{
     approve,
+    branches::absent,
     host::{Account, Allowed, Force, HostError, Permission, Protection},
     server::Server,
 };
@@ -38,8 +39,13 @@ enum Applies<'a> {
 /// Compares what the Git host allows with what the rules do.
 pub async fn compare(server: &Server, rules: &Desired) -> Vec<Link> {
     let host = &server.host;
+    // What is not there has nobody to guard it, and is told where it is named.
+    let view = server.repository.view();
+    let absent = view.map(|view| absent(rules, &view)).unwrap_or_default();
+    let mut named = branches_of(rules);
+    named.retain(|branch| absent.iter().all(|absent| absent.name != *branch));
     let mut branches = BTreeMap::new();
-    for branch in branches_of(rules) {
+    for branch in named {
         let protection = host.protection(&branch).await;
         branches.insert(branch, protection);
     }

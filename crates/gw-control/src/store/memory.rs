@@ -21,6 +21,14 @@ pub struct KnownDrift {
     pub lines: Vec<String>,
 }
 
+/// When an environment was compared with its targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    pub at: OffsetDateTime,
+    /// Why that came to nothing: then nobody knows what is there.
+    pub why: Option<String>,
+}
+
 impl Store {
     /// The difference that was found last, where no change decided anew since.
     pub async fn drift(&self, at: &EnvironmentName) -> Result<Option<KnownDrift>, StoreError> {
@@ -37,16 +45,17 @@ impl Store {
         row.map(known).transpose()
     }
 
-    /// When an environment was compared last; none: not since the last change.
-    pub async fn compared_at(
-        &self,
-        at: &EnvironmentName,
-    ) -> Result<Option<OffsetDateTime>, StoreError> {
-        let row = sqlx::query("SELECT at FROM compared WHERE environment = ?")
+    /// The newest comparison of an environment; none: there was none since the last change.
+    pub async fn compared(&self, at: &EnvironmentName) -> Result<Option<Compared>, StoreError> {
+        let row = sqlx::query("SELECT at, why FROM compared WHERE environment = ?")
             .bind(at.as_str())
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| read_time(&row.try_get::<String, _>("at")?)).transpose()
+        let compared = |row: sqlx::sqlite::SqliteRow| {
+            let at = read_time(&row.try_get::<String, _>("at")?)?;
+            Ok(Compared { at, why: row.try_get("why")? })
+        };
+        row.map(compared).transpose()
     }
 
     /// That an environment was compared, and nothing differs.
@@ -59,7 +68,7 @@ impl Store {
             .bind(environment.as_str())
             .execute(&self.pool)
             .await?;
-        self.compared(environment, at).await
+        self.remember_compared(environment, at, None).await
     }
 
     /// That an environment was compared, and what differs.
@@ -81,17 +90,20 @@ impl Store {
         .bind(to_json(&drift.lines)?)
         .execute(&self.pool)
         .await?;
-        self.compared(environment, at).await
+        self.remember_compared(environment, at, None).await
     }
 
-    async fn compared(
+    /// That an environment was to be compared, and why that came to nothing; none: it did not.
+    pub async fn remember_compared(
         &self,
         environment: &EnvironmentName,
         at: OffsetDateTime,
+        why: Option<&str>,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT OR REPLACE INTO compared VALUES (?, ?)")
+        sqlx::query("INSERT OR REPLACE INTO compared (environment, at, why) VALUES (?, ?, ?)")
             .bind(environment.as_str())
             .bind(written_time(at)?)
+            .bind(why)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -129,12 +141,11 @@ impl Store {
         writing.commit().await
     }
 
-    /// Until when a difference is left as it is; none: it is not accepted, or not any more.
+    /// Until when somebody left a difference as it is, which may be over; none: nobody did.
     pub async fn drift_accepted(
         &self,
         environment: &EnvironmentName,
         digest: &str,
-        now: OffsetDateTime,
     ) -> Result<Option<OffsetDateTime>, StoreError> {
         let row =
             sqlx::query("SELECT until FROM drift_accepted WHERE environment = ? AND digest = ?")
@@ -142,8 +153,7 @@ impl Store {
                 .bind(digest)
                 .fetch_optional(&self.pool)
                 .await?;
-        let until = row.map(|row| read_time(&row.try_get::<String, _>("until")?)).transpose()?;
-        Ok(until.filter(|until| *until > now))
+        row.map(|row| read_time(&row.try_get::<String, _>("until")?)).transpose()
     }
 
     /// Remembers whether the gateway said what the rules of these files say.

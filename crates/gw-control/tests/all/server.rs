@@ -21,7 +21,10 @@ use std::{
     time::Duration,
 };
 
-use gw_audit::note::Signer;
+use gw_audit::{
+    entry::{Act, Entry},
+    note::Signer,
+};
 use gw_control::{
     answer::{Answer, End},
     asker::Asker,
@@ -200,6 +203,13 @@ impl House {
         stage.advance();
         stage.merge(number, way).await;
         self.look().await;
+    }
+
+    /// How often an act is on the record.
+    async fn found(&self, act: Act) -> usize {
+        let entries = self.server.store.entries(0, 10_000).await.unwrap();
+        let acts = entries.iter().filter_map(|bytes| Entry::parse(bytes)).map(|it| it.event.act);
+        acts.filter(|it| *it == act).count()
     }
 
     async fn change(&self) -> u64 {

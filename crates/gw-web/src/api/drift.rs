@@ -29,15 +29,25 @@ pub(super) async fn look(
     headers: HeaderMap,
 ) -> Result<Json<Drift>, Refusal> {
     let environment = seen(&web, &headers, &name).await?;
-    let (store, now) = (&web.server.store, web.server.clock.now());
+    let store = &web.server.store;
     let known = store.drift(&environment).await?;
     let put_back = known.as_ref().map_or(0, |known| known.put_back);
-    let compared_at = store.compared_at(&environment).await?.map(written);
+    let compared = store.compared(&environment).await?;
+    let compared_at = compared.as_ref().map(|compared| written(compared.at));
+    let uncompared = compared.and_then(|compared| compared.why);
     let Some(known) = known.filter(|known| known.stands) else {
         let (drift, id, lines, accepted_until) = (None, None, vec![], None);
-        return Ok(Json(Drift { drift, id, lines, accepted_until, put_back, compared_at }));
+        return Ok(Json(Drift {
+            drift,
+            id,
+            lines,
+            accepted_until,
+            put_back,
+            compared_at,
+            uncompared,
+        }));
     };
-    let accepted = store.drift_accepted(&environment, &known.digest, now).await?;
+    let accepted = drift::accepted_until(&web.server, &environment, &known.digest).await?;
     Ok(Json(Drift {
         id: Some(drift::id(&known.digest)),
         drift: Some(known.digest),
@@ -45,6 +55,7 @@ pub(super) async fn look(
         accepted_until: accepted.map(written),
         put_back,
         compared_at,
+        uncompared,
     }))
 }
 

@@ -240,6 +240,14 @@ async fn what_is_done_can_be_undone_and_the_ledger_downloaded() {
     assert_eq!(house.get(&format!("/v1/ledger/{CHECKPOINT}"), &ann).status, 403);
     let carol = house.login("carol", "view");
     assert_eq!(house.get(&format!("/v1/ledger/{CHECKPOINT}"), &carol).status, 200);
+    // Who asks for an environment that is not there is told those that they may see.
+    let named = |who: &str| {
+        let reply = house.exchange(&house.proof(who), "view", "urn:gatewright:nowhere").json();
+        house.get("/v1/environments", reply["access_token"].as_str().unwrap()).text()
+    };
+    assert!(named("carol").contains("declared are: prod, stage"), "{}", named("carol"));
+    assert!(named("ann").contains("declared are: prod\""), "{}", named("ann"));
+    assert!(!named("bob").contains("declared are"), "{}", named("bob"));
     for hidden in ["lock", "personal", "tile/..%2Flock", "..%2Fstate%2Fstate.db"] {
         assert_eq!(house.get(&format!("/v1/ledger/{hidden}"), &carol).status, 404, "{hidden}");
     }

@@ -230,6 +230,11 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
                 Ui::mark(Mark::Warning)
             ));
         }
+        if let Some(why) = &environment.uncompared {
+            let mark = Ui::mark(Mark::Warning);
+            let line = format!("  {mark} what is there could not be compared: {why}");
+            context.ui.line(&visible(&line));
+        }
         for wait in &environment.waits {
             context.ui.line(&format!("  {}", waiting(wait, &program)));
         }

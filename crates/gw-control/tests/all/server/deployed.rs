@@ -1,6 +1,6 @@
 //! What Bitbucket makes of the step that asked for a change, read back.
 
-use gw_audit::entry::{Act, Actor, Entry, Event, Outcome, Proof, Subject};
+use gw_audit::entry::{Actor, Event, Outcome, Proof, Subject};
 use gw_control::{
     host::Run,
     store::{NewTask, Queued},

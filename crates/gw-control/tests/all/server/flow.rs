@@ -1,6 +1,5 @@
 //! From a pull request to what is served, and back.
 
-use gw_audit::entry::{Act, Entry};
 use gw_control::{doctor, drift};
 use gw_emulators::bitbucket::Fault;
 use gw_model::environment::Notice;
@@ -143,18 +142,13 @@ async fn what_somebody_changes_behind_our_back_is_put_back_and_a_fight_ends() {
 async fn what_went_away_is_no_drift_and_is_told_again_when_it_comes_back() {
     let house = House::edited(&[("environments/prod.yaml", "then: revert", "then: report")]).await;
     let (server, store) = (&house.server, &house.server.store);
-    let found = async || {
-        let entries = store.entries(0, 1_000).await.unwrap();
-        let acts = entries.iter().filter_map(|bytes| Entry::parse(bytes)).map(|it| it.event.act);
-        acts.filter(|act| *act == Act::DriftFound).count()
-    };
     let look = async |stands: bool, times: usize| {
         house.stage.advance();
         drift::compare(server, &prod()).await.unwrap();
         assert_eq!(drift::standing(server, &prod()).await.unwrap().is_some(), stands);
-        assert_eq!(found().await, times);
-        let compared_at = store.compared_at(&prod()).await.unwrap();
-        assert_eq!(compared_at, Some(server.clock.now()));
+        assert_eq!(house.found(Act::DriftFound).await, times);
+        let compared = store.compared(&prod()).await.unwrap().unwrap();
+        assert_eq!((compared.at, compared.why), (server.clock.now(), None));
     };
     look(false, 0).await;
     house.live.tamper("100/1m", "900/1m");
@@ -164,6 +158,11 @@ async fn what_went_away_is_no_drift_and_is_told_again_when_it_comes_back() {
     look(false, 1).await;
     house.live.tamper("100/1m", "900/1m");
     look(true, 2).await;
+    // Whatever is there while it does not answer, nobody knows.
+    house.live.0.lock().is_down = true;
+    drift::compare(server, &prod()).await.unwrap_err();
+    assert!(store.compared(&prod()).await.unwrap().unwrap().why.is_some());
+    house.live.0.lock().is_down = false;
     // A change decides anew what is to be so; nobody looked since.
     let back = Order {
         environment: prod(),

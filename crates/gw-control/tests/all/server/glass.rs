@@ -184,7 +184,6 @@ async fn whoever_breaks_glass_does_not_choose_who_hears_of_it() {
     house.end().await;
 }
 
-/// Shows S3.19: part (it is left as it is for a while; or put back, in `flow`)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_difference_is_left_as_it_is_until_a_day() {
     let house = House::with("then: revert", "then: report").await;
@@ -206,7 +205,13 @@ async fn a_difference_is_left_as_it_is_until_a_day() {
     assert!(matches!(accept("dr-000000", day(3)).await, Err(NotAccepted::Unknown)));
     assert!(matches!(accept(&name, day(-1)).await, Err(NotAccepted::Day)));
     assert!(matches!(accept(&name, day(100)).await, Err(NotAccepted::Day)));
+    let unaccepted = async || drift::unaccepted(&house.server, &prod()).await.unwrap();
+    assert!(unaccepted().await.is_some());
     let until = accept(&name, day(3)).await.unwrap();
+    assert!(
+        unaccepted().await.is_none()
+            && drift::standing(&house.server, &prod()).await.unwrap().is_some()
+    );
     assert_eq!(until.date(), day(4));
     assert_eq!(compare().await, format!("what differs in prod is accepted until {}", day(4)));
     // Something else differs: that was not accepted.
@@ -214,8 +219,13 @@ async fn a_difference_is_left_as_it_is_until_a_day() {
     assert_eq!(compare().await, "prod does not hold what was written");
     house.live.tamper("950/1m", "900/1m");
     assert!(compare().await.contains("is accepted"));
+    let told = async || house.found(Act::DriftFound).await;
+    let before = told().await;
     house.stage.clock.advance(Duration::days(4));
     assert_eq!(compare().await, "prod does not hold what was written");
+    assert_eq!(told().await, before + 1, "it is accepted no more");
+    compare().await;
+    assert_eq!(told().await, before + 1);
     house.end().await;
 }
 

@@ -10,6 +10,7 @@ use crate::{
         Context,
         drift::{Accept, Deed, Drift},
     },
+    diagnostics::visible,
     exit::{Exit, Failure},
     ui::Form,
 };
@@ -31,8 +32,15 @@ async fn look(context: Context<'_>, remote: &Remote, command: &Drift) -> Result<
     let path = format!("/v1/environments/{environment}/drift");
     let known: Known = remote.get(&token, &path).await?;
     let differs = known.drift.is_some();
+    if let (Form::Text, Some(why), Some(at)) =
+        (context.ui.form, &known.uncompared, &known.compared_at)
+    {
+        let line = format!("{environment} could not be compared {}: {why}", clock(at));
+        context.ui.line(&visible(&line));
+    }
     match (context.ui.form, &known.id) {
         (Form::Json, _) => context.ui.json(&known),
+        (Form::Text, None) if known.uncompared.is_some() => {}
         (Form::Text, None) => {
             let when = match &known.compared_at {
                 Some(at) => format!("compared {}", clock(at)),
@@ -60,7 +68,11 @@ async fn look(context: Context<'_>, remote: &Remote, command: &Drift) -> Result<
             }
         }
     }
-    Ok(if command.exit_code && differs { Exit::Differs } else { Exit::Done })
+    Ok(match (command.exit_code, differs, known.uncompared) {
+        (true, true, _) => Exit::Differs,
+        (true, false, Some(_)) => Exit::Unreachable,
+        _ => Exit::Done,
+    })
 }
 
 fn times(put_back: u64) -> String {
