@@ -42,9 +42,20 @@ impl Store {
         Self { place, key }
     }
 
-    /// The generation in force.
+    /// The generation in force. What cannot be used is no loss: each apply writes all of it.
     pub(super) fn current(&self) -> Result<Option<Generation>, TargetError> {
-        self.number()?.map(|number| self.read(number)).transpose()
+        let current = self.number().and_then(|it| it.map(|number| self.read(number)).transpose());
+        current.map_err(|error| match error {
+            TargetError::Broken { place, because } => {
+                let pointer = self.place.folder.join(CURRENT);
+                let anew = format!(
+                    "{because}; without `{}` the next apply writes what is in force anew",
+                    pointer.display()
+                );
+                TargetError::Broken { place, because: anew }
+            }
+            error => error,
+        })
     }
 
     /// Writes a generation that nobody serves yet; the one that this change staged before counts.

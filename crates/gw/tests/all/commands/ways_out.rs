@@ -48,6 +48,24 @@ pub(super) fn refused(machine: &Machine) -> super::machine::Gateway {
     gateway
 }
 
+/// What a target is given is derived: where it is lost, or cannot be read, nothing else is.
+#[test]
+fn what_nobody_can_read_any_more_is_written_anew() {
+    let machine = Machine::with_shop();
+    assert_eq!(machine.ends("shop", &["apply"]), 6);
+    let current = machine.state().join("targets/dev/default/current");
+    for lost in ["999", "nothing that is known"] {
+        std::fs::write(&current, lost).expect("it can be written");
+        let way_out = "/targets/dev/default/current` the next apply writes what is in force anew";
+        let (told, code) = machine.tells(&["apply"]);
+        assert!(code == 1 && told.contains(way_out), "{code} {told}");
+        std::fs::remove_file(&current).expect("it can be removed");
+        assert_eq!(machine.ends("shop", &["apply"]), 6);
+    }
+    let gateway = machine.gateway();
+    assert_eq!(gateway.call("GET", "/orders").status, 401);
+}
+
 #[test]
 fn what_a_target_refuses_is_replaced_by_what_is_declared_then() {
     let machine = Machine::with_shop();
