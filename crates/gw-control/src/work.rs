@@ -85,7 +85,8 @@ async fn attend(server: &Arc<Server>, queued: Queued, mut stop: watch::Receiver<
     let at = server.clock.now();
     let mut pace = Pace::default();
     while settle(server, &queued, &done, at).await.is_err() {
-        let pause = pace.fail(Class::Wait, at.nanosecond()).unwrap_or(LOOK_AGAIN);
+        // It lies on this machine: as soon as there is room again, what is under way goes on.
+        let pause = pace.fail(Class::Wait, at.nanosecond()).unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             // It comes again when the server starts anew.

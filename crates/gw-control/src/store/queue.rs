@@ -188,6 +188,14 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         settle(&mut transaction, id, TaskState::Failed, why, at).await?;
+        // What comes by the clock and fails each time is one thing to look at.
+        sqlx::query(
+            "DELETE FROM task WHERE state = 'failed' AND id <> ?1
+                 AND key = (SELECT key FROM task WHERE id = ?1)",
+        )
+        .bind(to_column(id)?)
+        .execute(&mut *transaction)
+        .await?;
         Ok(transaction.commit().await?)
     }
 

@@ -125,7 +125,17 @@ async fn what_failed_is_kept_and_what_was_cut_off_comes_again() {
     assert_eq!(failed.outcome.as_deref(), Some("the host hides it"));
     assert_eq!(store.retry_task(cut, NOON).await.unwrap(), None, "it has not failed");
     assert!(store.retry_task(failing, NOON).await.unwrap().is_some());
-    assert_eq!(take(&store).await.unwrap().task, pull_request(1));
+    let retried = take(&store).await.unwrap();
+    assert_eq!(retried.task, pull_request(1));
+    // However often the same fails, it is one thing to look at.
+    store.fail_task(retried.id, "the host hides it", NOON).await.unwrap();
+    let later = queue(&store, pull_request(1)).await;
+    take(&store).await.unwrap();
+    store.fail_task(later, "the host still hides it", NOON).await.unwrap();
+    let failed = store.tasks(10).await.unwrap();
+    let failed: Vec<u64> =
+        failed.iter().filter(|it| it.state == TaskState::Failed).map(|it| it.id).collect();
+    assert_eq!(failed, [later]);
 }
 
 #[tokio::test]
