@@ -184,7 +184,8 @@ impl Stop {
                     .to_owned()
             }
             Self::Unwritable { .. } => {
-                "write it into the declarations by hand, or have it put back: `gatewright apply`"
+                "write it into the declarations by hand; or have it put back by the commit in force: \
+                 `gatewright apply --commit HASH`"
                     .to_owned()
             }
             Self::NoApi { declared, .. } => {

@@ -573,8 +573,8 @@ codes! {
         "Who may ask for what is bound to the ids of one repository and one workspace. A commit whose \
          declarations name others (`source` of the workspace, or `.gatewright/id`) was made for another \
          server, or somebody wants to be taken for another repository. Nothing of it is put in force. \
-         A state on this machine that a server, or a folder with another source, looks after is likewise \
-         not told or changed by this folder.";
+         The same where the state on this machine belongs to a server or to another folder: ask that \
+         server (`--server URL`), or name a state of your own (`--state DIR`).";
 
     // GW7xxx: settings, state store, the gateway as a process.
 

@@ -10,5 +10,5 @@ fn a_key_that_proves_nothing_is_told() {
     erik.signing_keys = vec![good.to_owned(), "ssh-ed25519 AAAA".to_owned()];
     let [told] = &signing_keys(&rules)[..] else { panic!("one of two") };
     assert_eq!((told.good, told.name.as_str()), (false, "signing key 2 of erik"));
-    assert_eq!(told.found, "it is no public key of OpenSSH or OpenPGP, or more than one");
+    assert_eq!(told.found, "it is not one public key of OpenSSH or OpenPGP");
 }

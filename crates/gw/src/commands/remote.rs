@@ -102,7 +102,7 @@ async fn plan(context: Context<'_>, remote: &Remote, command: &Plan) -> Result<E
     match context.ui.form {
         Form::Json => context.ui.json(&planned.plan),
         Form::Text => {
-            context.ui.result(&planned.text);
+            context.ui.result(&remote.addressed(&planned.text));
             for gate in &planned.gates {
                 context.ui.say(&gate.text);
             }
@@ -162,7 +162,7 @@ async fn rollback(
     command: &Rollback,
 ) -> Result<Exit, Failure> {
     match (planned(remote, &json!({ "to": command.to })).await, context.ui.form) {
-        (Ok(planned), Form::Text) => context.ui.result(&planned.text),
+        (Ok(planned), Form::Text) => context.ui.result(&remote.addressed(&planned.text)),
         (Ok(planned), Form::Json) => context.ui.json(&planned.plan),
         // Whoever may go back and not plan is in a hurry all the same.
         (Err(failure), _) if failure.exit == Exit::Denied => {
@@ -215,13 +215,17 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
         if let Some(Glass { change, by, reason, until }) = &environment.glass {
             let mark = Ui::mark(Mark::Warning);
             context.ui.line(&format!(
-                "  {mark} {by} broke glass: change {change}, until {}: {reason}; it stays open \
-                 until an ordinary change takes its place",
+                "  {mark} {by} broke glass: change {change}, until {}: {reason}; then the server goes \
+                 back, where a rule lets it; an ordinary change takes its place at any time",
                 clock(until)
             ));
         }
         if let Some(change) = &environment.under_way {
-            context.ui.line(&format!("  change {} is under way", change.number));
+            context.ui.line(&format!(
+                "  change {} has not ended: somebody works on it, or the next comparison or apply goes \
+                 on with it; `apply --abandon` gives it up",
+                change.number
+            ));
         }
         let program = format!("gatewright --server {} --env {}", remote.name(), environment.name);
         if let Some(id) = &environment.drift {

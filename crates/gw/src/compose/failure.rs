@@ -18,6 +18,12 @@ impl From<&StoreError> for Failure {
         let failure = Self::new(Exit::from(error), error.to_string()).coded(error.code());
         match error {
             StoreError::Unwritable { .. } => failure.help("give a shorter `--reason`"),
+            StoreError::Busy { .. } => failure.help("wait until the other one ends, or stop it"),
+            StoreError::Closed { .. } => failure.help(
+                "see that the folder is there, that it is yours, and that it can be written to",
+            ),
+            StoreError::Broken { .. } => failure
+                .help("put a copy of the state folder in its place; gateways serve on meanwhile"),
             StoreError::Unwitnessed { .. }
             | StoreError::Distrusted { .. }
             | StoreError::Unbound { .. } => {

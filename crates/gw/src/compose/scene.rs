@@ -142,7 +142,7 @@ impl Scene {
                 .help("to try something out, with a state of its own: `--state DIR`"));
         }
         if purpose == Purpose::Look && !matches!(source, Source::Local {}) {
-            context.ui.say(&self.state.is_not_of(source));
+            context.ui.say(&self.state.is_not_of(source, "(`--server URL`)"));
         }
         Ok(())
     }

@@ -76,16 +76,16 @@ impl State {
         let source = workspace.faultless().map(Declarations::source);
         let source = source.filter(|source| !is_named && !matches!(source, Source::Local {}));
         if let Some(source) = source {
-            context.ui.say(&state.is_not_of(source));
+            context.ui.say(&state.is_not_of(source, "and its ledger tells"));
         }
         Ok(state)
     }
 
-    /// That what is known of a source is not known here.
-    pub(super) fn is_not_of(&self, source: &Source) -> String {
+    /// That what is known of a source is not known here, and who tells it.
+    pub(super) fn is_not_of(&self, source: &Source, who: &str) -> String {
         format!(
-            "this folder follows {}: what is in force there its server knows (`--server URL`); this is \
-             about the state of this machine, `{}`",
+            "this folder follows {}: what is in force there its server knows {who}; this is about the \
+             state of this machine, `{}`",
             name_of(source),
             self.folder.display()
         )
@@ -128,9 +128,7 @@ impl State {
 
     /// From now on nobody else changes this state.
     pub(crate) fn take_lock(&self) -> Result<StateLock, Failure> {
-        StateLock::take(&self.folder).map_err(|error| {
-            store_failure(&error).help("wait until the other one ends, or stop it")
-        })
+        StateLock::take(&self.folder).map_err(|error| store_failure(&error))
     }
 
     /// The state where something was ever written down.

@@ -125,7 +125,7 @@ fn padded(number: &[u8], length: usize) -> Option<Vec<u8>> {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotAKey => "it is no public key of OpenSSH or OpenPGP, or more than one",
+            Self::NotAKey => "it is not one public key of OpenSSH or OpenPGP",
             Self::Algorithm => "it is a key of an algorithm that is not used here",
             Self::NoneSigns => {
                 "nothing in it may sign: it is revoked, not made for signing, or vouched for by SHA-1"

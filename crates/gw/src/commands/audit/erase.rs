@@ -1,7 +1,7 @@
 //! `gatewright audit erase`.
 
 use clap::Args;
-use gw_control::{event::local_user, store::StateLock};
+use gw_control::event::local_user;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -36,9 +36,7 @@ impl Erase {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let state = state(context)?;
         let store = state.open_existing(context).await?.ok_or_else(no_ledger)?;
-        let _alone = StateLock::take(&state.folder).map_err(|error| {
-            store_failure(&error).help("wait until the other one ends, or stop it")
-        })?;
+        let _alone = state.take_lock()?;
         state.agrees(&store).await?;
         state.is_witnessed(&store).await?;
         let erased = store.erase(&self.subject, local_user(), OffsetDateTime::now_utc()).await;

@@ -1,13 +1,11 @@
 //! `gatewright audit rotate-key`.
 
 use clap::Args;
-use gw_control::store::StateLock;
 use serde::Serialize;
 
 use super::{no_ledger, state};
 use crate::{
     commands::Context,
-    compose::store_failure,
     exit::{Exit, Failure},
     ui::{Form, Mark, Ui},
 };
@@ -32,9 +30,7 @@ impl RotateKey {
     pub(crate) async fn run(&self, context: Context<'_>) -> Result<Exit, Failure> {
         let state = state(context)?;
         let store = state.open_existing(context).await?.ok_or_else(no_ledger)?;
-        let _alone = StateLock::take(&state.folder).map_err(|error| {
-            store_failure(&error).help("wait until the other one ends, or stop it")
-        })?;
+        let _alone = state.take_lock()?;
         let (entry, key) = state.rotate_ledger_key(&store).await?;
         let key = key.to_string();
         match context.ui.form {

@@ -133,6 +133,23 @@ impl Remote {
         self.server.name()
     }
 
+    /// Commands in words of the server, as they are asked of it from here: without its name they would be
+    /// about the folder they are run in.
+    pub(super) fn addressed(&self, words: &str) -> String {
+        let mut program = format!("`gatewright --server {} ", self.name());
+        if let Some(environment) = self.environment.get() {
+            program.push_str(&format!("--env {environment} "));
+        }
+        let mut parts = words.split("`gatewright ");
+        let mut addressed = parts.next().unwrap_or_default().to_owned();
+        for rest in parts {
+            let is_addressed = rest.starts_with("--server");
+            addressed.push_str(if is_addressed { "`gatewright " } else { &program });
+            addressed.push_str(rest);
+        }
+        addressed
+    }
+
     /// Who is signed in, where that is what is shown.
     pub(super) fn signed_in(&self) -> Result<Option<SignedIn>, Failure> {
         self.proof.signed_in()

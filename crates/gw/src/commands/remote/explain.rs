@@ -50,7 +50,7 @@ async fn decision(context: Context<'_>, remote: &Remote, id: &str) -> Result<Exi
     })?;
     match context.ui.form {
         Form::Json => context.ui.json(&decided),
-        Form::Text => context.ui.result(&visible(&decided.text)),
+        Form::Text => context.ui.result(&visible(&remote.addressed(&decided.text))),
     }
     Ok(Exit::Done)
 }
@@ -60,7 +60,7 @@ async fn plan(context: Context<'_>, remote: &Remote, id: &str) -> Result<Exit, F
     let planned: Planned = remote.get(&token, &format!("/v1/plans/{}", safe(id)?)).await?;
     match context.ui.form {
         Form::Json => context.ui.json(&planned.plan),
-        Form::Text => context.ui.result(&planned.text),
+        Form::Text => context.ui.result(&remote.addressed(&planned.text)),
     }
     Ok(Exit::Done)
 }

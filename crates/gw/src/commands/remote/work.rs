@@ -50,13 +50,15 @@ pub(in crate::commands) async fn ended(
     wanted: &Wanted,
     tell: impl Fn(&str),
 ) -> Result<Answer, Failure> {
-    let path = format!("/v1/environments/{}/changes", remote.environment().await?);
+    let environment = remote.environment().await?.to_string();
+    let path = format!("/v1/environments/{environment}/changes");
     let Accepted { task } = remote.post(token, &path, &wanted.order()).await?;
     let path = format!("/v1/tasks/{task}?wait={WAIT_S}");
     let (mut token, mut is_new) = (token.clone(), true);
     let mut shown = 0;
     loop {
-        let Some(task) = remote.look::<Task>(&token, &path).await? else {
+        let looked = remote.look::<Task>(&token, &path).await;
+        let Some(task) = looked.map_err(|failure| left_alone(&environment, failure))? else {
             // What takes longer than a token lives is watched with the next one.
             let next = remote.token(&[ChangeAction::View], None).await;
             token = match next.ok().filter(|_| !is_new) {
@@ -75,6 +77,16 @@ pub(in crate::commands) async fn ended(
             return Ok(answer);
         }
     }
+}
+
+/// That a server which is gone has what it was asked, once it has taken it.
+fn left_alone(environment: &str, failure: Failure) -> Failure {
+    if failure.exit != Exit::Unreachable {
+        return failure;
+    }
+    failure
+        .note("it has taken what was asked, and goes on with it as soon as it runs")
+        .help(format!("see then what became of it: `gatewright history --env {environment}`"))
 }
 
 async fn unwatched(remote: &Remote) -> Failure {
@@ -116,7 +128,7 @@ fn conclude(context: Context<'_>, remote: &Remote, answer: &Answer) -> Result<Ex
         failure = failure.note(format!("`{asked}` tells each rule that was asked"));
     }
     match &answer.help {
-        Some(help) => Err(failure.help(help.clone())),
+        Some(help) => Err(failure.help(remote.addressed(help))),
         None => Err(failure),
     }
 }

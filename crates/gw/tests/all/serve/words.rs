@@ -218,9 +218,13 @@ async fn a_state_that_was_left_is_told_as_held() {
     assert_eq!(stage.asks("bob", &["plan", "--commit", &merged]).1, 0);
     let (told, code) = stage.asks("bob", &["apply", "--commit", &merged]);
     assert!(code == 3 && told.contains("error[GW3103]"), "{told}");
-    assert!(told.contains("to have just that state again: `gatewright rollback --to 2`"), "{told}");
+    let again = format!(
+        "to have just that state again: `gatewright --server {} --env prod rollback --to 2`",
+        stage.server
+    );
+    assert!(told.contains(&again), "{told}");
     let (told, _) = stage.asks("bob", &["explain", "--last"]);
-    assert!(told.contains("`gatewright rollback --to 2`"), "{told}");
+    assert!(told.contains("--env prod rollback --to 2`"), "{told}");
     let (told, code) = stage.asks("bob", &["history"]);
     assert_eq!(code, 0, "{told}");
     let newest: Vec<&str> = told.lines().next().unwrap().split("  ").collect();
