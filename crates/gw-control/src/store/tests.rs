@@ -8,8 +8,6 @@ use super::*;
 
 /// What the first version left: two changes, and a third one that was killed half way.
 const FORMER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../gw/tests/all/former/state/state.db");
-/// Where SQLite keeps what is not yet part of the file.
-const LOG: &str = "state.db-wal";
 
 fn verifier() -> Verifier {
     Signer::new("gatewright/test", &[1; 32]).unwrap().verifier().clone()
@@ -44,14 +42,6 @@ async fn of_version(version: usize) -> TempDir {
     folder
 }
 
-fn statements() -> Vec<String> {
-    let lines = MIGRATIONS[1..].iter().flat_map(|migration| migration.lines());
-    let lines: Vec<_> = lines.filter(|line| !line.trim_start().starts_with("--")).collect();
-    let text = lines.join("\n");
-    let all = text.split_inclusive(';').map(str::to_owned);
-    all.filter(|statement| !statement.trim().is_empty()).collect()
-}
-
 /// The schema, and everything that the former state tells.
 async fn told(folder: &Path) -> (Vec<String>, String) {
     let store = Store::open(folder, verifier()).await.unwrap();
@@ -84,27 +74,6 @@ async fn a_state_of_every_version_opens_as_if_it_were_of_this_one() {
         let found = told(folder.path()).await;
         assert_eq!(found, (schema.clone(), whole.clone()), "version {version}");
     }
-}
-
-/// The files as they lie there after a kill: SQLite and its memory are gone, what it wrote is not.
-#[tokio::test]
-async fn killed_at_any_statement_of_the_way_to_this_version_the_next_opening_goes_it() {
-    let expected = told(former().path()).await;
-    let mut logged = 0;
-    for killed_after in 0..=statements().len() {
-        let (folder, left) = (former(), tempfile::tempdir().unwrap());
-        let mut connection = connected(folder.path()).await;
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        for statement in statements().into_iter().take(killed_after) {
-            let statement = sqlx::AssertSqlSafe(statement);
-            sqlx::raw_sql(statement).execute(&mut *transaction).await.unwrap();
-        }
-        fs::copy(folder.path().join(FILE), left.path().join(FILE)).unwrap();
-        logged = fs::copy(folder.path().join(LOG), left.path().join(LOG)).unwrap();
-        transaction.rollback().await.unwrap();
-        assert_eq!(told(left.path()).await, expected, "killed after statement {killed_after}");
-    }
-    assert!(logged > 0, "nothing of the last one was written anywhere");
 }
 
 #[tokio::test]

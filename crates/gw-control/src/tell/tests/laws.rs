@@ -118,7 +118,8 @@ fn comments(text: &str) -> Vec<String> {
     let links = links();
     let both = [plan.clone(), broken];
     let refused = [Refused { who: texts("v"), why: Why::NotAdmitted { because: texts("u") } }];
-    let prospect = |plan| Prospect { plan, refused: &refused, absent: &[], median_wait: None };
+    let absent = [Absent { name: texts("n"), near: Some(texts("m")) }];
+    let prospect = |plan| Prospect { plan, refused: &refused, absent: &absent, median_wait: None };
     let prospects: Vec<Prospect<'_>> = both.iter().map(prospect).collect();
     let news = [
         News::Plans(&prospects[..1]),

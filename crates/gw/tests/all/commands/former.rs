@@ -6,12 +6,16 @@
 use std::{
     cell::Cell,
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::Path,
     process::{Command, Output},
 };
 
-use gw_testkit::attack::record::{Attack, Bench, Expected, Said, attack};
+use gw_testkit::{
+    absent::not_run,
+    attack::record::{Attack, Bench, Expected, Said, attack},
+    watch::{Counted, Kill, Program, Watcher},
+};
 use serde_json::Value;
 
 use super::machine::Machine;
@@ -77,6 +81,29 @@ fn a_state_of_the_first_version_opens_and_resumes_and_one_of_a_later_version_is_
     let (told, code) = machine.tells(&["drift"]);
     assert_eq!(code, 0, "{told}");
     refuses_a_later_version(&machine, &|| assert_eq!(gateway.call("GET", "/orders").status, 401));
+}
+
+/// Who brings a state up to date and is killed at it leaves it as it was, or as it is to be.
+#[test]
+fn killed_on_the_way_to_this_version_the_next_opening_goes_it() {
+    if let Err(said) = Watcher::find(Program::Strace) {
+        return not_run(&said);
+    }
+    let whole = restored().says(&["history", "--json"]);
+    for (killed, nth) in (1..).step_by(7).enumerate() {
+        let machine = restored();
+        let state = machine.state();
+        let files = ["state.db", "state.db-wal", "state.db-shm"].map(|name| state.join(name));
+        let kill = Kill { call: "pwrite64", nth, counted: Counted::About(&files) };
+        let mut opening = machine.under("strace", &kill.arguments(), "shop", &["history"]);
+        let ended = opening.output().expect("strace was started before").status;
+        assert_eq!(machine.says(&["history", "--json"]), whole, "killed before write {nth}");
+        if ended.signal().is_none() {
+            assert!(ended.success() && killed >= 5, "{killed}: {ended}");
+            return;
+        }
+        assert_eq!(ended.signal(), Some(9), "killed before write {nth}");
+    }
 }
 
 /// Whoever goes back to a former program finds nothing changed when they take the newer one again.

@@ -80,9 +80,9 @@ impl Shop {
     fn is_old_or_new(&self, when: &str) {
         let old = self.serves(self.state.get() - 1);
         let turns = old.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        if turns > 0 {
-            assert!(turns == 1 && old[0], "{when}: {old:?}");
-            assert!(!self.serves(self.state.get() - 1).contains(&true), "{when}: some stay behind");
+        if old.contains(&false) {
+            assert!(turns == 0 || (turns == 1 && old[0]), "{when}: {old:?}");
+            self.is_new(when);
         }
     }
 
@@ -253,7 +253,7 @@ fn killed_before_any_write_of_the_state_a_change_is_old_or_new_and_goes_on() {
     ]);
 }
 
-/// Shows F1: holds
+/// Shows F1: part (of the files each, of what is written; not by named failpoints)
 #[test]
 fn killed_before_any_write_of_a_file_a_change_is_old_or_new_and_goes_on() {
     killed(&[

@@ -1,8 +1,7 @@
 //! What somebody did by hand becomes a change like any other.
 
-use std::time::{Duration, Instant};
-
 use gw_testkit::forge::Forge;
+use tokio::task::block_in_place;
 
 use super::stage::{File, Stage};
 
@@ -21,18 +20,9 @@ fn told_only(_: &Forge, mut files: Vec<File>) -> Vec<File> {
 
 /// How the server calls what differs, once it has seen it.
 fn difference(stage: &Stage) -> String {
-    let until = Instant::now() + Duration::from_secs(60);
-    loop {
-        let (told, code) = stage.asks("bob", &["drift", "--exit-code"]);
-        if code == 4 {
-            return told
-                .split_whitespace()
-                .find(|word| word.starts_with("dr-"))
-                .unwrap()
-                .to_owned();
-        }
-        assert!(Instant::now() < until, "{told}");
-    }
+    let told = block_in_place(|| stage.await_asked("bob", &["drift"], "does not hold"));
+    assert_eq!(stage.asks("bob", &["drift", "--exit-code"]).1, 4);
+    told.split_whitespace().find(|word| word.starts_with("dr-")).unwrap().to_owned()
 }
 
 /// Shows S3.19: holds

@@ -55,7 +55,7 @@ async fn what_is_allowed_is_told_in_few_words() {
 
     let narrowed = stage.propose(&stage.bob, "narrow", &api("orders-team", "60/1m")).await;
     let comment = stage.comment(2, "may be applied").await;
-    is_silent(&comment.replace("may it be applied?", ""));
+    is_silent(&comment);
     assert!(comment.lines().count() <= 16, "{comment}");
     stage.status(&narrowed, "gatewright-plan", "may be applied").await;
     let report = stage.get(&format!("/commit/{narrowed}/reports/gatewright-plan")).await;
@@ -69,7 +69,7 @@ async fn what_is_allowed_is_told_in_few_words() {
     let step = stage.run(AUDIENCE, none);
     let (told, code) = stage.shows(&step.token, &["apply", "--commit", &head]);
     assert_eq!(code, 0, "{told}");
-    is_silent(&told.replace("its rules", ""));
+    is_silent(&told);
     let lines: Vec<&str> = told.lines().collect();
     let [callers, lines @ .., last] = lines.as_slice() else { panic!("{told}") };
     assert_eq!(*last, "change 2 applied and verified");

@@ -340,10 +340,24 @@ subject = \"ann\"
         })
         .unwrap();
         watcher.watch(folder, RecursiveMode::NonRecursive).unwrap();
+        let until = Instant::now() + PATIENCE;
         while !is_there() {
-            let moved = moves.recv_timeout(PATIENCE);
-            assert!(moved.is_ok(), "`{text}` never\n{}", self.said());
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(moves.recv_timeout(left).is_ok(), "`{text}` never\n{}", self.said());
+            // However much moved, one look sees it all.
+            while moves.try_recv().is_ok() {}
         }
+    }
+
+    /// How much is stored for the gateway, in force or not.
+    pub(super) fn generations(&self) -> usize {
+        fs::read_dir(self.target().join("generations")).unwrap().count()
+    }
+
+    /// Waits until more is.
+    pub(super) fn await_generation(&self, known: usize) {
+        let folder = self.target().join("generations");
+        self.await_moved(&folder, "another generation", || self.generations() > known);
     }
 
     /// The number of what is stored for the gateway.
