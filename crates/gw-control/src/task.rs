@@ -107,6 +107,24 @@ impl Task {
         }
     }
 
+    /// The one that it is about; none: it is about the repository.
+    pub fn environment(&self) -> Option<&EnvironmentName> {
+        match self {
+            Self::Look
+            | Self::Renew
+            | Self::PullRequest { .. }
+            | Self::PullRequests
+            | Self::Remark { .. } => None,
+            Self::Release { environment, .. }
+            | Self::Drift { environment }
+            | Self::Expire { environment }
+            | Self::Deployment { environment, .. }
+            | Self::Tell { environment, .. } => Some(environment),
+            Self::Notify { notification } => Some(&notification.environment),
+            Self::Request { request, .. } => Some(&request.environment),
+        }
+    }
+
     /// Tasks of one lane are done one after the other: those that write to one environment, and
     /// those that speak below one pull request.
     pub fn lane(&self) -> String {

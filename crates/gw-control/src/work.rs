@@ -83,8 +83,12 @@ async fn attend(server: &Arc<Server>, queued: Queued, mut stop: watch::Receiver<
     // What panics takes nothing with it but itself.
     let done = tokio::spawn(async move { perform(&worker, &task, attempts).await }).await;
     let at = server.clock.now();
-    let mut pace = Pace::default();
-    while settle(server, &queued, &done, at).await.is_err() {
+    let (mut pace, mut is_told) = (Pace::default(), false);
+    while let Err(error) = settle(server, &queued, &done, at).await {
+        if !is_told {
+            is_told = true;
+            tell_unwritten(server, &queued.task, &error).await;
+        }
         // It lies on this machine: as soon as there is room again, what is under way goes on.
         let pause = pace.fail(Class::Wait, at.nanosecond()).unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN);
         tokio::select! {
@@ -94,6 +98,15 @@ async fn attend(server: &Arc<Server>, queued: Queued, mut stop: watch::Receiver<
         }
     }
     server.shared.settled.notify_waiters();
+}
+
+/// Tells whoever follows a change why nothing comes.
+async fn tell_unwritten(server: &Server, task: &Task, error: &StoreError) {
+    let Some(environment) = task.environment() else { return };
+    if let Ok(Some(change)) = server.store.under_way(environment).await {
+        let line = format!("✘ nothing can be written down: {error}; it goes on as soon as it can");
+        server.shared.tell(environment, change.number, line);
+    }
 }
 
 async fn perform(server: &Server, task: &Task, attempts: u32) -> Result<Answer, Stop> {

@@ -131,30 +131,13 @@ fn is_same(one: &Asker, other: &Asker) -> bool {
 
 /// Whether it is about this environment, or about none.
 fn is_seen(task: &Task, environment: &EnvironmentName) -> bool {
-    about(task).is_none_or(|about| about == environment)
-}
-
-fn about(task: &Task) -> Option<&EnvironmentName> {
-    match task {
-        Task::Look
-        | Task::Renew
-        | Task::PullRequest { .. }
-        | Task::PullRequests
-        | Task::Remark { .. } => None,
-        Task::Release { environment, .. }
-        | Task::Drift { environment }
-        | Task::Expire { environment }
-        | Task::Deployment { environment, .. }
-        | Task::Tell { environment, .. } => Some(environment),
-        Task::Notify { notification } => Some(&notification.environment),
-        Task::Request { request, .. } => Some(&request.environment),
-    }
+    task.environment().is_none_or(|about| about == environment)
 }
 
 async fn told(web: &Web, queued: &Queued) -> Result<contract::Task, Refusal> {
     let answer = queued.outcome.as_deref();
     let answer = answer.and_then(|text| serde_json::from_str::<answer::Answer>(text).ok());
-    let environment = about(&queued.task);
+    let environment = queued.task.environment();
     let lines = match (environment, answer.as_ref().and_then(|it| it.change), queued.state) {
         (Some(environment), Some(change), _) => web.server.shared.lines(environment, change),
         (Some(environment), None, TaskState::Running) => {
