@@ -113,6 +113,10 @@ pub(super) async fn approve(
     let (ground, planned) = plan(&web, &granted, &order, ChangeAction::Approve).await?;
     replan(&former, &planned.plan)
         .map_err(|moved| Refusal::Conflict { what: moved.to_string() })?;
+    if planned.changed.is_empty() {
+        let what = "the plan changes nothing that anybody has to approve".to_owned();
+        return Err(Refusal::Conflict { what });
+    }
     let Rules::Declared(rules) = &planned.rules else {
         let what = "nothing is in force yet: the first state is brought by an owner".to_owned();
         return Err(Refusal::Conflict { what });

@@ -207,7 +207,7 @@ async fn status(context: Context<'_>, remote: &Remote) -> Result<Exit, Failure> 
             None => "nothing is in force here: `apply` brings the first state".to_owned(),
             Some(change) => {
                 let commit = change.commit.as_deref().map_or("no commit", short);
-                let (number, outcome) = (change.number, &change.outcome);
+                let (number, outcome) = (change.number, outcome(&change.outcome));
                 format!("change {number} · {outcome} · {commit} · {}", clock(&change.began_at))
             }
         };
@@ -294,7 +294,7 @@ async fn history(context: Context<'_>, remote: &Remote, limit: usize) -> Result<
         let line = format!(
             "{:>4}  {action:<16} {:<10} {}  {:<7}  {}{}{held}",
             change.number,
-            change.outcome,
+            outcome(&change.outcome),
             clock(&change.began_at),
             change.commit.as_deref().map_or("-", short),
             change.by,
@@ -346,6 +346,14 @@ fn commit(named: Option<&str>) -> Result<String, Failure> {
         false => {
             Err(Failure::wrong(format!("`{commit}` is not the whole hash of a commit")).help(TELL))
         }
+    }
+}
+
+/// What became of a change, in words.
+fn outcome(outcome: &str) -> &str {
+    match outcome {
+        "underWay" => "under way",
+        word => word,
     }
 }
 

@@ -3,7 +3,7 @@
 use gw_model::environment::ChangeAction;
 use gw_web::contract::{ChangeWithSteps, Decided, Planned};
 
-use super::{client::Remote, clock};
+use super::{client::Remote, clock, outcome};
 use crate::{
     commands::{Context, explain::Explain},
     diagnostics::visible,
@@ -80,7 +80,7 @@ async fn change(context: Context<'_>, remote: &Remote, path: &str) -> Result<Exi
         change.action,
         change.by,
         clock(&change.began_at),
-        change.outcome
+        outcome(&change.outcome)
     );
     context.ui.line(&visible(&line));
     context.ui.line(&format!("  plan    {}", change.plan));
