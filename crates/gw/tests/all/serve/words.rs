@@ -127,6 +127,14 @@ async fn the_state_of_a_server_is_not_that_of_a_clone() {
         assert!(told.contains("this folder follows acme/apis"), "{command}: {told}");
         assert!(told.contains("its server knows (`--server URL`)"), "{command}: {told}");
     }
+    // Whoever looks back is told where it is known; whoever names a state knows whose it is.
+    let elsewhere = "its server knows and its ledger tells";
+    for command in [&["history"][..], &["audit", "list"], &["explain", "--last"]] {
+        let (told, _) = here(command);
+        assert!(told.contains(elsewhere), "{command:?}: {told}");
+        let (told, _) = here(&[command, &["--state", "state"]].concat());
+        assert!(!told.contains(elsewhere), "{command:?}: {told}");
+    }
     let before = stage.generation();
     for command in [&["apply"][..], &["rollback", "--to", "1", "--no-input"]] {
         let (told, code) = here(&[command, &["--state", "state"]].concat());
