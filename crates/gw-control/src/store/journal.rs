@@ -361,7 +361,7 @@ impl Store {
     }
 
     /// The first row that a statement finds for an environment, and for a change of it.
-    async fn find(
+    pub(super) async fn find(
         &self,
         statement: &'static str,
         at: &EnvironmentName,

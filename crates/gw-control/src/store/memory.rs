@@ -2,7 +2,7 @@
 
 use gw_audit::entry::Event;
 use gw_model::id::EnvironmentName;
-use sqlx::Row;
+use sqlx::{Row, sqlite::SqliteRow};
 use time::OffsetDateTime;
 
 use super::{
@@ -32,11 +32,8 @@ pub struct Compared {
 impl Store {
     /// The difference that was found last, where no change decided anew since.
     pub async fn drift(&self, at: &EnvironmentName) -> Result<Option<KnownDrift>, StoreError> {
-        let row = sqlx::query("SELECT * FROM drift WHERE environment = ?")
-            .bind(at.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        let known = |row: sqlx::sqlite::SqliteRow| {
+        let row = self.find("SELECT * FROM drift WHERE environment = ?", at, None).await?;
+        let known = |row: SqliteRow| {
             let put_back = from_column(row.try_get("put_back")?)?;
             let lines = from_json(&row.try_get::<String, _>("lines")?)?;
             let (digest, stands) = (row.try_get("digest")?, row.try_get("stands")?);
@@ -47,11 +44,8 @@ impl Store {
 
     /// The newest comparison of an environment; none: there was none since the last change.
     pub async fn compared(&self, at: &EnvironmentName) -> Result<Option<Compared>, StoreError> {
-        let row = sqlx::query("SELECT at, why FROM compared WHERE environment = ?")
-            .bind(at.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        let compared = |row: sqlx::sqlite::SqliteRow| {
+        let row = self.find("SELECT * FROM compared WHERE environment = ?", at, None).await?;
+        let compared = |row: SqliteRow| {
             let at = read_time(&row.try_get::<String, _>("at")?)?;
             Ok(Compared { at, why: row.try_get("why")? })
         };
