@@ -106,6 +106,7 @@ async fn tell_unwritten(server: &Server, task: &Task, error: &StoreError) {
     if let Ok(Some(change)) = server.store.under_way(environment).await {
         let line = format!("✘ nothing can be written down: {error}; it goes on as soon as it can");
         server.shared.tell(environment, change.number, line);
+        server.shared.settled.notify_waiters();
     }
 }
 

@@ -23,7 +23,7 @@ use std::{
 
 use gw_audit::{
     entry::{Act, Entry},
-    note::Signer,
+    note::{Signer, Verifier},
 };
 use gw_control::{
     answer::{Answer, End},
@@ -205,6 +205,13 @@ impl House {
         self.look().await;
     }
 
+    /// Bob's declaration of the API comes in force, by this pull request that Carol approves.
+    async fn bring(&self, number: u64, branch: &str, api: &str) {
+        self.propose(&self.stage.bob, branch, api).await;
+        self.look().await;
+        self.merge_approved(number, "squash").await;
+    }
+
     /// How often an act is on the record.
     async fn found(&self, act: Act) -> usize {
         let entries = self.server.store.entries(0, 10_000).await.unwrap();
@@ -222,12 +229,20 @@ impl House {
     }
 }
 
+/// The key of the ledger.
+fn key() -> Verifier {
+    signer().verifier().clone()
+}
+
+fn signer() -> Signer {
+    Signer::new("gatewright/test", &[7; 32]).unwrap()
+}
+
 /// A server, and the folder for its copy of the repository.
 async fn server(stage: &Stage, host: Bitbucket, live: Live, caps: Caps, source: &str) -> Server {
     let folder = stage.folder.path();
     let workspace_id = workspace_id();
-    let signer = Signer::new("gatewright/test", &[7; 32]).unwrap();
-    let store = Store::open(&folder.join("state"), signer.verifier().clone()).await.unwrap();
+    let store = Store::open(&folder.join("state"), key()).await.unwrap();
     let clock: Arc<dyn gw_model::clock::Clock> = Arc::new(stage.clock.clone());
     let address = format!("{}/acme/apis.git", stage.bitbucket.url());
     let client = ClientSettings::here();
@@ -253,7 +268,7 @@ async fn server(stage: &Stage, host: Bitbucket, live: Live, caps: Caps, source: 
         repository: repository.unwrap(),
         host: Arc::new(host),
         targets: Arc::new(Gateways { registry, live }),
-        ledger: Ledger::new(&folder.join("ledger"), signer),
+        ledger: Ledger::new(&folder.join("ledger"), signer()),
         workspace_id,
         source: Source::Bitbucket {
             repository: "acme/apis".to_owned(),

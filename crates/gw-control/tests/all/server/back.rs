@@ -17,13 +17,9 @@ impl House {
         let free = "- { actions: [rollback], identities: [operators] }";
         let bound = "- { actions: [rollback], identities: [operators], commit: { branch: main, approvals: 1 } }";
         let house = Self::edited(&[("environments/prod.yaml", free, bound)]).await;
-        let stage = &house.stage;
         for (number, groups) in [(1, "orders-team, sales"), (2, "orders-team")] {
-            house.propose(&stage.bob, &format!("b{number}"), &api(groups, "100/1m")).await;
-            house.look().await;
-            house.merge_approved(number, "squash").await;
-            let remote = stage.remote(&stage.bob);
-            stage.git(&house.desk, &["pull", "--quiet", &remote, "main"]).await;
+            house.bring(number, &format!("b{number}"), &api(groups, "100/1m")).await;
+            house.pull().await;
         }
         assert_eq!(house.change().await, 3);
         assert!(!house.live.has("sales"));
@@ -113,9 +109,7 @@ async fn nobody_approves_what_they_ask_for_by_another_identity() {
 async fn what_was_left_stays_left_when_drift_is_put_back() {
     let house = House::new().await;
     let stage = &house.stage;
-    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
-    house.look().await;
-    house.merge_approved(1, "squash").await;
+    house.bring(1, "sales", &api("orders-team, sales", "100/1m")).await;
     assert!(house.live.has("sales"));
     let aim = Aim::State { to: 1, reason: None };
     let order = Order { environment: prod(), asker: somebody("ann"), aim };
@@ -139,12 +133,9 @@ async fn what_was_left_stays_left_when_drift_is_put_back() {
 async fn what_others_propose_is_planned_again_after_somebody_went_back() {
     let house = House::new().await;
     let stage = &house.stage;
-    house.propose(&stage.bob, "b1", &api("orders-team, finance", "100/1m")).await;
-    house.look().await;
-    house.merge_approved(1, "squash").await;
+    house.bring(1, "b1", &api("orders-team, finance", "100/1m")).await;
     assert_eq!(house.change().await, 2);
-    let remote = stage.remote(&stage.bob);
-    stage.git(&house.desk, &["pull", "--quiet", &remote, "main"]).await;
+    house.pull().await;
     house.propose(&stage.bob, "b2", &api("orders-team, finance, sales", "100/1m")).await;
     house.look().await;
     let told = async || stage.comments(2).await.join("\n");

@@ -37,9 +37,7 @@ async fn a_merge_that_security_approved_is_live_and_one_that_nobody_approved_is_
 async fn what_was_approved_is_live_whatever_was_merged_in_between() {
     let house = House::new().await;
     let stage = &house.stage;
-    house.propose(&stage.bob, "sales", &api("orders-team, sales", "100/1m")).await;
-    house.look().await;
-    house.merge_approved(1, "squash").await;
+    house.bring(1, "sales", &api("orders-team, sales", "100/1m")).await;
     let applied = house.answer("release/prod/merge/refs/heads/main").await;
     assert_eq!(applied.end, End::Done, "{applied:?}");
     assert_eq!(applied.change, Some(2), "{applied:?}");

@@ -185,7 +185,7 @@ impl House {
         self.stage.commit(&self.desk, "An edit").await;
     }
 
-    async fn pull(&self) {
+    pub(super) async fn pull(&self) {
         let remote = self.stage.remote(&self.stage.bob);
         self.stage.git(&self.desk, &["pull", "--quiet", &remote, "main"]).await;
     }

@@ -6,13 +6,20 @@ use tokio::sync::Notify;
 
 use super::*;
 
+impl House {
+    /// Somebody else who writes to the state.
+    async fn beside(&self) -> SqliteConnection {
+        let path = self.stage.folder.path().join("state/state.db");
+        let options = SqliteConnectOptions::new().filename(path);
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+}
+
 /// It is written as soon as the state takes it, and nothing has to be started anew for that.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_cannot_be_written_is_written_later() {
     let house = House::new().await;
-    let path = house.stage.folder.path().join("state/state.db");
-    let options = SqliteConnectOptions::new().filename(path);
-    let mut beside = SqliteConnection::connect_with(&options).await.unwrap();
+    let mut beside = house.beside().await;
     let full = "CREATE TRIGGER full BEFORE UPDATE ON task WHEN NEW.state = 'done'
                 BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
     beside.execute(full).await.unwrap();
@@ -35,9 +42,7 @@ async fn an_end_that_cannot_be_written_is_written_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_full_disk_stops_is_told_and_goes_on() {
     let house = House::new().await;
-    let path = house.stage.folder.path().join("state/state.db");
-    let options = SqliteConnectOptions::new().filename(path);
-    let mut beside = SqliteConnection::connect_with(&options).await.unwrap();
+    let mut beside = house.beside().await;
     house.live.tamper("100/1m", "900/1m");
     let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let stop = target::Stop { before: Step::Switch, reached, go_on };
@@ -57,10 +62,14 @@ async fn what_a_full_disk_stops_is_told_and_goes_on() {
     }
     stop.go_on.notify_one();
     let told = || house.server.shared.lines(&prod(), 2).join("\n");
-    let bound = Duration::from_secs(60);
+    let (bound, settled) = (Duration::from_secs(60), || house.server.shared.settled.notified());
     let is_told = async {
-        while !told().contains("nothing can be written down: ") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        loop {
+            let settled = settled();
+            if told().contains("nothing can be written down: ") {
+                break;
+            }
+            settled.await;
         }
     };
     tokio::time::timeout(bound, is_told).await.unwrap();
@@ -70,10 +79,14 @@ async fn what_a_full_disk_stops_is_told_and_goes_on() {
         beside.execute(sqlx::AssertSqlSafe(room)).await.unwrap();
     }
     let goes_on = async {
-        while house.server.store.under_way(&prod()).await.unwrap().is_some() {
+        loop {
+            let settled = settled();
+            if house.server.store.under_way(&prod()).await.unwrap().is_none() {
+                break;
+            }
             house.stage.advance();
             house.server.shared.queued.notify_waiters();
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            settled.await;
         }
     };
     tokio::time::timeout(bound, Box::pin(goes_on)).await.unwrap();
